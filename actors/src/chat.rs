@@ -1,0 +1,144 @@
+//! The chat of one server, as the layers around it see it.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use tokio_postgres::Config;
+
+use crate::{
+    counters::{Counters, Gauge},
+    directory::Directory,
+    hub::Presence,
+    ids::{ConversationId, UserId},
+    message::StoredMessage,
+    outbox::Outbox,
+    persistence::Persistence,
+    profile::{Profile, Profiles},
+    profile_feed,
+    refusal::Refusal,
+    reply::Committed,
+    session::SessionHandle,
+    shared::Shared,
+    store::{Page, Store, StoreError},
+    text::MessageText,
+    workers::Workers,
+};
+
+/// What a chat needs to know.
+#[derive(Clone, Debug)]
+pub struct ChatConfig {
+    /// A database whose schema is up to date.
+    pub database: Config,
+    /// How long a room that nobody needs stays in memory.
+    pub room_idle: Duration,
+}
+
+/// All rooms, sessions and lanes of one server; clones are the same chat.
+#[derive(Clone, Debug)]
+pub struct Chat(Arc<Shared>);
+
+impl Chat {
+    /// Starts persistence. Must be called in an actix system; workers come with [`Chat::enter_worker`].
+    pub fn start(config: &ChatConfig) -> Self {
+        let counters = Arc::new(Counters::default());
+        let presence = Presence::default();
+        let shared = Arc::new(Shared {
+            directory: Directory::default(),
+            persistence: Persistence::start(&config.database, &counters),
+            profiles: Profiles::default(),
+            store: Store::new(&config.database),
+            workers: Workers::new(presence.clone(), counters.clone()),
+            room_idle: config.room_idle,
+            stopping: AtomicBool::new(false),
+            presence,
+            counters,
+        });
+        actix::spawn(profile_feed::follow(config.database.clone(), shared.clone()));
+        Self(shared)
+    }
+
+    /// Makes this thread one of the chat's workers. Must be called in an actix arbiter.
+    pub fn enter_worker(&self) {
+        self.0.workers.hub_here();
+    }
+
+    /// Starts a session of a user whose frames go to `outbox`.
+    pub fn connect(&self, user: UserId, outbox: Arc<dyn Outbox>) -> SessionHandle {
+        SessionHandle::start(user, outbox, &self.0, self.0.workers.hub_here())
+    }
+
+    /// Says something in a conversation, and waits for the commit.
+    ///
+    /// # Errors
+    /// The refusal that the caller is to be told; the message is not stored then.
+    pub async fn post(
+        &self,
+        conversation: ConversationId,
+        sender: UserId,
+        text: MessageText,
+    ) -> Result<Committed, Refusal> {
+        self.0.room(conversation).post_and_wait(sender, text).await
+    }
+
+    /// A page of a conversation, oldest first, as it was before this call marked everything up to then as read.
+    ///
+    /// # Errors
+    /// Unknown, or not the reader's; or Postgres is away.
+    pub async fn read_history(
+        &self,
+        conversation: ConversationId,
+        reader: UserId,
+        page: Page,
+    ) -> Result<Vec<StoredMessage>, Refusal> {
+        let history = self.0.store.read_history(conversation, reader, page).await.map_err(log)?;
+        let history = history.ok_or_else(Refusal::conversation_not_found)?;
+        if history.unread > 0 {
+            self.0.room(conversation).mark_read(reader, history.last_seq).await?;
+        }
+        Ok(history.messages)
+    }
+
+    /// Stores a profile; rooms show it from now on.
+    ///
+    /// # Errors
+    /// Postgres is away.
+    pub async fn put_user(&self, profile: Profile) -> Result<(), StoreError> {
+        self.0.store.put_user(&profile).await?;
+        self.0.profiles.changed(profile);
+        Ok(())
+    }
+
+    /// Reads that need no room.
+    pub fn store(&self) -> &Store {
+        &self.0.store
+    }
+
+    /// What is there and what has happened.
+    pub fn counters(&self) -> &Arc<Counters> {
+        &self.0.counters
+    }
+
+    /// The server stops: new messages are refused from now on.
+    pub fn refuse_new(&self) {
+        self.0.stopping.store(true, Ordering::SeqCst);
+    }
+
+    /// Returns when everything that was accepted is committed and answered.
+    pub async fn settled(&self) {
+        // Only a stop waits for it, so that looking now and then is simpler than being told.
+        const LOOK: Duration = Duration::from_millis(5);
+        while self.0.persistence.waiting() > 0 || self.0.counters.get(Gauge::MessagesInFlight) > 0 {
+            tokio::time::sleep(LOOK).await;
+        }
+    }
+}
+
+fn log(error: StoreError) -> Refusal {
+    tracing::warn!(%error, "a read failed");
+    error.into()
+}

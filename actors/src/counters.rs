@@ -1,0 +1,77 @@
+//! What is there and what has happened, counted without locks.
+
+use std::sync::atomic::{AtomicI64, Ordering};
+
+use serde::{Serialize, Serializer, ser::SerializeMap};
+
+macro_rules! gauges {
+    ($($(#[$doc:meta])* $name:ident = $label:literal,)*) => {
+        /// One of the counters.
+        #[derive(Clone, Copy, Debug)]
+        pub enum Gauge { $($(#[$doc])* $name,)* }
+
+        const LABELS: &[&str] = &[$($label,)*];
+    };
+}
+
+gauges! {
+    /// Open Engine.IO connections.
+    Connections = "connections",
+    /// Sessions: connections whose client has connected.
+    Sessions = "sessions",
+    /// Rooms in memory.
+    Rooms = "rooms",
+    /// Places of sessions in rooms.
+    HubMembers = "hub_members",
+    /// Messages accepted and not yet answered.
+    MessagesInFlight = "messages_in_flight",
+    /// Messages committed, since the start.
+    MessagesCommitted = "messages_committed",
+    /// Batches committed, since the start.
+    BatchesCommitted = "batches_committed",
+    /// Connections closed because their client read too slowly, since the start.
+    SlowConsumers = "slow_consumers",
+    /// Actors that panicked, since the start.
+    ActorsFailed = "actors_failed",
+}
+
+/// All counters of one server.
+#[derive(Debug)]
+pub struct Counters([AtomicI64; LABELS.len()]);
+
+impl Default for Counters {
+    fn default() -> Self {
+        Self(std::array::from_fn(|_| AtomicI64::new(0)))
+    }
+}
+
+impl Counters {
+    /// One more.
+    pub fn add(&self, gauge: Gauge) {
+        self.change(gauge, 1);
+    }
+
+    /// One less.
+    pub fn sub(&self, gauge: Gauge) {
+        self.change(gauge, -1);
+    }
+
+    pub(crate) fn change(&self, gauge: Gauge, by: i64) {
+        self.0[gauge as usize].fetch_add(by, Ordering::SeqCst);
+    }
+
+    /// The value now.
+    pub fn get(&self, gauge: Gauge) -> i64 {
+        self.0[gauge as usize].load(Ordering::SeqCst)
+    }
+}
+
+impl Serialize for Counters {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(Some(LABELS.len()))?;
+        for (label, value) in LABELS.iter().zip(&self.0) {
+            map.serialize_entry(label, &value.load(Ordering::SeqCst))?;
+        }
+        map.end()
+    }
+}

@@ -1,0 +1,35 @@
+//! Where the room of a conversation is. Look up once, keep the handle.
+
+use std::sync::Arc;
+
+use dashmap::{DashMap, Entry};
+
+use crate::{ids::ConversationId, room::RoomHandle, shared::Shared};
+
+#[derive(Debug, Default)]
+pub(crate) struct Directory(DashMap<ConversationId, RoomHandle>);
+
+impl Directory {
+    /// The conversation's room, started if there is none or it has failed.
+    pub(crate) fn room(&self, conversation: ConversationId, shared: &Arc<Shared>) -> RoomHandle {
+        if let Some(room) = self.0.get(&conversation)
+            && room.is_alive()
+        {
+            return room.clone();
+        }
+        match self.0.entry(conversation) {
+            Entry::Occupied(room) if room.get().is_alive() => room.get().clone(),
+            Entry::Occupied(mut failed) => {
+                failed.insert(RoomHandle::start(conversation, shared));
+                failed.get().clone()
+            }
+            Entry::Vacant(vacant) => vacant.insert(RoomHandle::start(conversation, shared)).clone(),
+        }
+    }
+
+    /// Forgets a room that nobody else can reach; `false` if somebody can. Handles are given out under the same lock, so
+    /// that no command gets lost between the look and the stop.
+    pub(crate) fn forget(&self, conversation: ConversationId) -> bool {
+        self.0.remove_if(&conversation, |_, room| room.is_forgotten()).is_some()
+    }
+}

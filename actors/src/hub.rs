@@ -1,0 +1,206 @@
+//! One worker's hub: which of its sessions are in which room and which belong to which user.
+//!
+//! Fan-out to the members on a worker is a loop over their outboxes; no recipient costs a mailbox or a task. A hub lives
+//! as long as its worker. Its queue is bounded by [`HUB_QUEUE`]: rooms ask before they let a message in.
+
+use std::{collections::HashMap, sync::Arc};
+
+use actix::{Actor, Context, Handler, Message};
+use dashmap::DashMap;
+
+use crate::{
+    counters::{Counters, Gauge},
+    event::{Durability, EncodedEvent},
+    ids::{ConversationId, SessionId, UserId},
+    limits::HUB_QUEUE,
+    mailbox::{Mailbox, Waiting},
+    outbox::{CloseReason, Outbox, Queued},
+};
+
+/// Which workers have sessions of a user: a bit each.
+pub(crate) type Presence = Arc<DashMap<UserId, u64>>;
+
+/// What a room hands to a hub, shared by all hubs that need it.
+#[derive(Debug)]
+pub(crate) struct Delivery {
+    pub(crate) conversation: ConversationId,
+    /// For every member but one.
+    pub(crate) event: EncodedEvent,
+    pub(crate) except: Option<SessionId>,
+    /// For every session of a user.
+    pub(crate) notification: Option<(UserId, EncodedEvent)>,
+}
+
+/// Callers' side of a hub.
+#[derive(Clone, Debug)]
+pub(crate) struct HubHandle {
+    /// The worker's number.
+    pub(crate) index: usize,
+    mailbox: Mailbox<Hub>,
+}
+
+impl HubHandle {
+    pub(crate) fn register(&self, session: SessionId, user: UserId, outbox: Arc<dyn Outbox>) {
+        self.mailbox.push(HubCommand::Register { session, user, outbox });
+    }
+
+    pub(crate) fn unregister(&self, session: SessionId) {
+        self.mailbox.push(HubCommand::Unregister(session));
+    }
+
+    pub(crate) fn join(&self, conversation: ConversationId, session: SessionId) {
+        self.mailbox.push(HubCommand::Join { conversation, session });
+    }
+
+    /// Hands over what follows from a committed message: never refused, see [`HUB_QUEUE`].
+    pub(crate) fn deliver(&self, delivery: Arc<Delivery>) {
+        self.mailbox.push(HubCommand::Deliver(delivery));
+    }
+
+    pub(crate) fn close_room(&self, conversation: ConversationId, reason: CloseReason) {
+        self.mailbox.push(HubCommand::CloseRoom(conversation, reason));
+    }
+
+    /// Whether messages are refused and, earlier, typing is dropped.
+    pub(crate) fn is_full(&self, durability: Durability) -> bool {
+        let limit = match durability {
+            Durability::Durable => HUB_QUEUE,
+            Durability::Ephemeral => HUB_QUEUE / 2,
+        };
+        self.mailbox.waiting() >= limit
+    }
+}
+
+pub(crate) struct Hub {
+    index: usize,
+    waiting: Waiting,
+    presence: Presence,
+    counters: Arc<Counters>,
+    sessions: HashMap<SessionId, Local>,
+    users: HashMap<UserId, Vec<SessionId>>,
+    rooms: HashMap<ConversationId, Vec<(SessionId, Arc<dyn Outbox>)>>,
+}
+
+/// A session of this worker.
+struct Local {
+    user: UserId,
+    outbox: Arc<dyn Outbox>,
+    rooms: Vec<ConversationId>,
+}
+
+#[derive(Message)]
+#[rtype(result = "()")]
+enum HubCommand {
+    Register { session: SessionId, user: UserId, outbox: Arc<dyn Outbox> },
+    Unregister(SessionId),
+    Join { conversation: ConversationId, session: SessionId },
+    Deliver(Arc<Delivery>),
+    CloseRoom(ConversationId, CloseReason),
+}
+
+impl Hub {
+    /// Starts the hub of this thread's worker.
+    pub(crate) fn start_here(index: usize, presence: Presence, counters: Arc<Counters>) -> HubHandle {
+        let waiting = Waiting::default();
+        let hub = Self {
+            index,
+            waiting: waiting.clone(),
+            presence,
+            counters,
+            sessions: HashMap::new(),
+            users: HashMap::new(),
+            rooms: HashMap::new(),
+        };
+        let address = Self::start_in_arbiter(&actix::Arbiter::current(), move |_| hub);
+        HubHandle { index, mailbox: Mailbox::new(address, waiting, HUB_QUEUE) }
+    }
+
+    fn register(&mut self, session: SessionId, user: UserId, outbox: Arc<dyn Outbox>) {
+        *self.presence.entry(user).or_default() |= 1 << self.index;
+        self.users.entry(user).or_default().push(session);
+        self.sessions.insert(session, Local { user, outbox: outbox.clone(), rooms: Vec::new() });
+        // Only now: from the client's connect on, nothing passes it by.
+        outbox.opened(session);
+    }
+
+    fn unregister(&mut self, session: SessionId) {
+        let Some(local) = self.sessions.remove(&session) else { return };
+        for conversation in local.rooms {
+            self.remove_member(conversation, session);
+        }
+        let Some(of_user) = self.users.get_mut(&local.user) else { return };
+        of_user.retain(|other| *other != session);
+        if of_user.is_empty() {
+            self.users.remove(&local.user);
+            let bit = 1 << self.index;
+            self.presence.remove_if_mut(&local.user, |_, workers| {
+                *workers &= !bit;
+                *workers == 0
+            });
+        }
+    }
+
+    fn remove_member(&mut self, conversation: ConversationId, session: SessionId) {
+        let Some(members) = self.rooms.get_mut(&conversation) else { return };
+        members.retain(|(member, _)| *member != session);
+        self.counters.sub(Gauge::HubMembers);
+        if members.is_empty() {
+            self.rooms.remove(&conversation);
+        }
+    }
+
+    fn join(&mut self, conversation: ConversationId, session: SessionId) {
+        // A session that ended meanwhile is not here any more.
+        let Some(local) = self.sessions.get_mut(&session) else { return };
+        if local.rooms.contains(&conversation) {
+            return;
+        }
+        local.rooms.push(conversation);
+        self.rooms.entry(conversation).or_default().push((session, local.outbox.clone()));
+        self.counters.add(Gauge::HubMembers);
+    }
+
+    fn deliver(&self, delivery: &Delivery) {
+        for (session, outbox) in self.rooms.get(&delivery.conversation).into_iter().flatten() {
+            if delivery.except != Some(*session) {
+                self.send(outbox, &delivery.event);
+            }
+        }
+        let Some((user, notification)) = &delivery.notification else { return };
+        for session in self.users.get(user).into_iter().flatten() {
+            if let Some(local) = self.sessions.get(session) {
+                self.send(&local.outbox, notification);
+            }
+        }
+    }
+
+    fn send(&self, outbox: &Arc<dyn Outbox>, event: &EncodedEvent) {
+        if outbox.event(event) == Queued::Full && event.durability == Durability::Durable {
+            self.counters.add(Gauge::SlowConsumers);
+            outbox.close(CloseReason::SlowConsumer);
+        }
+    }
+}
+
+impl Actor for Hub {
+    type Context = Context<Self>;
+}
+
+impl Handler<HubCommand> for Hub {
+    type Result = ();
+
+    fn handle(&mut self, command: HubCommand, _: &mut Context<Self>) {
+        self.waiting.taken();
+        match command {
+            HubCommand::Register { session, user, outbox } => self.register(session, user, outbox),
+            HubCommand::Unregister(session) => self.unregister(session),
+            HubCommand::Join { conversation, session } => self.join(conversation, session),
+            HubCommand::Deliver(delivery) => self.deliver(&delivery),
+            HubCommand::CloseRoom(conversation, reason) => {
+                for (_, outbox) in self.rooms.get(&conversation).into_iter().flatten() {
+                    outbox.close(reason);
+                }
+            }
+        }
+    }
+}

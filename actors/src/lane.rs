@@ -1,0 +1,251 @@
+//! A lane of the persistence actor: group commit on one connection.
+//!
+//! Nothing waits for a timer: a batch is what gathered while the last one was being committed, [`BATCH_ROWS`] at most.
+//! A row that waits longer than [`LANE_WAIT`] because Postgres is away is refused; it was never sent. A batch whose
+//! outcome was not heard is neither refused nor sent again until its ids have been looked up. A panic here ends the
+//! process: nobody else could say what was committed.
+
+use std::{collections::VecDeque, sync::Arc, time::Instant};
+
+use actix::{
+    Actor, ActorFutureExt, ArbiterHandle, AsyncContext, Context, Handler, Message as ActixMessage, WrapFuture,
+};
+use tokio::sync::oneshot;
+use tokio_postgres::Config;
+
+use crate::{
+    backoff::Backoff,
+    batch::{Append, Batch, FlushReason, Mark},
+    counters::{Counters, Gauge},
+    ids::{ConversationId, MessageId, UserId},
+    limits::{BATCH_ROWS, LANE_QUEUE, LANE_WAIT, UNKNOWN_WAIT},
+    link::{Attempt, Link},
+    mailbox::{Mailbox, Waiting},
+    refusal::Refusal,
+    reply::Reply,
+    room::RoomHandle,
+    text::MessageText,
+    timestamp::Timestamp,
+};
+
+/// A message on its way to its commit and back to its room.
+pub(crate) struct Post {
+    pub(crate) id: MessageId,
+    pub(crate) conversation: ConversationId,
+    pub(crate) sender: UserId,
+    pub(crate) text: MessageText,
+    pub(crate) sent_at: Timestamp,
+    pub(crate) reply: Reply,
+}
+
+/// What became of a row.
+#[derive(Clone, Debug)]
+pub(crate) enum Outcome {
+    /// Committed, with this seq.
+    Stored(i64),
+    /// Not stored, and never will be.
+    Refused(Refusal),
+}
+
+/// Callers' side of a lane. Its bound counts rows until they are done.
+#[derive(Debug)]
+pub(crate) struct LaneHandle(Mailbox<Lane>);
+
+impl LaneHandle {
+    pub(crate) fn append(&self, post: Post, room: RoomHandle) -> Result<(), Post> {
+        let command = LaneCommand::Append(Append { post, room, since: Instant::now() });
+        self.0.offer(command).map_err(|command| match command {
+            LaneCommand::Append(append) => append.post,
+            LaneCommand::Mark(_) => unreachable!("what comes back is what was offered"),
+        })
+    }
+
+    pub(crate) fn mark_read(
+        &self,
+        conversation: ConversationId,
+        reader: UserId,
+        seq: i64,
+        answer: oneshot::Sender<Result<(), Refusal>>,
+    ) {
+        let mark = Mark { conversation, reader, seq, read_at: Timestamp::now(), answer, since: Instant::now() };
+        if let Err(LaneCommand::Mark(mark)) = self.0.offer(LaneCommand::Mark(mark)) {
+            mark.finish(Err(Refusal::unavailable()));
+        }
+    }
+
+    pub(crate) fn waiting(&self) -> usize {
+        self.0.waiting()
+    }
+}
+
+pub(crate) struct Lane {
+    /// `None` while a batch is being committed on it.
+    link: Option<Link>,
+    /// A batch whose outcome was not heard, or that could not be sent yet.
+    unfinished: Option<Batch>,
+    appends: VecDeque<Append>,
+    marks: VecDeque<Mark>,
+    backoff: Backoff,
+    waiting: Waiting,
+    counters: Arc<Counters>,
+}
+
+#[derive(ActixMessage)]
+#[rtype(result = "()")]
+enum LaneCommand {
+    Append(Append),
+    Mark(Mark),
+}
+
+impl Lane {
+    pub(crate) fn start(
+        number: usize,
+        database: Config,
+        counters: Arc<Counters>,
+        arbiter: &ArbiterHandle,
+    ) -> LaneHandle {
+        let waiting = Waiting::default();
+        let counted = waiting.clone();
+        let address = Self::start_in_arbiter(arbiter, move |_| Self {
+            link: Some(Link::new(number, database)),
+            unfinished: None,
+            appends: VecDeque::new(),
+            marks: VecDeque::new(),
+            backoff: Backoff::default(),
+            waiting: counted,
+            counters,
+        });
+        LaneHandle(Mailbox::new(address, waiting, LANE_QUEUE))
+    }
+
+    /// Commits what there is, if the link is free.
+    fn flush(&mut self, reason: FlushReason, ctx: &mut Context<Self>) {
+        let Some(link) = self.link.take() else { return };
+        let batch = match self.unfinished.take() {
+            Some(batch) => batch,
+            None if self.appends.is_empty() && self.marks.is_empty() => {
+                self.link = Some(link);
+                return;
+            }
+            None => self.next_batch(reason),
+        };
+        tracing::trace!(rows = batch.appends.len(), marks = batch.marks.len(), reason = ?batch.reason, "commit");
+        let commit = async move {
+            let mut link = link;
+            let attempt = link.commit(&batch).await;
+            (link, batch, attempt)
+        };
+        ctx.spawn(commit.into_actor(self).map(|(link, batch, attempt), lane, ctx| {
+            lane.attempted(link, batch, attempt, ctx);
+        }));
+    }
+
+    fn next_batch(&mut self, reason: FlushReason) -> Batch {
+        let full = self.appends.len() > BATCH_ROWS || self.marks.len() > BATCH_ROWS;
+        Batch {
+            appends: self.appends.drain(..self.appends.len().min(BATCH_ROWS)).collect(),
+            marks: self.marks.drain(..self.marks.len().min(BATCH_ROWS)).collect(),
+            reason: if full { FlushReason::Full } else { reason },
+        }
+    }
+
+    fn attempted(&mut self, link: Link, mut batch: Batch, attempt: Attempt, ctx: &mut Context<Self>) {
+        match attempt {
+            Attempt::Done { appends, marks } => {
+                self.link = Some(link);
+                self.backoff.reset();
+                self.finished(batch, appends, marks);
+                return self.flush(FlushReason::Gathered, ctx);
+            }
+            Attempt::Unreachable => self.finish_expired(&mut batch),
+            Attempt::Unknown => batch.let_go_after(UNKNOWN_WAIT),
+        }
+        self.expire_queued();
+        if !batch.is_empty() {
+            self.unfinished = Some(batch);
+        }
+        // The link stays away meanwhile, so that nothing is flushed before.
+        ctx.run_later(self.backoff.next(), move |lane, ctx| {
+            lane.link = Some(link);
+            lane.flush(FlushReason::Retry, ctx);
+        });
+    }
+
+    fn finished(&mut self, batch: Batch, appends: Vec<Outcome>, marks: Result<(), Refusal>) {
+        let stored = appends.iter().filter(|outcome| matches!(outcome, Outcome::Stored(_))).count();
+        self.counters.change(Gauge::MessagesCommitted, stored as i64);
+        self.counters.add(Gauge::BatchesCommitted);
+        for mark in batch.marks {
+            self.waiting.taken();
+            mark.finish(marks.clone());
+        }
+        self.give_back(batch.appends.into_iter().zip(appends));
+    }
+
+    /// Rooms get their rows back, in order, in one message each.
+    fn give_back(&self, rows: impl Iterator<Item = (Append, Outcome)>) {
+        let mut by_room: Vec<(RoomHandle, ConversationId, Vec<(Post, Outcome)>)> = Vec::new();
+        let mut places = std::collections::HashMap::new();
+        for (Append { post, room, .. }, outcome) in rows {
+            self.waiting.taken();
+            let place = *places.entry(post.conversation).or_insert_with(|| {
+                by_room.push((room, post.conversation, Vec::new()));
+                by_room.len() - 1
+            });
+            by_room[place].2.push((post, outcome));
+        }
+        for (room, _, rows) in by_room {
+            room.committed(rows);
+        }
+    }
+
+    /// Refuses the rows of a batch that was never sent and has waited long enough.
+    fn finish_expired(&self, batch: &mut Batch) {
+        let expired = batch.take_expired(LANE_WAIT);
+        self.refuse(expired);
+    }
+
+    fn expire_queued(&mut self) {
+        let mut expired = Batch::empty();
+        while self.appends.front().is_some_and(|append| append.since.elapsed() >= LANE_WAIT) {
+            expired.appends.extend(self.appends.pop_front());
+        }
+        while self.marks.front().is_some_and(|mark| mark.since.elapsed() >= LANE_WAIT) {
+            expired.marks.extend(self.marks.pop_front());
+        }
+        self.refuse(expired);
+    }
+
+    fn refuse(&self, batch: Batch) {
+        for mark in batch.marks {
+            self.waiting.taken();
+            mark.finish(Err(Refusal::unavailable()));
+        }
+        self.give_back(batch.appends.into_iter().map(|append| (append, Outcome::Refused(Refusal::overloaded()))));
+    }
+}
+
+impl Actor for Lane {
+    type Context = Context<Self>;
+}
+
+impl Handler<LaneCommand> for Lane {
+    type Result = ();
+
+    fn handle(&mut self, command: LaneCommand, ctx: &mut Context<Self>) {
+        match command {
+            LaneCommand::Append(append) => self.appends.push_back(append),
+            LaneCommand::Mark(mark) => self.marks.push_back(mark),
+        }
+        self.flush(FlushReason::Idle, ctx);
+    }
+}
+
+impl Drop for Lane {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            tracing::error!("a persistence lane failed; the server ends");
+            std::process::abort();
+        }
+    }
+}

@@ -1,0 +1,80 @@
+//! The chat itself: rooms, sessions, and what they store. No HTTP, no Socket.IO.
+//!
+//! # The way of a message
+//!
+//! A transport reads a frame, parses it into a [`Request`] and gives it to the [`SessionHandle`] of its connection.
+//!
+//! 1. `session.rs`: the Session takes the requests of one connection in order, each to the room it is for.
+//! 2. `room.rs`: the Room knows its two participants; it refuses strangers and lets the rest through, in order.
+//! 3. `lane.rs`, `batch.rs`, `link.rs`: a Lane of persistence commits what gathered while it committed the batch before.
+//! 4. `room.rs` again: the committed message, numbered now, is encoded once. The acknowledgement goes to the sender's
+//!    outbox, the event to the hub of each worker with somebody who is to hear of it.
+//! 5. `hub.rs`: the Hub of a worker puts the event into the [`Outbox`] of each member and of each notified session.
+//!
+//! Typing skips persistence. REST enters at the room ([`Chat::post`]) and awaits the same commit.
+//!
+//! # Who owns what
+//!
+//! | file | |
+//! | --- | --- |
+//! | `chat.rs` | what the layers around see of all this |
+//! | `directory.rs`, `workers.rs`, `shared.rs` | where a room is, where it runs, what all actors share |
+//! | `store/` | reads through the pool, profiles and conversations in the database |
+//! | `profile.rs`, `profile_feed.rs` | the profiles in use, and how changes reach them |
+//! | `reply.rs`, `outbox.rs`, `gate.rs`, `mailbox.rs` | answers, frames, backpressure, bounded queues |
+//! | `ids.rs`, `text.rs`, `timestamp.rs`, `message.rs`, `event.rs`, `refusal.rs` | values that are valid by their types |
+//! | `limits.rs`, `counters.rs` | every bound, and what is counted |
+//! | `sql.rs`, `migrations.rs` | the statements and the schema, from `sql/` |
+//!
+//! # Invariants
+//!
+//! - An acknowledgement and a `new_message` follow the commit. Whoever is refused is not stored.
+//! - A conversation's messages commit on one lane, in the order in which the room let them in; `seq` comes from the lock
+//!   on the conversation's row, so that several servers may share a database.
+//! - A reply is given exactly once; where nobody can know the answer, the connection is closed instead.
+//! - Every queue is counted and bounded, see [`limits`].
+
+mod backoff;
+mod batch;
+mod chat;
+mod counters;
+mod directory;
+mod event;
+mod gate;
+mod hub;
+mod ids;
+mod lane;
+pub mod limits;
+mod link;
+mod mailbox;
+mod message;
+mod migrations;
+mod outbox;
+mod persistence;
+mod profile;
+mod profile_feed;
+mod refusal;
+mod reply;
+mod room;
+mod session;
+mod shared;
+pub mod sql;
+pub mod store;
+mod text;
+mod timestamp;
+mod workers;
+
+pub use chat::{Chat, ChatConfig};
+pub use counters::{Counters, Gauge};
+pub use event::{Durability, EncodedEvent};
+pub use gate::{Gate, Permit};
+pub use ids::{ConversationId, HorseId, MessageId, SessionId, UserId};
+pub use message::{Message, StoredMessage};
+pub use migrations::{MigrateError, migrate};
+pub use outbox::{AckId, CloseReason, Outbox, Queued};
+pub use profile::Profile;
+pub use refusal::{Code, Refusal};
+pub use reply::Committed;
+pub use session::{Request, SessionHandle};
+pub use text::MessageText;
+pub use timestamp::Timestamp;

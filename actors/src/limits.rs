@@ -1,0 +1,59 @@
+//! Every bound of the chat, with its unit and what happens when it is reached.
+//!
+//! Bounds that depend on each other are asserted against each other below, at compile time.
+
+use std::time::Duration;
+
+/// Longest message text, in Unicode code points. Longer: refused as invalid.
+pub const TEXT_CODE_POINTS: usize = 2000;
+/// How much of a text a notification shows, in code points.
+pub const PREVIEW_CODE_POINTS: usize = 60;
+
+/// Packets of one session that are not answered yet. Reached: its transport is not read until half of them are.
+pub const SESSION_IN_FLIGHT: usize = 256;
+/// Rooms one session may have joined. Reached: joining is refused.
+pub const SESSION_ROOMS: usize = 1000;
+/// Commands waiting for one room. Reached: refused as overloaded.
+pub const ROOM_QUEUE: usize = 8192;
+/// Messages of one room under way to their commit. Reached: refused as overloaded.
+pub const ROOM_IN_FLIGHT: usize = 4096;
+/// Deliveries waiting for one worker's hub. Reached: new messages for it are refused as overloaded; typing is dropped
+/// at half of it. Messages that were accepted before are delivered all the same.
+pub const HUB_QUEUE: usize = 65_536;
+
+/// Persistence lanes: batches being committed at the same time. A conversation is always on the same lane.
+pub const LANES: usize = 4;
+/// Rows waiting for one lane, being committed included. Reached: refused as overloaded.
+pub const LANE_QUEUE: usize = 8192;
+/// Rows in one batch.
+pub const BATCH_ROWS: usize = 256;
+/// How long a row may wait for Postgres before it is refused as overloaded.
+pub const LANE_WAIT: Duration = Duration::from_secs(5);
+/// How long a batch may take to commit before its connection is given up and its outcome looked up.
+pub const COMMIT_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long callers of a batch with unknown outcome wait; then they are let go without an answer.
+pub const UNKNOWN_WAIT: Duration = Duration::from_secs(30);
+/// How long connecting to Postgres may take, once.
+pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
+/// First and longest pause between two attempts to reach Postgres.
+pub const BACKOFF: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(1));
+
+/// Connections of the pool that serves reads.
+pub const POOL_CONNECTIONS: usize = 8;
+/// How long a read waits for a connection of the pool. Longer: refused as overloaded.
+pub const POOL_WAIT: Duration = Duration::from_secs(5);
+/// How long one read may take. Longer: refused as overloaded.
+pub const READ_TIMEOUT: Duration = Duration::from_secs(10);
+/// Longest list of conversations, the last changed ones.
+pub const CONVERSATIONS: i64 = 1000;
+
+/// What a refused caller is told to wait.
+pub const RETRY_AFTER: Duration = Duration::from_secs(1);
+/// Workers of one server: presence is a bit each.
+pub const WORKERS: usize = 64;
+
+const _: () = assert!(BATCH_ROWS <= LANE_QUEUE);
+const _: () = assert!(SESSION_IN_FLIGHT < ROOM_IN_FLIGHT && ROOM_IN_FLIGHT <= ROOM_QUEUE);
+const _: () = assert!(ROOM_IN_FLIGHT <= LANE_QUEUE);
+const _: () = assert!(WORKERS <= u64::BITS as usize);
+const _: () = assert!(COMMIT_TIMEOUT.as_millis() < UNKNOWN_WAIT.as_millis());

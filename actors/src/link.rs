@@ -1,0 +1,277 @@
+//! A lane's connection to Postgres, and what it takes to know whether a batch was committed.
+//!
+//! Each connection holds an advisory lock of its lane. A new one has to get it first, so that the backend before it is
+//! gone and can commit nothing any more: only then do the ids of a batch decide whether it is stored.
+
+use std::{collections::HashMap, future::Future};
+
+use tokio::{task::JoinHandle, time::timeout};
+use tokio_postgres::{
+    Client, Config, Error, NoTls, Row, Statement,
+    error::{DbError, Severity, SqlState},
+};
+
+use crate::{
+    batch::{Batch, Columns},
+    ids::MessageId,
+    lane::Outcome,
+    limits::{COMMIT_TIMEOUT, CONNECT_TIMEOUT},
+    refusal::Refusal,
+    sql,
+};
+
+/// What came of trying to commit a batch.
+pub(crate) enum Attempt {
+    /// Each row has its outcome.
+    Done { appends: Vec<Outcome>, marks: Result<(), Refusal> },
+    /// Postgres could not be reached; nothing was sent.
+    Unreachable,
+    /// It was sent, and no answer came. The same batch has to be given again, until it is done.
+    Unknown,
+}
+
+pub(crate) struct Link {
+    database: Config,
+    /// The advisory lock of this lane of this process.
+    lock: i64,
+    connection: Option<Connection>,
+    /// The batch at hand was sent before, and no answer came.
+    unknown: bool,
+}
+
+struct Connection {
+    client: Client,
+    append: Statement,
+    mark: Statement,
+    find: Statement,
+    driver: JoinHandle<()>,
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        self.driver.abort();
+    }
+}
+
+/// Why a statement has no result.
+enum Failure {
+    /// Postgres refused it: nothing of it is stored.
+    Refused(DbError),
+    /// Anything else: it may or may not be.
+    Unknown(String),
+}
+
+impl Link {
+    pub(crate) fn new(number: usize, mut database: Config) -> Self {
+        database.application_name(format!("horsetrust-chat lane {number}"));
+        database.connect_timeout(CONNECT_TIMEOUT);
+        // Half of a fresh ObjectId's bytes: nobody else on this database has the same.
+        let [_, _, _, _, unique @ ..] = MessageId::new().bytes();
+        Self { database, lock: i64::from_be_bytes(unique), connection: None, unknown: false }
+    }
+
+    /// Commits a batch: one round trip when all is well.
+    pub(crate) async fn commit(&mut self, batch: &Batch) -> Attempt {
+        if let Err(error) = self.ensure_connected().await {
+            tracing::warn!(error, "cannot reach Postgres");
+            return if self.unknown { Attempt::Unknown } else { Attempt::Unreachable };
+        }
+        match self.try_commit(batch).await {
+            Ok(done) => {
+                self.unknown = false;
+                done
+            }
+            Err(error) => {
+                tracing::warn!(error, "lost Postgres during a commit; its outcome will be looked up");
+                self.connection = None;
+                self.unknown = true;
+                Attempt::Unknown
+            }
+        }
+    }
+
+    async fn try_commit(&self, batch: &Batch) -> Result<Attempt, String> {
+        let Some(connection) = &self.connection else { return Err("not connected".to_owned()) };
+        let mut stored = HashMap::new();
+        if self.unknown && !batch.appends.is_empty() {
+            let ids = batch.columns(|_| true).ids;
+            let rows = bounded(connection.client.query(&connection.find, &[&ids])).await;
+            stored = seqs(&rows.map_err(Failure::into_message)?);
+            tracing::info!(rows = ids.len(), stored = stored.len(), "looked up a commit's outcome");
+        }
+        let (appended, marked) = tokio::join!(connection.append(batch, &mut stored), connection.mark(batch));
+        let failed = appended?;
+        let marks = match marked {
+            Ok(()) => Ok(()),
+            Err(Failure::Refused(error)) => {
+                tracing::error!(%error, "Postgres refused read marks");
+                Err(Refusal::unavailable())
+            }
+            Err(failure) => return Err(failure.into_message()),
+        };
+        let outcome = |id: &MessageId| match (stored.get(id), failed.get(id)) {
+            (Some(seq), _) => Outcome::Stored(*seq),
+            (None, Some(refusal)) => Outcome::Refused(refusal.clone()),
+            (None, None) => Outcome::Refused(Refusal::conversation_not_found()),
+        };
+        Ok(Attempt::Done { appends: batch.appends.iter().map(|append| outcome(&append.post.id)).collect(), marks })
+    }
+
+    async fn ensure_connected(&mut self) -> Result<(), String> {
+        if self.connection.as_ref().is_some_and(|connection| !connection.client.is_closed()) {
+            return Ok(());
+        }
+        self.connection = None;
+        let connect = Connection::open(&self.database, self.lock);
+        let opened = timeout(CONNECT_TIMEOUT, connect).await;
+        self.connection = Some(opened.map_err(|_| "connecting took too long".to_owned())?.map_err(|e| explain(&e))?);
+        Ok(())
+    }
+}
+
+impl Connection {
+    async fn open(database: &Config, lock: i64) -> Result<Self, Error> {
+        let (client, driver) = database.connect(NoTls).await?;
+        let driver = tokio::spawn(async move {
+            if let Err(error) = driver.await {
+                tracing::debug!(error = explain(&error), "a lane's connection ended");
+            }
+        });
+        // From here on, dropping it ends the connection.
+        let mut connection = UnpreparedConnection { client: Some(client), driver };
+        let client = connection.client.as_ref().expect("just put there");
+        client.execute(sql::END_HOLDER_OF_LOCK, &[&lock]).await?;
+        client.execute("SELECT pg_advisory_lock($1)", &[&lock]).await?;
+        let settings = format!("SET statement_timeout = {}", COMMIT_TIMEOUT.as_millis());
+        client.batch_execute(&settings).await?;
+        let append = client.prepare(sql::APPEND_MESSAGES).await?;
+        let mark = client.prepare(sql::MARK_READ).await?;
+        let find = client.prepare(sql::FIND_MESSAGES_BY_ID).await?;
+        Ok(connection.prepared(append, mark, find))
+    }
+
+    /// Stores the rows that are not in `stored` yet, and puts them there. Returns those that Postgres refused.
+    async fn append(
+        &self,
+        batch: &Batch,
+        stored: &mut HashMap<MessageId, i64>,
+    ) -> Result<HashMap<MessageId, Refusal>, String> {
+        let mut refused = HashMap::new();
+        match self.append_some(batch, |id| !stored.contains_key(id)).await {
+            Ok(more) => stored.extend(more),
+            Err(Failure::Refused(error)) if is_passing(&error) => {
+                tracing::warn!(%error, "Postgres refused a batch for now");
+                refused.extend(batch.appends.iter().map(|append| (append.post.id, Refusal::overloaded())));
+            }
+            Err(Failure::Refused(error)) => {
+                tracing::error!(%error, rows = batch.appends.len(), "Postgres refused a batch; trying its rows alone");
+                for append in &batch.appends {
+                    let id = append.post.id;
+                    if stored.contains_key(&id) {
+                        continue;
+                    }
+                    match self.append_some(batch, |other| *other == id).await {
+                        Ok(more) => stored.extend(more),
+                        Err(Failure::Refused(error)) => {
+                            tracing::error!(%error, message = %id, "Postgres refused a message");
+                            refused.insert(id, Refusal::internal());
+                        }
+                        Err(failure) => return Err(failure.into_message()),
+                    }
+                }
+            }
+            Err(failure) => return Err(failure.into_message()),
+        }
+        Ok(refused)
+    }
+
+    async fn append_some(
+        &self,
+        batch: &Batch,
+        include: impl Fn(&MessageId) -> bool,
+    ) -> Result<HashMap<MessageId, i64>, Failure> {
+        let columns = batch.columns(include);
+        if columns.ids.is_empty() {
+            return Ok(HashMap::new());
+        }
+        let Columns { ids, conversations, senders, texts, sent_at } = &columns;
+        let rows = bounded(self.client.query(&self.append, &[ids, conversations, senders, texts, sent_at])).await?;
+        Ok(seqs(&rows))
+    }
+
+    async fn mark(&self, batch: &Batch) -> Result<(), Failure> {
+        if batch.marks.is_empty() {
+            return Ok(());
+        }
+        let conversations: Vec<_> = batch.marks.iter().map(|mark| mark.conversation).collect();
+        let readers: Vec<_> = batch.marks.iter().map(|mark| mark.reader).collect();
+        let seqs: Vec<_> = batch.marks.iter().map(|mark| mark.seq).collect();
+        let read_at: Vec<_> = batch.marks.iter().map(|mark| mark.read_at).collect();
+        bounded(self.client.query(&self.mark, &[&conversations, &readers, &seqs, &read_at])).await.map(drop)
+    }
+}
+
+/// Ends the connection when it is dropped before its statements are prepared.
+struct UnpreparedConnection {
+    client: Option<Client>,
+    driver: JoinHandle<()>,
+}
+
+impl UnpreparedConnection {
+    fn prepared(&mut self, append: Statement, mark: Statement, find: Statement) -> Connection {
+        let client = self.client.take().expect("taken once, here");
+        let driver = std::mem::replace(&mut self.driver, tokio::spawn(async {}));
+        Connection { client, append, mark, find, driver }
+    }
+}
+
+impl Drop for UnpreparedConnection {
+    fn drop(&mut self) {
+        self.driver.abort();
+    }
+}
+
+impl Failure {
+    fn into_message(self) -> String {
+        match self {
+            Self::Refused(error) => error.to_string(),
+            Self::Unknown(message) => message,
+        }
+    }
+}
+
+/// A statement's rows, unless it takes longer than [`COMMIT_TIMEOUT`].
+async fn bounded(query: impl Future<Output = Result<Vec<Row>, Error>>) -> Result<Vec<Row>, Failure> {
+    match timeout(COMMIT_TIMEOUT, query).await {
+        Ok(Ok(rows)) => Ok(rows),
+        Ok(Err(error)) => Err(match error.as_db_error() {
+            // Anything more severe ends the connection, perhaps after the commit.
+            Some(refused) if refused.parsed_severity() == Some(Severity::Error) => Failure::Refused(refused.clone()),
+            _ => Failure::Unknown(explain(&error)),
+        }),
+        Err(_) => Err(Failure::Unknown("no answer in time".to_owned())),
+    }
+}
+
+fn seqs(rows: &[Row]) -> HashMap<MessageId, i64> {
+    rows.iter().map(|row| (row.get(0), row.get(1))).collect()
+}
+
+/// Whether the same batch may succeed later: no resources, a standby, a deadlock, a cancelled statement.
+fn is_passing(error: &DbError) -> bool {
+    let code = error.code();
+    let class = &code.code()[..2];
+    matches!(class, "40" | "53" | "55" | "57" | "58") || *code == SqlState::READ_ONLY_SQL_TRANSACTION
+}
+
+/// An error with its causes.
+pub(crate) fn explain(error: &Error) -> String {
+    let mut message = error.to_string();
+    let mut cause = std::error::Error::source(error);
+    while let Some(error) = cause {
+        message.push_str(": ");
+        message.push_str(&error.to_string());
+        cause = error.source();
+    }
+    message
+}

@@ -1,0 +1,45 @@
+//! The schema: migrations embedded in the binary, run when a server starts and by `migrate`.
+
+use thiserror::Error;
+use tokio_postgres::{Config, NoTls};
+
+use crate::{limits::CONNECT_TIMEOUT, link::explain};
+
+mod embedded {
+    #![allow(missing_docs, unreachable_pub, reason = "generated")]
+    refinery::embed_migrations!("../sql/migrations");
+}
+
+/// The advisory lock under which servers that start at once migrate one after the other.
+const LOCK: i64 = 0x686f_7273_6574_7275;
+
+/// Why the schema could not be brought up to date.
+#[derive(Debug, Error)]
+pub enum MigrateError {
+    /// No connection.
+    #[error("cannot connect to Postgres: {0}; is it running, and is DATABASE_URL right?")]
+    Connect(String),
+    /// A migration failed, or the database has ones that this version does not know.
+    #[error("cannot migrate the database: {0}")]
+    Migrate(String),
+}
+
+/// Brings the schema up to date; safe when several do so at once. Returns the names of the migrations that were run.
+///
+/// # Errors
+/// See [`MigrateError`].
+pub async fn migrate(database: &Config) -> Result<Vec<String>, MigrateError> {
+    let mut database = database.clone();
+    database.application_name("horsetrust-chat migrate").connect_timeout(CONNECT_TIMEOUT);
+    let (mut client, connection) =
+        database.connect(NoTls).await.map_err(|error| MigrateError::Connect(explain(&error)))?;
+    let driver = tokio::spawn(connection);
+    let lock = client.execute("SELECT pg_advisory_lock($1)", &[&LOCK]).await;
+    lock.map_err(|error| MigrateError::Migrate(explain(&error)))?;
+    let report = embedded::migrations::runner().run_async(&mut client).await;
+    // The lock goes with the connection.
+    drop(client);
+    let _ = driver.await;
+    let report = report.map_err(|error| MigrateError::Migrate(error.to_string()))?;
+    Ok(report.applied_migrations().iter().map(ToString::to_string).collect())
+}

@@ -1,0 +1,61 @@
+//! Keeps the profiles in use in step with the database, whoever changed them there.
+//!
+//! Postgres announces each change (`LISTEN`). While the connection is away announcements are missed; so all profiles in
+//! use are read again when it is back.
+
+use std::sync::{Arc, atomic::Ordering};
+
+use futures::{StreamExt, stream};
+use tokio::time::sleep;
+use tokio_postgres::{AsyncMessage, Config, NoTls};
+
+use crate::{backoff::Backoff, ids::UserId, limits::CONNECT_TIMEOUT, link::explain, shared::Shared};
+
+/// Follows the announcements until the server stops.
+pub(crate) async fn follow(mut database: Config, shared: Arc<Shared>) {
+    database.application_name("horsetrust-chat profiles").connect_timeout(CONNECT_TIMEOUT);
+    let mut backoff = Backoff::default();
+    loop {
+        let listened = listen(&database, &shared, &mut backoff).await;
+        if shared.stopping.load(Ordering::SeqCst) {
+            return;
+        }
+        match listened {
+            Ok(()) => tracing::warn!("lost the connection that announces changed profiles"),
+            Err(error) => tracing::warn!(error = explain(&error), "cannot listen for changed profiles"),
+        }
+        sleep(backoff.next()).await;
+    }
+}
+
+async fn listen(database: &Config, shared: &Shared, backoff: &mut Backoff) -> Result<(), tokio_postgres::Error> {
+    let (client, mut connection) = database.connect(NoTls).await?;
+    let mut messages = stream::poll_fn(move |cx| connection.poll_message(cx));
+    // The connection has to be driven while the statement is under way.
+    let listening = client.batch_execute("LISTEN user_changed");
+    tokio::pin!(listening);
+    loop {
+        tokio::select! {
+            done = &mut listening => break done?,
+            message = messages.next() => if message.is_none() { return Ok(()) },
+        }
+    }
+    backoff.reset();
+    refresh(shared, &shared.profiles.in_use()).await;
+    while let Some(message) = messages.next().await {
+        if let AsyncMessage::Notification(announcement) = message?
+            && let Some(user) = UserId::parse(announcement.payload())
+            && shared.profiles.is_in_use(&user)
+        {
+            refresh(shared, &[user]).await;
+        }
+    }
+    Ok(())
+}
+
+async fn refresh(shared: &Shared, users: &[UserId]) {
+    match shared.store.find_users(users).await {
+        Ok(profiles) => profiles.into_iter().for_each(|profile| shared.profiles.changed(profile)),
+        Err(error) => tracing::warn!(%error, "cannot read changed profiles"),
+    }
+}

@@ -1,0 +1,385 @@
+//! A conversation's room: who may be in it, who is, and the order in which its messages reach everybody.
+//!
+//! It loads its participants once, with the first command, and holds no messages: what it lets in goes to persistence
+//! and comes back committed and numbered. Commands wait in a queue of [`ROOM_QUEUE`]. A room that nobody is in, whose
+//! handle nobody holds and that has nothing under way stops after a while. When one panics, its members are closed.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, atomic::Ordering},
+    time::{Duration, Instant},
+};
+
+use actix::{Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, Message as ActixMessage, WrapFuture};
+use tokio::sync::oneshot;
+
+use crate::{
+    counters::Gauge,
+    event::{Durability, EncodedEvent, encode},
+    hub::Delivery,
+    ids::{ConversationId, MessageId, SessionId, UserId},
+    lane::{Outcome, Post},
+    limits::{RETRY_AFTER, ROOM_IN_FLIGHT, ROOM_QUEUE},
+    mailbox::{Mailbox, Waiting},
+    message::{Message, Notification, Typist},
+    outbox::CloseReason,
+    profile::LiveProfile,
+    refusal::Refusal,
+    reply::{Committed, Reply},
+    session::Member,
+    shared::Shared,
+    text::MessageText,
+    timestamp::Timestamp,
+};
+
+/// Callers' side of a room. Whoever holds one keeps the room from stopping.
+#[derive(Clone, Debug)]
+pub(crate) struct RoomHandle(Arc<Mailbox<Room>>);
+
+impl RoomHandle {
+    /// Starts the room on one of the workers, the same one for the same conversation.
+    pub(crate) fn start(conversation: ConversationId, shared: &Arc<Shared>) -> Self {
+        let waiting = Waiting::default();
+        let room = Room {
+            conversation,
+            shared: shared.clone(),
+            waiting: waiting.clone(),
+            participants: Participants::Unknown,
+            members: HashMap::new(),
+            members_on: Vec::new(),
+            in_flight: 0,
+            last_sent_at: None,
+            used: true,
+        };
+        shared.counters.add(Gauge::Rooms);
+        let address = Room::start_in_arbiter(&shared.workers.arbiter_of(conversation), move |_| room);
+        Self(Arc::new(Mailbox::new(address, waiting, ROOM_QUEUE)))
+    }
+
+    pub(crate) fn join(&self, member: Member, reply: Reply) {
+        self.offer(RoomCommand::Join(member, reply));
+    }
+
+    pub(crate) fn leave(&self, session: SessionId) {
+        self.0.push(RoomCommand::Leave(session));
+    }
+
+    pub(crate) fn post(&self, sender: UserId, text: MessageText, reply: Reply) {
+        self.offer(RoomCommand::Post { sender, text, reply, room: self.clone() });
+    }
+
+    /// Posts and waits for the commit.
+    pub(crate) async fn post_and_wait(&self, sender: UserId, text: MessageText) -> Result<Committed, Refusal> {
+        let (answer, answered) = oneshot::channel();
+        self.post(sender, text, Reply::caller(answer));
+        answered.await.unwrap_or_else(|_| Err(Refusal::internal()))
+    }
+
+    pub(crate) fn typing(&self, typist: UserId, session: SessionId, started: bool, reply: Reply) {
+        self.offer(RoomCommand::Typing { typist, session, started, reply });
+    }
+
+    /// Marks what the other participant wrote up to `seq` as read, and waits for the commit.
+    pub(crate) async fn mark_read(&self, reader: UserId, seq: i64) -> Result<(), Refusal> {
+        let (answer, answered) = oneshot::channel();
+        self.offer(RoomCommand::MarkRead { reader, seq, answer });
+        answered.await.unwrap_or_else(|_| Err(Refusal::unavailable()))
+    }
+
+    /// Rows that the room gave to persistence come back.
+    pub(crate) fn committed(&self, rows: Vec<(Post, Outcome)>) {
+        self.0.push(RoomCommand::Committed(rows));
+    }
+
+    pub(crate) fn is_alive(&self) -> bool {
+        self.0.is_alive()
+    }
+
+    /// Whether nobody but the holder of `self` could send to the room, and nothing is on its way.
+    pub(crate) fn is_forgotten(&self) -> bool {
+        Arc::strong_count(&self.0) == 1 && self.0.waiting() == 0
+    }
+
+    fn offer(&self, command: RoomCommand) {
+        if let Err(command) = self.0.offer(command) {
+            command.refuse(&Refusal::overloaded());
+        }
+    }
+}
+
+pub(crate) struct Room {
+    conversation: ConversationId,
+    shared: Arc<Shared>,
+    waiting: Waiting,
+    participants: Participants,
+    members: HashMap<SessionId, usize>,
+    /// Members by worker.
+    members_on: Vec<u32>,
+    in_flight: usize,
+    last_sent_at: Option<Timestamp>,
+    /// Since the last look whether the room is idle.
+    used: bool,
+}
+
+enum Participants {
+    /// Not loaded yet.
+    Unknown,
+    /// Postgres could not say; not asked again before then.
+    Unavailable(Instant),
+    /// There is no such conversation.
+    None,
+    Two([Arc<LiveProfile>; 2]),
+}
+
+#[derive(ActixMessage)]
+#[rtype(result = "()")]
+enum RoomCommand {
+    Join(Member, Reply),
+    Leave(SessionId),
+    Post {
+        sender: UserId,
+        text: MessageText,
+        reply: Reply,
+        room: RoomHandle,
+    },
+    Typing {
+        typist: UserId,
+        session: SessionId,
+        started: bool,
+        reply: Reply,
+    },
+    MarkRead {
+        reader: UserId,
+        seq: i64,
+        answer: oneshot::Sender<Result<(), Refusal>>,
+    },
+    Committed(Vec<(Post, Outcome)>),
+    #[cfg(test)]
+    Panic,
+}
+
+impl RoomCommand {
+    /// Who asks for something that only participants may have.
+    fn on_behalf_of(&self) -> Option<UserId> {
+        match self {
+            Self::Join(member, _) => Some(member.user),
+            Self::Post { sender: user, .. }
+            | Self::Typing { typist: user, .. }
+            | Self::MarkRead { reader: user, .. } => Some(*user),
+            _ => None,
+        }
+    }
+
+    fn refuse(self, refusal: &Refusal) {
+        match self {
+            Self::Join(member, reply) => {
+                member.not_joined();
+                reply.refuse(refusal);
+            }
+            Self::Post { reply, .. } | Self::Typing { reply, .. } => reply.refuse(refusal),
+            Self::MarkRead { answer, .. } => drop(answer.send(Err(refusal.clone()))),
+            _ => (),
+        }
+    }
+}
+
+impl Room {
+    /// Loads the participants and runs the command then; nothing else is handled meanwhile, so that order is kept.
+    fn load_and_run(&self, command: RoomCommand, ctx: &mut Context<Self>) {
+        let (shared, conversation) = (self.shared.clone(), self.conversation);
+        let load = async move { shared.load_participants(conversation).await };
+        ctx.wait(load.into_actor(self).map(move |loaded, room, _| {
+            room.participants = match loaded {
+                Ok(Some(two)) => Participants::Two(two),
+                Ok(None) => Participants::None,
+                Err(error) => {
+                    tracing::warn!(conversation = %room.conversation, %error, "cannot load a room");
+                    Participants::Unavailable(Instant::now() + RETRY_AFTER)
+                }
+            };
+            room.run(command);
+        }));
+    }
+
+    /// Lets participants through.
+    fn run(&mut self, command: RoomCommand) {
+        let refusal = match (&self.participants, command.on_behalf_of()) {
+            (_, None) => return self.apply(command),
+            (Participants::Two(two), Some(user)) if two.iter().any(|profile| profile.get().id == user) => {
+                return self.apply(command);
+            }
+            (Participants::Two(_) | Participants::None, _) => Refusal::conversation_not_found(),
+            (Participants::Unknown | Participants::Unavailable(_), _) => Refusal::overloaded(),
+        };
+        command.refuse(&refusal);
+    }
+
+    fn apply(&mut self, command: RoomCommand) {
+        match command {
+            RoomCommand::Join(member, reply) => self.join(&member, reply),
+            RoomCommand::Leave(session) => self.leave(session),
+            RoomCommand::Post { sender, text, reply, room } => self.post(sender, text, reply, room),
+            RoomCommand::Typing { typist, session, started, reply } => self.typing(typist, session, started, reply),
+            RoomCommand::MarkRead { reader, seq, answer } => {
+                self.shared.persistence.mark_read(self.conversation, reader, seq, answer);
+            }
+            RoomCommand::Committed(rows) => rows.into_iter().for_each(|(post, outcome)| self.finish(post, outcome)),
+            #[cfg(test)]
+            RoomCommand::Panic => panic!("asked to"),
+        }
+    }
+
+    fn join(&mut self, member: &Member, reply: Reply) {
+        let worker = member.hub.index;
+        if self.members.insert(member.session, worker).is_none() {
+            if self.members_on.len() <= worker {
+                self.members_on.resize(worker + 1, 0);
+            }
+            self.members_on[worker] += 1;
+            member.hub.join(self.conversation, member.session);
+        }
+        reply.done(Some(&format!(r#"{{"conversation_id":"{}"}}"#, self.conversation)));
+    }
+
+    fn leave(&mut self, session: SessionId) {
+        if let Some(worker) = self.members.remove(&session) {
+            self.members_on[worker] -= 1;
+        }
+    }
+
+    fn post(&mut self, sender: UserId, text: MessageText, reply: Reply, room: RoomHandle) {
+        let hub_is_full = self.shared.workers.any(self.audience(sender), |hub| hub.is_full(Durability::Durable));
+        let stopping = self.shared.stopping.load(Ordering::SeqCst);
+        if stopping || self.in_flight >= ROOM_IN_FLIGHT || hub_is_full {
+            return reply.refuse(&Refusal::overloaded());
+        }
+        // Never before the message ahead, even when the clock was set back.
+        let sent_at = self.last_sent_at.map_or_else(Timestamp::now, |last| last.max(Timestamp::now()));
+        self.last_sent_at = Some(sent_at);
+        let post = Post { id: MessageId::new(), conversation: self.conversation, sender, text, sent_at, reply };
+        match self.shared.persistence.append(post, room) {
+            Ok(()) => {
+                self.in_flight += 1;
+                self.shared.counters.add(Gauge::MessagesInFlight);
+            }
+            Err(post) => post.reply.refuse(&Refusal::overloaded()),
+        }
+    }
+
+    fn finish(&mut self, post: Post, outcome: Outcome) {
+        self.in_flight -= 1;
+        self.shared.counters.sub(Gauge::MessagesInFlight);
+        match outcome {
+            Outcome::Stored(seq) => self.announce(post, seq),
+            Outcome::Refused(refusal) => post.reply.refuse(&refusal),
+        }
+    }
+
+    /// The message is committed: the acknowledgement, then everybody else.
+    fn announce(&mut self, post: Post, seq: i64) {
+        let Participants::Two(two) = &self.participants else { return };
+        let Some(sender) = two.iter().map(|profile| profile.get()).find(|profile| profile.id == post.sender) else {
+            return;
+        };
+        let message = Message {
+            id: post.id,
+            conversation_id: self.conversation,
+            sender_id: &*sender,
+            text: post.text.as_str(),
+            is_read: false,
+            read_at: None,
+            sent_at: post.sent_at,
+            seq,
+        };
+        let json = encode(&message);
+        post.reply.committed(&message, &json);
+        let notification = self.other(post.sender).map(|recipient| {
+            let notification =
+                Notification { conversation_id: self.conversation, sender: post.sender, preview: post.text.preview() };
+            (recipient, EncodedEvent::durable("message_notification", encode(&notification)))
+        });
+        let audience = self.audience(post.sender);
+        let event = EncodedEvent::durable("new_message", json);
+        self.publish(audience, Delivery { conversation: self.conversation, event, except: None, notification });
+    }
+
+    fn typing(&mut self, typist: UserId, session: SessionId, started: bool, reply: Reply) {
+        let name = if started { "user_typing" } else { "user_stop_typing" };
+        let event = EncodedEvent::ephemeral(name, &Typist { user_id: typist, conversation_id: self.conversation });
+        let members = self.members_mask();
+        if !self.shared.workers.any(members, |hub| hub.is_full(Durability::Ephemeral)) {
+            let except = Some(session);
+            self.publish(members, Delivery { conversation: self.conversation, event, except, notification: None });
+        }
+        reply.done(None);
+    }
+
+    /// Hands an event to the hubs that need it. The one place where a bus to other servers will be joined.
+    fn publish(&self, workers: u64, delivery: Delivery) {
+        let delivery = Arc::new(delivery);
+        self.shared.workers.each(workers, |hub| hub.deliver(delivery.clone()));
+    }
+
+    /// The workers with members of the room or sessions of the one who is to be notified.
+    fn audience(&self, sender: UserId) -> u64 {
+        let recipient = self.other(sender).and_then(|user| self.shared.presence.get(&user).map(|workers| *workers));
+        self.members_mask() | recipient.unwrap_or(0)
+    }
+
+    fn members_mask(&self) -> u64 {
+        let bits = self.members_on.iter().enumerate();
+        bits.fold(0, |mask, (worker, members)| if *members > 0 { mask | 1 << worker } else { mask })
+    }
+
+    fn other(&self, user: UserId) -> Option<UserId> {
+        match &self.participants {
+            Participants::Two(two) => two.iter().map(|profile| profile.get().id).find(|id| *id != user),
+            _ => None,
+        }
+    }
+
+    /// Stops if nobody needs the room. The directory decides under its lock, so that no command is lost.
+    fn stop_if_idle(&mut self, ctx: &mut Context<Self>) {
+        let used = std::mem::take(&mut self.used);
+        let idle = !used && self.members.is_empty() && self.in_flight == 0;
+        if idle && self.shared.directory.forget(self.conversation) {
+            ctx.stop();
+        }
+    }
+}
+
+impl Actor for Room {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Context<Self>) {
+        let look = self.shared.room_idle.max(Duration::from_millis(10)) / 2;
+        ctx.run_interval(look, Self::stop_if_idle);
+    }
+}
+
+impl Handler<RoomCommand> for Room {
+    type Result = ();
+
+    fn handle(&mut self, command: RoomCommand, ctx: &mut Context<Self>) {
+        self.waiting.taken();
+        self.used = true;
+        match self.participants {
+            Participants::Unknown => self.load_and_run(command, ctx),
+            Participants::Unavailable(until) if Instant::now() >= until => self.load_and_run(command, ctx),
+            _ => self.run(command),
+        }
+    }
+}
+
+impl Drop for Room {
+    fn drop(&mut self) {
+        self.shared.counters.sub(Gauge::Rooms);
+        if std::thread::panicking() {
+            self.shared.counters.add(Gauge::ActorsFailed);
+            self.shared.counters.change(Gauge::MessagesInFlight, -(self.in_flight as i64));
+            tracing::error!(conversation = %self.conversation, "a room failed; its members are closed");
+            let (members, conversation) = (self.members_mask(), self.conversation);
+            self.shared.workers.each(members, |hub| hub.close_room(conversation, CloseReason::RoomFailed));
+        }
+    }
+}

@@ -1,0 +1,24 @@
+//! Every statement, from its file.
+
+macro_rules! queries {
+    ($($(#[$doc:meta])* $name:ident = $file:literal,)*) => {
+        $($(#[$doc])* pub(crate) const $name: &str = include_str!(concat!("../../sql/queries/", $file));)*
+
+        /// All of them with their files, for the test that prepares each.
+        pub const ALL: &[(&str, &str)] = &[$(($file, $name),)*];
+    };
+}
+
+queries! {
+    APPEND_MESSAGES = "append_messages.sql",
+    MARK_READ = "mark_read.sql",
+    FIND_MESSAGES_BY_ID = "find_messages_by_id.sql",
+    END_HOLDER_OF_LOCK = "end_holder_of_lock.sql",
+    FIND_ROOM = "find_room.sql",
+    READ_HISTORY = "read_history.sql",
+    LIST_CONVERSATIONS = "list_conversations.sql",
+    OPEN_CONVERSATION = "open_conversation.sql",
+    COUNT_UNREAD = "count_unread.sql",
+    FIND_USERS = "find_users.sql",
+    PUT_USER = "put_user.sql",
+}

@@ -1,0 +1,145 @@
+//! Conversations in the database.
+
+use serde::Serialize;
+use thiserror::Error;
+use tokio_postgres::Row;
+
+use crate::{
+    ids::{ConversationId, HorseId, UserId},
+    limits::CONVERSATIONS,
+    profile::Profile,
+    sql,
+    timestamp::Timestamp,
+};
+
+use super::{Store, StoreError, users::profile};
+
+/// A conversation on the wire. `P` is a participant: a [`Profile`], or only the id where the contract says so.
+#[derive(Debug, Serialize)]
+pub struct Conversation<P: Serialize> {
+    /// The conversation.
+    #[serde(rename = "_id")]
+    pub id: ConversationId,
+    /// Who began it, then the other.
+    pub participants: [P; 2],
+    /// What it is about, if it is about a horse.
+    pub horse_id: Option<HorseId>,
+    /// Its newest message, if there is one.
+    pub last_message: Option<LastMessage>,
+    /// When it began.
+    pub created_at: Timestamp,
+    /// When it last changed.
+    pub updated_at: Timestamp,
+}
+
+/// The newest message of a conversation, for lists.
+#[derive(Debug, Serialize)]
+pub struct LastMessage {
+    /// What.
+    pub text: String,
+    /// By whom.
+    pub sender_id: UserId,
+    /// When.
+    pub sent_at: Timestamp,
+    /// Whether the other has read it.
+    pub is_read: bool,
+}
+
+/// Why two users have no conversation.
+#[derive(Debug, Error)]
+pub enum OpenConversationError {
+    /// The recipient has no profile here.
+    #[error("recipient not found")]
+    RecipientNotFound,
+    /// The caller has no profile here: the marketplace has not told of them yet.
+    #[error("caller not found")]
+    CallerNotFound,
+    /// Postgres did not answer.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl Store {
+    /// A user's conversations, the last changed first, at most [`CONVERSATIONS`].
+    ///
+    /// # Errors
+    /// Postgres is away.
+    pub async fn list_conversations(&self, user: UserId) -> Result<Vec<Conversation<Profile>>, StoreError> {
+        let rows = self.query(sql::LIST_CONVERSATIONS, &[&user, &CONVERSATIONS]).await?;
+        Ok(rows.iter().map(listed).collect())
+    }
+
+    /// The conversation of two users, about a horse if one is given; made if there is none.
+    ///
+    /// # Errors
+    /// One of them is unknown, or Postgres is away.
+    pub async fn open_conversation(
+        &self,
+        caller: UserId,
+        recipient: UserId,
+        horse: Option<HorseId>,
+    ) -> Result<Conversation<UserId>, OpenConversationError> {
+        let known = self.find_users(&[caller, recipient]).await?;
+        if !known.iter().any(|profile| profile.id == recipient) {
+            return Err(OpenConversationError::RecipientNotFound);
+        }
+        if !known.iter().any(|profile| profile.id == caller) {
+            return Err(OpenConversationError::CallerNotFound);
+        }
+        let (id, now) = (ConversationId::new(), Timestamp::now());
+        // Whoever loses the race against another call finds the winner's in the next round; they are never deleted.
+        for _ in 0..3 {
+            let rows = self.query(sql::OPEN_CONVERSATION, &[&id, &caller, &recipient, &horse, &now]).await?;
+            if let Some(row) = rows.first() {
+                return Ok(opened(row));
+            }
+        }
+        Err(StoreError::Unavailable("a conversation was neither found nor made".to_owned()).into())
+    }
+
+    /// Undeleted, unread messages by others in the user's conversations.
+    ///
+    /// # Errors
+    /// Postgres is away.
+    pub async fn count_unread(&self, user: UserId) -> Result<i64, StoreError> {
+        let rows = self.query(sql::COUNT_UNREAD, &[&user]).await?;
+        Ok(rows.first().map_or(0, |row| row.get(0)))
+    }
+
+    /// The participants of a conversation.
+    pub(crate) async fn find_room(&self, conversation: ConversationId) -> Result<Option<[Profile; 2]>, StoreError> {
+        let rows = self.query(sql::FIND_ROOM, &[&conversation]).await?;
+        Ok(rows.first().map(|row| [profile(row, 0), profile(row, 3)]))
+    }
+}
+
+fn listed(row: &Row) -> Conversation<Profile> {
+    Conversation {
+        id: row.get(0),
+        horse_id: row.get(1),
+        created_at: row.get(2),
+        updated_at: row.get(3),
+        participants: [profile(row, 4), profile(row, 7)],
+        last_message: last_message(row, 10),
+    }
+}
+
+fn opened(row: &Row) -> Conversation<UserId> {
+    Conversation {
+        id: row.get(0),
+        participants: [row.get(1), row.get(2)],
+        horse_id: row.get(3),
+        created_at: row.get(4),
+        updated_at: row.get(5),
+        last_message: last_message(row, 6),
+    }
+}
+
+fn last_message(row: &Row, at: usize) -> Option<LastMessage> {
+    Some(LastMessage {
+        text: row.get::<_, Option<_>>(at)?,
+        sender_id: row.get(at + 1),
+        sent_at: row.get(at + 2),
+        is_read: row.get::<_, Option<Timestamp>>(at + 3).is_some(),
+    })
+}

@@ -1,0 +1,112 @@
+//! A conversation's messages, page by page.
+
+use tokio_postgres::Row;
+
+use crate::{
+    ids::{ConversationId, UserId},
+    message::StoredMessage,
+    sql,
+};
+
+use super::{Store, StoreError, users::profile};
+
+/// Which messages: page 1 has the newest.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Page {
+    number: i64,
+    limit: i64,
+}
+
+impl Page {
+    const DEFAULT_LIMIT: i64 = 30;
+    const MAX_LIMIT: i64 = 100;
+
+    /// From a query string's parameters: what is no number, or too small, means the default; too large a limit the
+    /// largest.
+    pub fn parse(number: Option<&str>, limit: Option<&str>) -> Self {
+        let parse = |text: Option<&str>| text.and_then(|text| whole_number(text.trim())).filter(|number| *number >= 1);
+        Self {
+            number: parse(number).unwrap_or(1),
+            limit: parse(limit).unwrap_or(Self::DEFAULT_LIMIT).min(Self::MAX_LIMIT),
+        }
+    }
+
+    fn offset(self) -> i64 {
+        (self.number - 1).saturating_mul(self.limit)
+    }
+}
+
+/// A number too large for the type is a number all the same.
+fn whole_number(text: &str) -> Option<i64> {
+    let digits = text.strip_prefix(['-', '+']).unwrap_or(text);
+    if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    Some(text.parse().unwrap_or(if text.starts_with('-') { i64::MIN } else { i64::MAX }))
+}
+
+/// A page as it was at one moment.
+#[derive(Debug)]
+pub struct History {
+    /// Oldest first.
+    pub messages: Vec<StoredMessage>,
+    /// The conversation's newest seq at that moment.
+    pub last_seq: i64,
+    /// How many messages of the other the reader had not read.
+    pub unread: i64,
+}
+
+impl Store {
+    /// A page of a conversation; `None` if there is no such one or the reader is not in it.
+    ///
+    /// # Errors
+    /// Postgres is away.
+    pub async fn read_history(
+        &self,
+        conversation: ConversationId,
+        reader: UserId,
+        page: Page,
+    ) -> Result<Option<History>, StoreError> {
+        let parameters: [&(dyn tokio_postgres::types::ToSql + Sync); 4] =
+            [&conversation, &reader, &page.limit, &page.offset()];
+        let rows = self.query(sql::READ_HISTORY, &parameters).await?;
+        let Some(first) = rows.first() else { return Ok(None) };
+        Ok(Some(History {
+            last_seq: first.get(0),
+            unread: first.get(1),
+            messages: rows.iter().rev().filter_map(message).collect(),
+        }))
+    }
+}
+
+fn message(row: &Row) -> Option<StoredMessage> {
+    Some(StoredMessage {
+        id: row.get::<_, Option<_>>(2)?,
+        seq: row.get(3),
+        text: row.get(4),
+        sent_at: row.get(5),
+        read_at: row.get(6),
+        sender: profile(row, 7),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn page_and_limit_keep_to_their_bounds() {
+        let page = |number, limit| {
+            let page = Page::parse(number, limit);
+            (page.number, page.limit)
+        };
+        assert_eq!(page(None, None), (1, 30));
+        assert_eq!(page(Some("3"), Some("100")), (3, 100));
+        assert_eq!(page(Some("0"), Some("101")), (1, 100));
+        assert_eq!(page(Some("-1"), Some("0")), (1, 30));
+        assert_eq!(page(Some("abc"), Some("-5")), (1, 30));
+        assert_eq!(page(Some(""), Some("1e3")), (1, 30));
+        assert_eq!(page(Some("99999999999999999999"), Some("99999999999999999999")), (i64::MAX, 100));
+        assert_eq!(Page::parse(Some("99999999999999999999"), None).offset(), i64::MAX);
+    }
+}

@@ -1,0 +1,110 @@
+//! Reads, and the few writes that are not messages, through a pool of connections.
+//!
+//! Everything here is bounded in time: waiting for a connection, making one, and the query itself.
+
+mod conversations;
+mod history;
+mod users;
+
+use std::{future::Future, time::Duration};
+
+use deadpool_postgres::{Manager, ManagerConfig, Object, Pool, RecyclingMethod, Runtime};
+use thiserror::Error;
+use tokio_postgres::{Config, NoTls, Row, types::ToSql};
+
+pub use conversations::{Conversation, LastMessage, OpenConversationError};
+pub use history::{History, Page};
+
+use crate::{
+    limits::{CONNECT_TIMEOUT, POOL_CONNECTIONS, POOL_WAIT, READ_TIMEOUT},
+    refusal::Refusal,
+};
+
+/// Why the database did not answer.
+#[derive(Debug, Error)]
+pub enum StoreError {
+    /// No connection, or none in time. The same may succeed later.
+    #[error("Postgres is not available: {0}")]
+    Unavailable(String),
+    /// A fault of the server or its schema.
+    #[error("Postgres refused a statement: {0}")]
+    Refused(String),
+}
+
+impl From<StoreError> for Refusal {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Unavailable(_) => Self::unavailable(),
+            StoreError::Refused(_) => Self::new(crate::refusal::Code::Internal, "Server error"),
+        }
+    }
+}
+
+impl From<tokio_postgres::Error> for StoreError {
+    fn from(error: tokio_postgres::Error) -> Self {
+        let explained = crate::link::explain(&error);
+        match error.as_db_error() {
+            // Shutting down, starting up, out of connections: not the statement's fault.
+            Some(refused) if !matches!(&refused.code().code()[..2], "57" | "53" | "08") => Self::Refused(explained),
+            _ => Self::Unavailable(explained),
+        }
+    }
+}
+
+/// The pool.
+#[derive(Clone, Debug)]
+pub struct Store(Pool);
+
+impl Store {
+    /// For a database whose schema is up to date. Connections are made when they are needed.
+    pub fn new(database: &Config) -> Self {
+        let mut database = database.clone();
+        database.application_name("horsetrust-chat reads").connect_timeout(CONNECT_TIMEOUT);
+        let manager = Manager::from_config(database, NoTls, ManagerConfig { recycling_method: RecyclingMethod::Fast });
+        let pool = Pool::builder(manager)
+            .max_size(POOL_CONNECTIONS)
+            .runtime(Runtime::Tokio1)
+            .wait_timeout(Some(POOL_WAIT))
+            .create_timeout(Some(CONNECT_TIMEOUT))
+            .recycle_timeout(Some(CONNECT_TIMEOUT))
+            .build()
+            .expect("a runtime is given, which is all that can be missing");
+        Self(pool)
+    }
+
+    /// Ends the connections; every read is refused from now on.
+    pub fn close(&self) {
+        self.0.close();
+    }
+
+    /// A round trip to Postgres.
+    ///
+    /// # Errors
+    /// Postgres does not answer within a second.
+    pub async fn ping(&self) -> Result<(), StoreError> {
+        let round_trip = async {
+            self.client().await?.simple_query("SELECT 1").await?;
+            Ok(())
+        };
+        within(Duration::from_secs(1), round_trip).await
+    }
+
+    /// The rows of a statement.
+    async fn query(&self, statement: &str, parameters: &[&(dyn ToSql + Sync)]) -> Result<Vec<Row>, StoreError> {
+        within(READ_TIMEOUT, async {
+            let client = self.client().await?;
+            let prepared = client.prepare_cached(statement).await?;
+            Ok(client.query(&prepared, parameters).await?)
+        })
+        .await
+    }
+
+    async fn client(&self) -> Result<Object, StoreError> {
+        self.0.get().await.map_err(|error| StoreError::Unavailable(error.to_string()))
+    }
+}
+
+async fn within<T>(limit: Duration, work: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
+    let timed = tokio::time::timeout(limit, work).await;
+    timed.unwrap_or_else(|_| Err(StoreError::Unavailable("no answer in time".to_owned())))
+}

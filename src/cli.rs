@@ -1,0 +1,138 @@
+//! The command line.
+
+use std::{fmt::Display, process::ExitCode, time::Duration};
+
+use actors::{Profile, UserId, store::Store};
+use clap::{Args, Parser, Subcommand};
+
+use crate::{
+    auth::{Auth, Role},
+    config::{Overrides, Settings},
+    logging, startup,
+};
+
+/// Realtime two-party conversations: Socket.IO and REST on Postgres.
+///
+/// Every option can also be set by the environment variable named beside it or in a configuration file; flags go before
+/// environment, environment before file.
+#[derive(Parser)]
+#[command(name = "horsetrust-chat", version, arg_required_else_help = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+    #[command(flatten, next_help_heading = "Configuration")]
+    overrides: Overrides,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run the server
+    Serve {
+        /// Print the effective configuration, secrets masked, and exit
+        #[arg(long)]
+        check_config: bool,
+        /// Add a few users with conversations, and print tokens and calls to try
+        #[arg(long)]
+        demo: bool,
+    },
+    /// Bring the database's schema up to date and exit
+    Migrate,
+    /// Print a token for a user, for development
+    Token {
+        /// The user: 24 hex characters
+        #[arg(long, value_parser = user_id)]
+        user: UserId,
+        /// What the user may do
+        #[arg(long, value_enum, default_value = "seller")]
+        role: Role,
+        /// How long it holds, in seconds
+        #[arg(long, value_name = "SECONDS", default_value_t = 24 * 3600)]
+        ttl: u64,
+    },
+    /// Users' profiles
+    User {
+        #[command(subcommand)]
+        command: UserCommand,
+    },
+}
+
+#[derive(Subcommand)]
+enum UserCommand {
+    /// Store a profile, new or changed; running servers show it from then on
+    Put(UserPut),
+}
+
+#[derive(Args)]
+struct UserPut {
+    /// The user: 24 hex characters
+    #[arg(long, value_parser = user_id)]
+    id: UserId,
+    /// Shown name
+    #[arg(long)]
+    full_name: String,
+    /// Where the picture is
+    #[arg(long, value_name = "URL")]
+    profile_picture_url: Option<String>,
+}
+
+fn user_id(text: &str) -> Result<UserId, String> {
+    UserId::parse(text).ok_or_else(|| "a user's id has 24 hex characters, like 507f1f77bcf86cd799439011".to_owned())
+}
+
+/// Runs what the command line says.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let settings = match Settings::load(&cli.overrides) {
+        Ok(settings) => settings,
+        Err(error) => return fail(&error),
+    };
+    if let Command::Serve { check_config: true, .. } = cli.command {
+        print!("{}", settings.to_toml());
+        return ExitCode::SUCCESS;
+    }
+    if let Err(error) = logging::start(&settings.log) {
+        return fail(&error);
+    }
+    match actix::System::new().block_on(run(cli.command, &settings)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => fail(&error),
+    }
+}
+
+async fn run(command: Command, settings: &Settings) -> Result<(), startup::StartError> {
+    match command {
+        Command::Serve { demo, .. } => startup::serve(settings, demo).await,
+        Command::Migrate => {
+            let (_, postgres) = startup::open_database_beside(settings).await?;
+            println!("the database's schema is up to date");
+            stop(postgres).await;
+            Ok(())
+        }
+        Command::Token { user, role, ttl } => {
+            let auth = Auth::hs256(&startup::secret(settings)?);
+            println!("{}", auth.mint(user, role, Duration::from_secs(ttl)));
+            Ok(())
+        }
+        Command::User { command: UserCommand::Put(put) } => {
+            let profile = Profile::parse(put.id, put.full_name, put.profile_picture_url)
+                .map_err(|refusal| startup::StartError::Other(refusal.message.into_owned()))?;
+            let (database, postgres) = startup::open_database_beside(settings).await?;
+            let stored = Store::new(&database).put_user(&profile).await;
+            stop(postgres).await;
+            stored.map_err(|error| startup::StartError::Other(error.to_string()))?;
+            println!("stored the profile of {}", profile.id);
+            Ok(())
+        }
+    }
+}
+
+async fn stop(postgres: Option<crate::postgres::PrivatePostgres>) {
+    if let Some(postgres) = postgres {
+        postgres.stop(Duration::from_secs(20)).await;
+    }
+}
+
+fn fail(error: &dyn Display) -> ExitCode {
+    eprintln!("horsetrust-chat: {error}");
+    ExitCode::FAILURE
+}

@@ -1,0 +1,244 @@
+//! The configuration: flags over environment over file over defaults.
+
+use std::{
+    fmt::Write as _,
+    net::{IpAddr, Ipv4Addr},
+    path::PathBuf,
+};
+
+use ::config::{Config, File, FileFormat};
+use clap::Args;
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+/// The file that is read when none is named and it exists.
+pub const DEFAULT_FILE: &str = "horsetrust-chat.toml";
+
+/// What can be set by flag or environment; the file has the same names in lower case.
+#[derive(Args, Clone, Debug, Default, Serialize)]
+pub struct Overrides {
+    /// Configuration file (TOML) [default: horsetrust-chat.toml, if it exists]
+    #[arg(long = "config", env = "CONFIG_FILE", value_name = "FILE", global = true)]
+    #[serde(skip)]
+    pub file: Option<PathBuf>,
+    /// Address to listen on [default: 127.0.0.1]
+    #[arg(long, env = "HOST", value_name = "ADDRESS", global = true)]
+    pub host: Option<String>,
+    /// Port to listen on; 0 takes a free one [default: 3000]
+    #[arg(long, env = "PORT", global = true)]
+    pub port: Option<u16>,
+    /// Postgres to use, as postgres://user:password@host/database; without it a private one is run
+    #[arg(long, env = "DATABASE_URL", hide_env_values = true, value_name = "URL", global = true)]
+    pub database_url: Option<String>,
+    /// Secret of the tokens (HS256); required with a database URL, otherwise made once and kept. Better set by
+    /// environment: flags are visible to other users of the machine
+    #[arg(long, env = "JWT_SECRET", hide_env_values = true, value_name = "SECRET", global = true)]
+    pub jwt_secret: Option<String>,
+    /// Origins that browsers may call from: a comma list of exact origins, or * (without credentials)
+    #[arg(long, env = "CORS_ORIGINS", value_name = "ORIGINS", global = true)]
+    pub cors_origins: Option<String>,
+    /// Where the private Postgres and the secret live [default: ./data]
+    #[arg(long, env = "DATA_DIR", value_name = "DIR", global = true)]
+    pub data_dir: Option<PathBuf>,
+    /// Worker threads, at most 64 [default: one a core]
+    #[arg(long, env = "WORKERS", global = true)]
+    pub workers: Option<usize>,
+    /// Seconds that a room nobody needs stays in memory [default: 60]
+    #[arg(long, env = "ROOM_IDLE_SECONDS", value_name = "SECONDS", global = true)]
+    pub room_idle_seconds: Option<u64>,
+    /// Seconds that an orderly stop may take [default: 20]
+    #[arg(long, env = "STOP_SECONDS", value_name = "SECONDS", global = true)]
+    pub stop_seconds: Option<u64>,
+    /// What is logged: error, warn, info, debug, trace, or a filter by module [default: info]
+    #[arg(long, env = "LOG", value_name = "FILTER", global = true)]
+    pub log: Option<String>,
+}
+
+/// The configuration as it holds.
+#[derive(Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Settings {
+    /// Address to listen on.
+    pub host: IpAddr,
+    /// Port to listen on; 0 means any free one.
+    pub port: u16,
+    /// The database, if it is not a private one.
+    pub database_url: Option<String>,
+    /// The tokens' secret, if it is set.
+    pub jwt_secret: Option<String>,
+    /// Origins that browsers may call from.
+    pub cors_origins: String,
+    /// Where the private Postgres and the secret live.
+    pub data_dir: PathBuf,
+    /// Worker threads, 1 to 64.
+    pub workers: usize,
+    /// Seconds, 1 or more.
+    pub room_idle_seconds: u64,
+    /// Seconds, 1 or more.
+    pub stop_seconds: u64,
+    /// The log filter.
+    pub log: String,
+}
+
+/// What is wrong with the configuration.
+#[derive(Debug, Error)]
+pub enum ConfigError {
+    /// A value is not of its type, a name is not known, or the file cannot be read.
+    #[error("cannot read the configuration: {0}")]
+    Unreadable(#[from] ::config::ConfigError),
+    /// A value is of its type, but not possible.
+    #[error("{name} is {value:?}, but {rule}")]
+    Impossible {
+        /// The setting.
+        name: &'static str,
+        /// What it is.
+        value: String,
+        /// What it has to be.
+        rule: &'static str,
+    },
+    /// Tokens of a production database must not depend on a file that somebody may lose.
+    #[error("DATABASE_URL is set, but JWT_SECRET is not: set it to the secret that signs the marketplace's tokens")]
+    NoSecret,
+}
+
+impl Settings {
+    /// # Errors
+    /// See [`ConfigError`].
+    pub fn load(overrides: &Overrides) -> Result<Self, ConfigError> {
+        let file = match &overrides.file {
+            Some(path) => File::new(&path.to_string_lossy(), FileFormat::Toml).required(true),
+            None => File::new(DEFAULT_FILE, FileFormat::Toml).required(false),
+        };
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let mut layers = Config::builder()
+            .set_default("host", Ipv4Addr::LOCALHOST.to_string())?
+            .set_default("port", 3000)?
+            .set_default("cors_origins", "")?
+            .set_default("data_dir", "./data")?
+            .set_default("workers", cores.min(actors::limits::WORKERS) as u64)?
+            .set_default("room_idle_seconds", 60)?
+            .set_default("stop_seconds", 20)?
+            .set_default("log", "info")?
+            .add_source(file);
+        // clap has put flags over environment already.
+        let set = serde_json::to_value(overrides).expect("strings and numbers always serialize");
+        for (name, value) in set.as_object().into_iter().flatten() {
+            match value {
+                serde_json::Value::String(text) if !text.is_empty() => layers = layers.set_override(name, &**text)?,
+                serde_json::Value::Number(number) => layers = layers.set_override(name, number.as_u64())?,
+                // Not set, or set to nothing.
+                _ => (),
+            }
+        }
+        let settings: Self = layers.build()?.try_deserialize()?;
+        settings.check()?;
+        Ok(settings)
+    }
+
+    fn check(&self) -> Result<(), ConfigError> {
+        let impossible =
+            |name, value: &dyn ToString, rule| Err(ConfigError::Impossible { name, value: value.to_string(), rule });
+        if !(1..=actors::limits::WORKERS).contains(&self.workers) {
+            return impossible("WORKERS", &self.workers, "it must be 1 to 64");
+        }
+        if self.room_idle_seconds == 0 {
+            return impossible("ROOM_IDLE_SECONDS", &self.room_idle_seconds, "it must be 1 or more");
+        }
+        if self.stop_seconds == 0 {
+            return impossible("STOP_SECONDS", &self.stop_seconds, "it must be 1 or more");
+        }
+        if let Some(url) = &self.database_url {
+            if url.parse::<tokio_postgres::Config>().is_err() {
+                let rule = "it must be like postgres://user:password@host:5432/database";
+                return impossible("DATABASE_URL", &"(not shown)", rule);
+            }
+            if self.jwt_secret.is_none() {
+                return Err(ConfigError::NoSecret);
+            }
+        }
+        crate::http::Origins::parse(&self.cors_origins).map(drop)
+    }
+
+    /// The effective configuration as TOML, secrets masked.
+    pub fn to_toml(&self) -> String {
+        let mut toml = String::new();
+        let mut line = |name: &str, value: String| {
+            let _ = writeln!(toml, "{name} = {value}");
+        };
+        line("host", format!("{:?}", self.host.to_string()));
+        line("port", self.port.to_string());
+        if let Some(url) = &self.database_url {
+            line("database_url", format!("{:?}", mask_password(url)));
+        }
+        if self.jwt_secret.is_some() {
+            line("jwt_secret", r#""********""#.to_owned());
+        }
+        line("cors_origins", format!("{:?}", self.cors_origins));
+        line("data_dir", format!("{:?}", self.data_dir));
+        line("workers", self.workers.to_string());
+        line("room_idle_seconds", self.room_idle_seconds.to_string());
+        line("stop_seconds", self.stop_seconds.to_string());
+        line("log", format!("{:?}", self.log));
+        toml
+    }
+}
+
+/// A database URL, or a keyword string, without its password.
+fn mask_password(url: &str) -> String {
+    let Ok(parsed) = url.parse::<tokio_postgres::Config>() else { return "(unreadable)".to_owned() };
+    let host = |host: &tokio_postgres::config::Host| match host {
+        tokio_postgres::config::Host::Tcp(name) => name.clone(),
+        tokio_postgres::config::Host::Unix(path) => path.display().to_string(),
+    };
+    let hosts: Vec<_> = parsed.get_hosts().iter().map(host).collect();
+    let ports: Vec<_> = parsed.get_ports().iter().map(ToString::to_string).collect();
+    let password = if parsed.get_password().is_some() { ":********" } else { "" };
+    format!(
+        "postgres://{}{password}@{}:{}/{}",
+        parsed.get_user().unwrap_or(""),
+        hosts.join(","),
+        ports.join(","),
+        parsed.get_dbname().unwrap_or(""),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn load(overrides: Overrides, file: &str) -> Result<Settings, ConfigError> {
+        let directory = std::env::temp_dir().join(format!("horsetrust-chat-config-{}", actors::UserId::new()));
+        std::fs::create_dir(&directory).expect("a directory for the test");
+        let path = directory.join("test.toml");
+        std::fs::write(&path, file).expect("a file for the test");
+        let settings = Settings::load(&Overrides { file: Some(path), ..overrides });
+        std::fs::remove_dir_all(directory).expect("the test's own directory");
+        settings
+    }
+
+    #[test]
+    fn flags_and_environment_stand_over_the_file_and_the_file_over_defaults() {
+        let overrides = Overrides { port: Some(4000), ..Overrides::default() };
+        let settings = load(overrides, "port = 5000\nlog = \"debug\"").expect("a sound configuration");
+        assert_eq!((settings.port, settings.log.as_str(), settings.stop_seconds), (4000, "debug", 20));
+    }
+
+    #[test]
+    fn a_misspelt_name_and_a_wrong_type_are_refused_by_name() {
+        for (file, named) in [("prot = 1", "prot"), ("port = \"many\"", "port"), ("workers = 0", "WORKERS")] {
+            let error = load(Overrides::default(), file).err().expect("refused").to_string();
+            assert!(error.contains(named), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_database_without_a_secret_is_refused() {
+        let url = Some("postgres://u:hunter2@db/chat".to_owned());
+        let overrides = Overrides { database_url: url, ..Overrides::default() };
+        assert!(matches!(load(overrides.clone(), ""), Err(ConfigError::NoSecret)));
+        let settings = load(overrides, "jwt_secret = \"hush\"").expect("a sound configuration");
+        let shown = settings.to_toml();
+        assert!(!shown.contains("hunter2") && !shown.contains("hush"), "{shown}");
+        assert!(shown.contains("postgres://u:********@db"), "{shown}");
+    }
+}

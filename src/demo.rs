@@ -1,0 +1,96 @@
+//! A few users, conversations and messages to try the server with.
+
+use std::{net::SocketAddr, time::Duration};
+
+use actors::{Chat, ConversationId, HorseId, MessageText, Profile, UserId};
+
+use crate::{auth::Role, http::App};
+
+/// How long the demo's tokens hold.
+const TOKEN_TTL: Duration = Duration::from_secs(30 * 24 * 3600);
+
+const USERS: [(&str, &str); 4] = [
+    ("665000000000000000000001", "Demo Buyer"),
+    ("665000000000000000000002", "Demo Seller"),
+    ("665000000000000000000003", "Demo Stable"),
+    ("665000000000000000000004", "Demo Breeder"),
+];
+
+/// Two users, the horse, and what they said: who (0 or 1) and what.
+type Dialogue = (usize, usize, &'static str, &'static [(usize, &'static str)]);
+
+const DIALOGUES: [Dialogue; 3] = [
+    (
+        0,
+        1,
+        "665000000000000000000101",
+        &[
+            (0, "Hello! Is this horse still available?"),
+            (1, "Yes, Thunder is still available."),
+            (0, "How is he with beginners?"),
+            (1, "Very calm. Would you like to schedule a visit?"),
+            (0, "Saturday morning would suit me 🐎"),
+            (1, "Saturday at ten, then. Bring boots!"),
+        ],
+    ),
+    (
+        0,
+        2,
+        "665000000000000000000102",
+        &[(0, "Do you board ponies as well?"), (2, "We do; there is a box free from next month.")],
+    ),
+    (3, 0, "665000000000000000000103", &[(3, "The foal you asked about was born last night.")]),
+];
+
+/// Makes the demo's data unless it is there, and prints tokens and calls that work as they stand.
+pub(crate) async fn prepare(app: &App, address: SocketAddr) -> Result<(), String> {
+    let mut users = Vec::new();
+    for (id, name) in USERS {
+        let id = UserId::parse(id).ok_or("a demo user's id is malformed")?;
+        let profile = Profile { id, full_name: name.to_owned(), profile_picture_url: None };
+        app.chat.put_user(profile).await.map_err(|error| error.to_string())?;
+        users.push(id);
+    }
+    let mut first = None;
+    for dialogue in DIALOGUES {
+        let conversation = tell(&app.chat, &users, dialogue).await?;
+        first.get_or_insert(conversation);
+    }
+    if let Some(conversation) = first {
+        print(app, address, &users, conversation);
+    }
+    Ok(())
+}
+
+async fn tell(
+    chat: &Chat,
+    users: &[UserId],
+    (caller, recipient, horse, lines): Dialogue,
+) -> Result<ConversationId, String> {
+    let opened = chat.store().open_conversation(users[caller], users[recipient], HorseId::parse(horse)).await;
+    let conversation = opened.map_err(|error| error.to_string())?;
+    if conversation.last_message.is_none() {
+        for (who, line) in lines {
+            let text = MessageText::parse(*line).map_err(|refusal| refusal.message.into_owned())?;
+            chat.post(conversation.id, users[*who], text).await.map_err(|refusal| refusal.message.into_owned())?;
+        }
+    }
+    Ok(conversation.id)
+}
+
+fn print(app: &App, address: SocketAddr, users: &[UserId], conversation: ConversationId) {
+    println!("\nDemo users, with tokens for 30 days:");
+    let token = |user| app.auth.mint(user, Role::Seller, TOKEN_TTL);
+    for (user, (_, name)) in users.iter().zip(USERS) {
+        println!("\n  {name} ({user})\n  {}", token(*user));
+    }
+    let buyer = token(users[0]);
+    println!(
+        "\nTry it:\n
+curl http://{address}/api/chat/conversations -H 'Authorization: Bearer {buyer}'\n
+curl http://{address}/api/chat/conversations/{conversation}/messages -H 'Authorization: Bearer {buyer}'\n
+curl -X POST http://{address}/api/chat/conversations/{conversation}/messages \\
+  -H 'Authorization: Bearer {buyer}' -H 'Content-Type: application/json' -d '{{\"text\":\"See you on Saturday!\"}}'\n
+Stop with Ctrl-C.\n"
+    );
+}

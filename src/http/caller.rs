@@ -1,0 +1,42 @@
+//! The caller of a REST route, from its `Authorization` header.
+
+use std::future::{Ready, ready};
+
+use actix_web::{FromRequest, HttpRequest, dev::Payload, http::header::AUTHORIZATION, web::Data};
+use actors::{Code, Refusal};
+
+use crate::auth::{AuthError, Caller, Role};
+
+use super::{ApiError, App};
+
+impl FromRequest for Caller {
+    type Error = ApiError;
+    type Future = Ready<Result<Self, ApiError>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        ready(caller(request).map_err(ApiError::from))
+    }
+}
+
+/// A caller with the role `admin`.
+pub(super) struct Admin;
+
+impl FromRequest for Admin {
+    type Error = ApiError;
+    type Future = Ready<Result<Self, ApiError>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        ready(match caller(request) {
+            Ok(Caller { role: Role::Admin, .. }) => Ok(Self),
+            Ok(_) => Err(Refusal::new(Code::Forbidden, "Admin role required").into()),
+            Err(error) => Err(error.into()),
+        })
+    }
+}
+
+fn caller(request: &HttpRequest) -> Result<Caller, AuthError> {
+    let app = request.app_data::<Data<App>>().expect("every App of ours has it");
+    let header = request.headers().get(AUTHORIZATION).and_then(|value| value.to_str().ok());
+    let token = header.and_then(|value| value.strip_prefix("Bearer ")).ok_or(AuthError::NoToken)?;
+    app.auth.verify(token.trim())
+}

@@ -1,0 +1,120 @@
+//! The port: REST and health by actix-web, Socket.IO and plain WebSocket on the same listener.
+
+mod admin;
+mod caller;
+mod conversations;
+mod error;
+mod health;
+mod json_object;
+mod messages;
+mod origins;
+mod server;
+mod users;
+
+use actix_cors::Cors;
+use actix_web::{
+    HttpResponse, Resource,
+    http::header,
+    web::{self, ServiceConfig},
+};
+use actors::{Chat, Code, Refusal};
+use std::sync::Arc;
+
+use crate::{auth::Auth, socket_io::SocketIo};
+
+pub use error::ApiError;
+pub use origins::Origins;
+pub use server::{Listening, listen};
+
+/// What the handlers share.
+#[derive(Clone, Debug)]
+pub struct App {
+    /// The chat.
+    pub chat: Chat,
+    /// Checks tokens.
+    pub auth: Arc<Auth>,
+    /// Where browsers may call from.
+    pub origins: Arc<Origins>,
+    /// Engine.IO and what is connected by it.
+    pub socket_io: SocketIo,
+}
+
+/// The body of a call that succeeded.
+#[derive(serde::Serialize)]
+struct Success<T> {
+    success: bool,
+    data: T,
+}
+
+impl<T: serde::Serialize> Success<T> {
+    fn ok(data: T) -> HttpResponse {
+        HttpResponse::Ok().json(Self { success: true, data })
+    }
+
+    fn created(data: T) -> HttpResponse {
+        HttpResponse::Created().json(Self { success: true, data })
+    }
+}
+
+/// All routes.
+fn routes(config: &mut ServiceConfig) {
+    config
+        .service(resource("/health").route(web::get().to(health::live)))
+        .service(resource("/health/db").route(web::get().to(health::database)))
+        .service(resource("/health/ws").route(web::get().to(health::websocket)))
+        .service(
+            resource("/api/chat/conversations")
+                .route(web::get().to(conversations::list))
+                .route(web::post().to(conversations::open)),
+        )
+        .service(
+            resource("/api/chat/conversations/{id}/messages")
+                .route(web::get().to(messages::history))
+                .route(web::post().to(messages::send)),
+        )
+        .service(resource("/api/chat/unread-count").route(web::get().to(conversations::unread_count)))
+        .service(resource("/api/chat/users/{id}").route(web::put().to(users::put)))
+        .service(resource("/api/chat/admin/stats").route(web::get().to(admin::stats)))
+        .configure(crate::socket_io::routes)
+        .default_service(web::to(|| async {
+            HttpResponse::NotFound().json(serde_json::json!({
+                "success": false, "message": "Route not found", "code": Code::NotFound.as_str(),
+            }))
+        }));
+}
+
+/// A route that says so when it does not have a method.
+fn resource(path: &str) -> Resource {
+    web::resource(path).default_service(web::to(|| async {
+        HttpResponse::MethodNotAllowed().json(Refusal::invalid("Method not allowed"))
+    }))
+}
+
+/// CORS headers for the configured origins. The package refuses a preflight from others; the contract wants no error,
+/// only no permission: see [`origins::permit_listed_only`].
+fn cors(origins: &Origins) -> Cors {
+    let cors = Cors::default()
+        .allowed_methods(["GET", "POST", "PUT", "DELETE"])
+        .allowed_headers([header::AUTHORIZATION, header::CONTENT_TYPE])
+        .expose_headers([header::RETRY_AFTER])
+        .max_age(600);
+    match origins {
+        Origins::Any => cors.allow_any_origin().send_wildcard(),
+        Origins::Listed(listed) => {
+            listed.iter().fold(cors.supports_credentials(), |cors, origin| cors.allowed_origin(origin))
+        }
+    }
+}
+
+/// The whole application, for one worker.
+macro_rules! application {
+    ($app:expr) => {{
+        let app: $crate::http::App = $app;
+        actix_web::App::new()
+            .app_data(actix_web::web::Data::new(app.clone()))
+            .wrap($crate::http::cors(&app.origins))
+            .wrap(actix_web::middleware::from_fn($crate::http::origins::permit_listed_only))
+            .configure($crate::http::routes)
+    }};
+}
+use application;

@@ -1,0 +1,108 @@
+//! The listener: actix-web's HTTP, and the hook that every upgrade request goes through.
+//!
+//! The hook bypasses the App's middleware; what it lets through to Engine.IO it has checked itself. Upgrades for other
+//! paths are put back together and go to a second HTTP service over the same App that has no hook, so that plain
+//! WebSocket routes work on the same port.
+
+use std::{io, net::SocketAddr, rc::Rc, time::Duration};
+
+use actix_codec::Framed;
+use actix_http::{HttpService, Protocol, Request, h1};
+use actix_server::{Server, ServerHandle};
+use actix_service::{
+    IntoServiceFactory, Service, ServiceFactory, ServiceFactoryExt, fn_factory, fn_service, map_config,
+};
+use actix_web::dev::AppConfig;
+use tokio::net::TcpStream;
+
+use crate::socket_io::{self, PrefixedStream, upgrade};
+
+use super::{App, application};
+
+/// How long a client may take to send a request's head.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long an idle keep-alive connection stays open.
+const KEEP_ALIVE: Duration = Duration::from_secs(30);
+
+/// A server that listens.
+pub struct Listening {
+    /// Where.
+    pub address: SocketAddr,
+    /// Stops it.
+    pub handle: ServerHandle,
+}
+
+/// Listens with as many workers as asked for; each enters the chat before its first connection. Must be called in an actix
+/// system.
+///
+/// # Errors
+/// The address cannot be bound.
+pub fn listen(app: &App, address: SocketAddr, workers: usize) -> io::Result<Listening> {
+    let listener = std::net::TcpListener::bind(address)?;
+    listener.set_nonblocking(true)?;
+    let address = listener.local_addr()?;
+    let app = app.clone();
+    let server = Server::build()
+        .workers(workers)
+        .disable_signals()
+        .shutdown_timeout(1)
+        .listen("chat", listener, move || service(app.clone()))?
+        .run();
+    let handle = server.handle();
+    // It begins to accept when it is polled.
+    actix::spawn(server);
+    Ok(Listening { address, handle })
+}
+
+fn service(
+    app: App,
+) -> impl ServiceFactory<TcpStream, Config = (), Response = (), Error = actix_http::error::DispatchError, InitError = ()>
+{
+    app.chat.enter_worker();
+    let hook = {
+        let app = app.clone();
+        fn_factory(move || upgrades(app.clone()))
+    };
+    HttpService::build()
+        .client_request_timeout(HEAD_TIMEOUT)
+        .keep_alive(KEEP_ALIVE)
+        // A long poll whose client went away must not take the packets of the next one.
+        .h1_allow_half_closed(false)
+        .tcp_nodelay(true)
+        .upgrade(hook)
+        .finish(map_config(
+            application!(app).into_factory().map_err(|error: actix_web::Error| error.error_response()),
+            |()| AppConfig::default(),
+        ))
+        .tcp()
+}
+
+/// The hook for upgrade requests, one a worker.
+async fn upgrades(
+    app: App,
+) -> Result<impl Service<(Request, Framed<TcpStream, h1::Codec>), Response = (), Error = actix_web::Error>, ()> {
+    let plain =
+        HttpService::build().client_request_timeout(HEAD_TIMEOUT).h1_allow_half_closed(false).finish(map_config(
+            application!(app.clone()).into_factory().map_err(|error: actix_web::Error| error.error_response()),
+            |()| AppConfig::default(),
+        ));
+    let plain: Rc<_> = ServiceFactory::<Connection>::new_service(&plain, ()).await?.into();
+    Ok(fn_service(move |(request, framed): (Request, Framed<TcpStream, h1::Codec>)| {
+        let (app, plain) = (app.clone(), plain.clone());
+        async move {
+            if socket_io::is_engine_path(request.path()) {
+                return upgrade::accept(&app, &request, framed).await;
+            }
+            let peer = request.head().peer_addr;
+            let parts = framed.into_parts();
+            let again = upgrade::encode_head(&request, &parts.read_buf);
+            let stream = PrefixedStream::new(parts.io, again);
+            // The service has logged what went wrong with the connection; it is over either way.
+            let _ = plain.call((stream, Protocol::Http1, peer)).await;
+            Ok(())
+        }
+    }))
+}
+
+/// What an HTTP service takes.
+type Connection = (PrefixedStream<TcpStream>, Protocol, Option<SocketAddr>);

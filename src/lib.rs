@@ -1,0 +1,22 @@
+//! The server around the chat: command line, configuration, start and stop, identity, REST, Socket.IO on the wire.
+//! What a conversation is stands in the crate `actors`; nothing here knows it.
+//!
+//! | file | |
+//! | --- | --- |
+//! | `cli.rs`, `config.rs`, `logging.rs` | what is typed, what is set, what is logged |
+//! | `startup.rs` | start and stop, in their order |
+//! | `postgres/` | the private Postgres of a server without `DATABASE_URL` |
+//! | `auth.rs` | tokens, for both transports |
+//! | `http/` | the port, the REST routes, CORS, errors as answers |
+//! | `socket_io/` | Engine.IO on actix-web's port, Socket.IO's packets, clients' events |
+//! | `demo.rs` | a few users and conversations to try |
+
+pub mod auth;
+pub mod cli;
+pub mod config;
+pub mod demo;
+pub mod http;
+pub mod logging;
+pub mod postgres;
+pub mod socket_io;
+pub mod startup;

@@ -1,0 +1,185 @@
+//! A cluster in the data directory: its files, its settings, its postmaster.
+
+use std::{
+    fs,
+    os::unix::{fs::PermissionsExt, process::CommandExt},
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    time::Duration,
+};
+
+use tokio::time::sleep;
+use tokio_postgres::{Config, NoTls};
+
+use super::{Binaries, PostgresError, context, owner::Owner, postmaster};
+
+/// The database and its owner.
+pub(super) const DATABASE: &str = "horsetrust";
+/// How often the postmaster is looked after.
+const LOOK: Duration = Duration::from_millis(100);
+/// Pause before it is started again.
+const RESTART_PAUSE: Duration = Duration::from_secs(1);
+
+/// Where everything is.
+#[derive(Clone, Debug)]
+pub(super) struct Cluster {
+    directory: PathBuf,
+    socket: PathBuf,
+    log: PathBuf,
+    binaries: Binaries,
+    owner: Owner,
+}
+
+impl Cluster {
+    /// Makes the cluster if there is none. Half made ones are never used: it gets its name when it is done.
+    pub(super) async fn prepare(data_dir: &Path, binaries: Binaries) -> Result<Self, PostgresError> {
+        let cluster = Self {
+            directory: data_dir.join("postgres"),
+            socket: socket_directory(data_dir),
+            log: data_dir.join("postgres.log"),
+            binaries,
+            owner: Owner::choose()?,
+        };
+        make_private(&cluster.socket, cluster.owner)?;
+        if !cluster.directory.exists() {
+            let unfinished = data_dir.join("postgres.new");
+            let _ = fs::remove_dir_all(&unfinished);
+            make_private(&unfinished, cluster.owner)?;
+            let made = cluster.clone();
+            let at = unfinished.clone();
+            tokio::task::spawn_blocking(move || made.initdb(&at))
+                .await
+                .map_err(|error| PostgresError::Failed(error.to_string()))??;
+            fs::rename(&unfinished, &cluster.directory).map_err(context("cannot name the new cluster"))?;
+        }
+        Ok(cluster)
+    }
+
+    fn initdb(&self, at: &Path) -> Result<(), PostgresError> {
+        tracing::info!(directory = %self.directory.display(), "making a private Postgres cluster");
+        let mut initdb = Command::new(self.binaries.path("initdb"));
+        initdb
+            .args(["--username", DATABASE, "--auth=trust", "--encoding=UTF8", "--locale=C", "--no-instructions", "-D"])
+            .arg(at)
+            .current_dir("/")
+            .stdin(Stdio::null());
+        self.owner.run_as(&mut initdb);
+        let output = initdb.output().map_err(context("cannot run initdb"))?;
+        if output.status.success() {
+            return Ok(());
+        }
+        let said = String::from_utf8_lossy(&output.stderr).trim().to_owned();
+        Err(PostgresError::Failed(format!(
+            "initdb failed: {said}; if it may not enter the data directory, choose another with DATA_DIR"
+        )))
+    }
+
+    /// Starts the postmaster unless it lives. A child is returned only by the process that started it.
+    pub(super) fn ensure_running(&self) -> Result<Option<Child>, PostgresError> {
+        if postmaster::of(&self.directory).is_some() {
+            return Ok(None);
+        }
+        // Left by a killed postmaster; its pid may be somebody else's by now, which Postgres cannot tell.
+        let _ = fs::remove_file(self.directory.join("postmaster.pid"));
+        let log = fs::File::options().create(true).append(true).open(&self.log);
+        let log = log.map_err(context(self.log.display().to_string()))?;
+        let errors = log.try_clone().map_err(context(self.log.display().to_string()))?;
+        let mut command = Command::new(self.binaries.path("postgres"));
+        command
+            .arg("-D")
+            .arg(&self.directory)
+            .arg("-k")
+            .arg(&self.socket)
+            .args(["-c", "listen_addresses=", "-c", "port=5432", "-c", "logging_collector=off"])
+            .current_dir("/")
+            .stdin(Stdio::null())
+            .stdout(log)
+            .stderr(errors)
+            // A signal from the terminal is for the server, which stops Postgres when it is done.
+            .process_group(0);
+        self.owner.run_as(&mut command);
+        command.spawn().map(Some).map_err(context("cannot start Postgres"))
+    }
+
+    /// Starts the postmaster again whenever it is gone.
+    pub(super) async fn watch(self, mut child: Option<Child>) {
+        loop {
+            sleep(LOOK).await;
+            let lives = match &mut child {
+                Some(child) => matches!(child.try_wait(), Ok(None)),
+                None => postmaster::of(&self.directory).is_some(),
+            };
+            if !lives {
+                tracing::error!("{}; starting it again", self.explain("the private Postgres is gone"));
+                sleep(RESTART_PAUSE).await;
+                child = self.ensure_running().unwrap_or_else(|error| {
+                    tracing::error!(%error, "cannot start the private Postgres");
+                    None
+                });
+            }
+        }
+    }
+
+    /// Returns when the database is there and accepts connections.
+    pub(super) async fn accepting(&self) -> Result<(), PostgresError> {
+        loop {
+            if let Ok((client, connection)) = self.config("postgres").connect(NoTls).await {
+                let driver = tokio::spawn(connection);
+                let created = client.batch_execute(&format!("CREATE DATABASE {DATABASE}")).await;
+                drop(client);
+                let _ = driver.await;
+                match created {
+                    Ok(()) => return Ok(()),
+                    Err(error) if error.code() == Some(&tokio_postgres::error::SqlState::DUPLICATE_DATABASE) => {
+                        return Ok(());
+                    }
+                    Err(error) => tracing::debug!(%error, "the private Postgres is not ready yet"),
+                }
+            }
+            sleep(LOOK).await;
+        }
+    }
+
+    pub(super) fn config(&self, database: &str) -> Config {
+        config(&self.socket, database)
+    }
+
+    pub(super) fn stop(&self) {
+        if let Some(pid) = postmaster::of(&self.directory) {
+            postmaster::stop(pid);
+        }
+    }
+
+    /// Returns when the postmaster has ended.
+    pub(super) async fn gone(&self) {
+        while postmaster::of(&self.directory).is_some() {
+            sleep(LOOK / 4).await;
+        }
+    }
+
+    /// A complaint with the end of Postgres' log.
+    pub(super) fn explain(&self, complaint: &str) -> String {
+        let log = fs::read_to_string(&self.log).unwrap_or_default();
+        let last = log.lines().rev().find(|line| line.contains("FATAL") || line.contains("ERROR"));
+        let last = last.map_or_else(String::new, |line| format!(": {line}"));
+        format!("{complaint} (see {}){last}", self.log.display())
+    }
+}
+
+/// A directory for Postgres' user alone.
+fn make_private(path: &Path, owner: Owner) -> Result<(), PostgresError> {
+    let failed = |error| PostgresError::Io(format!("cannot make {}", path.display()), error);
+    fs::create_dir_all(path).map_err(failed)?;
+    fs::set_permissions(path, fs::Permissions::from_mode(0o700)).map_err(failed)?;
+    owner.give(path)
+}
+
+pub(super) fn socket_directory(data_dir: &Path) -> PathBuf {
+    data_dir.join("socket")
+}
+
+pub(super) fn config(socket: &Path, database: &str) -> Config {
+    let mut config = Config::new();
+    config.host_path(socket).port(5432).user(DATABASE).dbname(database).connect_timeout(Duration::from_secs(3));
+    config
+}

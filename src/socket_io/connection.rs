@@ -1,0 +1,391 @@
+//! One Engine.IO connection: its Socket.IO packets, its session once the client has connected, and its end.
+
+use std::{
+    fmt,
+    sync::{
+        Arc, Mutex, OnceLock, PoisonError, Weak,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    time::Instant,
+};
+
+use actors::{
+    AckId, Chat, CloseReason, Code, Counters, EncodedEvent, Gate, Gauge, Outbox, Queued, Refusal, SessionHandle,
+    SessionId,
+};
+use bytes::Bytes;
+use engineioxide::{DisconnectReason, Socket, Str, TransportType, handler::EngineIoHandler};
+use serde_json::value::RawValue;
+use tokio::{sync::mpsc::error::TrySendError, task::AbortHandle};
+
+use crate::auth::{Auth, AuthError};
+
+use super::{CLOSE_FLUSH, CONNECT_TIMEOUT, Connections, events, packet, packet::Packet, stream::Cut};
+
+/// What engineioxide keeps with its socket.
+pub(super) type SocketData = OnceLock<Arc<Connection>>;
+type EngineSocket = Socket<SocketData>;
+
+/// What the hook puts beside a WebSocket handshake for the connection that comes of it.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Wiring {
+    pub(super) gate: Arc<Gate>,
+    pub(super) cut: Arc<Cut>,
+}
+
+/// engineioxide's calls.
+#[derive(Debug)]
+pub(super) struct Handler {
+    pub(super) chat: Chat,
+    pub(super) auth: Arc<Auth>,
+    pub(super) connections: Connections,
+}
+
+impl EngineIoHandler for Handler {
+    type Data = SocketData;
+
+    fn on_connect(self: Arc<Self>, socket: Arc<EngineSocket>) {
+        let connection = Connection::open(&socket, &self);
+        if socket.data.set(connection.clone()).is_ok() {
+            self.connections.insert(socket.id, connection);
+        }
+    }
+
+    fn on_message(self: &Arc<Self>, text: Str, socket: Arc<EngineSocket>) {
+        if let Some(connection) = socket.data.get() {
+            connection.received(&text, self);
+        }
+    }
+
+    fn on_binary(self: &Arc<Self>, _: Bytes, socket: Arc<EngineSocket>) {
+        if let Some(connection) = socket.data.get() {
+            connection.received_binary();
+        }
+    }
+
+    fn on_disconnect(&self, socket: Arc<EngineSocket>, reason: DisconnectReason) {
+        if let Some((_, connection)) = self.connections.remove(&socket.id) {
+            connection.ended(close_reason(&reason));
+        }
+    }
+}
+
+fn close_reason(reason: &DisconnectReason) -> CloseReason {
+    match reason {
+        DisconnectReason::TransportClose => CloseReason::ClientLeft,
+        DisconnectReason::TransportError => CloseReason::TransportLost,
+        DisconnectReason::HeartbeatTimeout => CloseReason::HeartbeatTimeout,
+        DisconnectReason::MultipleHttpPollingError | DisconnectReason::PacketParsingError => CloseReason::BrokenPacket,
+        DisconnectReason::ClosingServer => CloseReason::ServerStopping,
+    }
+}
+
+/// One connection. The engine's socket owns it.
+pub(super) struct Connection {
+    socket: Weak<EngineSocket>,
+    pub(super) gate: Arc<Gate>,
+    cut: Mutex<Arc<Cut>>,
+    state: Mutex<State>,
+    closing: OnceLock<CloseReason>,
+    /// A poll waits for packets: whatever was queued before it has been sent.
+    polled: AtomicBool,
+    opened_at: Instant,
+    received: AtomicU64,
+    sent: AtomicU64,
+    counters: Arc<Counters>,
+}
+
+enum State {
+    /// No CONNECT yet; when the time for it is over, the connection is closed.
+    Open {
+        deadline: AbortHandle,
+    },
+    /// The client has connected.
+    Connected {
+        session: SessionHandle,
+        attachments: u16,
+    },
+    Ended,
+}
+
+impl Connection {
+    fn open(socket: &Arc<EngineSocket>, handler: &Handler) -> Arc<Self> {
+        let wiring = socket.req_parts.extensions.get::<Wiring>().cloned().unwrap_or_default();
+        let counters = handler.chat.counters().clone();
+        counters.add(Gauge::Connections);
+        Arc::new_cyclic(|connection| Self {
+            socket: Arc::downgrade(socket),
+            gate: wiring.gate,
+            cut: Mutex::new(wiring.cut),
+            state: Mutex::new(State::Open { deadline: deadline(connection.clone()) }),
+            closing: OnceLock::new(),
+            polled: AtomicBool::new(false),
+            opened_at: Instant::now(),
+            received: AtomicU64::new(0),
+            sent: AtomicU64::new(0),
+            counters,
+        })
+    }
+
+    /// A WebSocket takes over from polling.
+    pub(super) fn upgrades_on(&self, cut: Arc<Cut>) {
+        *self.cut.lock().unwrap_or_else(PoisonError::into_inner) = cut;
+    }
+
+    pub(super) fn is_polling(&self) -> bool {
+        self.socket.upgrade().is_some_and(|socket| socket.transport_type() == TransportType::Polling)
+    }
+
+    /// A poll begins to wait, or ends.
+    pub(super) fn polled(&self, waiting: bool) {
+        self.polled.store(waiting, Ordering::SeqCst);
+    }
+
+    pub(super) fn is_closing(&self) -> bool {
+        self.closing.get().is_some()
+    }
+
+    fn received(self: &Arc<Self>, text: &str, handler: &Handler) {
+        self.received.fetch_add(1, Ordering::Relaxed);
+        if self.is_closing() {
+            return;
+        }
+        match Packet::parse(text) {
+            Ok(packet) => self.handle(packet, handler),
+            Err(error) => {
+                tracing::debug!(%error, "a packet was refused");
+                self.close(CloseReason::BrokenPacket);
+            }
+        }
+    }
+
+    fn handle(self: &Arc<Self>, packet: Packet<'_>, handler: &Handler) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let sound = match (&mut *state, packet) {
+            // Text where attachments were announced.
+            (State::Connected { attachments: 1.., .. }, _) => false,
+            (_, Packet::Connect { namespace, .. }) if namespace != "/" => {
+                self.emit(packet::refused(namespace, "Invalid namespace", Code::NotFound.as_str()));
+                true
+            }
+            (State::Open { .. }, Packet::Connect { auth, .. }) => {
+                self.connect(&mut state, auth, handler);
+                true
+            }
+            (State::Connected { session, .. }, Packet::Disconnect { namespace: "/" }) => {
+                session.end();
+                *state = State::Open { deadline: deadline(Arc::downgrade(self)) };
+                true
+            }
+            (State::Connected { attachments: expected, .. }, Packet::Ack { namespace: "/", attachments }) => {
+                // Nothing of ours asks for an acknowledgement.
+                *expected = attachments;
+                true
+            }
+            (
+                State::Connected { session, attachments: expected },
+                Packet::Event { namespace: "/", ack, name, arguments, attachments },
+            ) => {
+                *expected = attachments;
+                self.event(session, ack, &name, &arguments, attachments);
+                true
+            }
+            (State::Ended, _) => true,
+            _ => false,
+        };
+        drop(state);
+        if !sound {
+            self.close(CloseReason::BrokenPacket);
+        }
+    }
+
+    fn connect(self: &Arc<Self>, state: &mut State, auth: Option<&RawValue>, handler: &Handler) {
+        match token(auth).and_then(|token| handler.auth.verify(&token)) {
+            Ok(caller) => {
+                let session = handler.chat.connect(caller.user, Arc::new(EngineOutbox(self.clone())));
+                if let State::Open { deadline } = std::mem::replace(state, State::Connected { session, attachments: 0 })
+                {
+                    deadline.abort();
+                }
+            }
+            Err(error) => {
+                let message = match error {
+                    AuthError::NoToken => "Authentication error: no token",
+                    AuthError::Invalid(reason) => {
+                        tracing::debug!(reason, "a token was refused");
+                        "Authentication error: invalid token"
+                    }
+                };
+                self.emit(packet::refused("/", message, Code::Unauthenticated.as_str()));
+            }
+        }
+    }
+
+    fn event(
+        &self,
+        session: &SessionHandle,
+        ack: Option<AckId>,
+        name: &str,
+        arguments: &[&RawValue],
+        attachments: u16,
+    ) {
+        let request = match attachments {
+            0 => events::parse(name, arguments),
+            _ => Err(Refusal::invalid("Binary data is not supported")),
+        };
+        match (request, ack) {
+            (Ok(request), ack) => session.request(request, ack, self.gate.enter()),
+            (Err(refusal), Some(ack)) => self.emit(packet::ack(ack, &refusal.to_json())),
+            (Err(_), None) => (),
+        }
+    }
+
+    /// An attachment of an event that was refused already; others are broken.
+    fn received_binary(&self) {
+        self.received.fetch_add(1, Ordering::Relaxed);
+        let announced = match &mut *self.state.lock().unwrap_or_else(PoisonError::into_inner) {
+            State::Connected { attachments: attachments @ 1.., .. } => {
+                *attachments -= 1;
+                true
+            }
+            _ => false,
+        };
+        if !announced {
+            self.close(CloseReason::BrokenPacket);
+        }
+    }
+
+    /// Queues a packet that must not be missed.
+    fn emit(&self, packet: String) {
+        if self.queue(packet.into()) == Queued::Full {
+            self.close(CloseReason::SlowConsumer);
+        }
+    }
+
+    fn queue(&self, packet: Str) -> Queued {
+        let Some(socket) = self.socket.upgrade().filter(|_| !self.is_closing()) else { return Queued::Closed };
+        match socket.emit(packet) {
+            Ok(()) => {
+                self.sent.fetch_add(1, Ordering::Relaxed);
+                Queued::Yes
+            }
+            Err(TrySendError::Full(_)) => Queued::Full,
+            Err(TrySendError::Closed(_)) => Queued::Closed,
+        }
+    }
+
+    /// Ends the connection, once: what was queued is still sent, for [`CLOSE_FLUSH`] at most.
+    pub(super) fn close(&self, reason: CloseReason) {
+        if self.closing.set(reason).is_err() {
+            return;
+        }
+        let Some(socket) = self.socket.upgrade() else { return };
+        let cut = self.cut.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        // Not here: the caller may hold the state, or be in the middle of its own packets.
+        tokio::spawn(async move {
+            if let Some(connection) = socket.data.get() {
+                connection.end_session();
+            }
+            socket.close(engine_reason(reason));
+            tokio::time::sleep(CLOSE_FLUSH).await;
+            cut.now();
+        });
+    }
+
+    /// Like [`Connection::close`], but a polling client first fetches what it has not yet, for a bounded time.
+    pub(super) fn close_when_polled(self: Arc<Self>, reason: CloseReason) {
+        tokio::spawn(async move {
+            let until = Instant::now() + super::STOP_POLL;
+            while self.is_polling() && !self.polled.load(Ordering::SeqCst) && Instant::now() < until {
+                tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+            }
+            self.close(reason);
+        });
+    }
+
+    fn end_session(&self) {
+        let state = &mut *self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        match std::mem::replace(state, State::Ended) {
+            State::Connected { session, .. } => session.end(),
+            State::Open { deadline } => deadline.abort(),
+            State::Ended => (),
+        }
+    }
+
+    /// The transport is gone.
+    fn ended(&self, reason: CloseReason) {
+        let reason = *self.closing.get_or_init(|| reason);
+        self.end_session();
+        self.counters.sub(Gauge::Connections);
+        tracing::debug!(
+            reason = reason.as_str(),
+            seconds = self.opened_at.elapsed().as_secs(),
+            received = self.received.load(Ordering::Relaxed),
+            sent = self.sent.load(Ordering::Relaxed),
+            "connection ended"
+        );
+    }
+}
+
+impl fmt::Debug for Connection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Connection").field("closing", &self.closing).finish_non_exhaustive()
+    }
+}
+
+/// Closes a connection whose client does not connect in time.
+fn deadline(connection: Weak<Connection>) -> AbortHandle {
+    tokio::spawn(async move {
+        tokio::time::sleep(CONNECT_TIMEOUT).await;
+        if let Some(connection) = connection.upgrade() {
+            connection.close(CloseReason::ConnectTimeout);
+        }
+    })
+    .abort_handle()
+}
+
+/// The token that a CONNECT packet brings in `auth.token`.
+fn token(auth: Option<&RawValue>) -> Result<String, AuthError> {
+    #[derive(serde::Deserialize)]
+    struct AuthObject {
+        token: Option<serde_json::Value>,
+    }
+    let auth = auth.and_then(|auth| serde_json::from_str::<AuthObject>(auth.get()).ok());
+    match auth.and_then(|auth| auth.token) {
+        Some(serde_json::Value::String(token)) if token.is_empty() => Err(AuthError::NoToken),
+        Some(serde_json::Value::String(token)) => Ok(token),
+        Some(_) => Err(AuthError::Invalid("not a string".to_owned())),
+        None => Err(AuthError::NoToken),
+    }
+}
+
+/// As engineioxide calls it. It tells nobody; the log has ours.
+fn engine_reason(reason: CloseReason) -> DisconnectReason {
+    match reason {
+        CloseReason::ServerStopping => DisconnectReason::ClosingServer,
+        CloseReason::BrokenPacket | CloseReason::TooLarge => DisconnectReason::PacketParsingError,
+        CloseReason::HeartbeatTimeout => DisconnectReason::HeartbeatTimeout,
+        _ => DisconnectReason::TransportError,
+    }
+}
+
+/// The outbox of a connection that engineioxide runs: its channel of packets.
+struct EngineOutbox(Arc<Connection>);
+
+impl Outbox for EngineOutbox {
+    fn opened(&self, session: SessionId) {
+        self.0.emit(packet::connected(session));
+    }
+
+    fn event(&self, event: &EncodedEvent) -> Queued {
+        self.0.queue(event.form(|event| Str::from(packet::event_of(event))))
+    }
+
+    fn ack(&self, id: AckId, body: &str) {
+        self.0.emit(packet::ack(id, body));
+    }
+
+    fn close(&self, reason: CloseReason) {
+        self.0.close(reason);
+    }
+}

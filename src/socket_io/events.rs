@@ -1,0 +1,89 @@
+//! Clients' events as requests to the chat: valid by their types, or refused here.
+
+use actors::{ConversationId, MessageText, Refusal, Request};
+use serde_json::value::RawValue;
+
+/// A client's event as a request.
+///
+/// # Errors
+/// What the client is told: the event is not known, or its arguments are not of their form.
+pub(super) fn parse(name: &str, arguments: &[&RawValue]) -> Result<Request, Refusal> {
+    match name {
+        "join_conversation" => Ok(Request::Join(conversation(arguments)?)),
+        "send_message" => send(arguments),
+        "typing" => Ok(Request::Typing { conversation: conversation(arguments)?, started: true }),
+        "stop_typing" => Ok(Request::Typing { conversation: conversation(arguments)?, started: false }),
+        _ => Err(Refusal::invalid("Unknown event")),
+    }
+}
+
+/// The first argument as a conversation's id.
+fn conversation(arguments: &[&RawValue]) -> Result<ConversationId, Refusal> {
+    let id = arguments.first().and_then(|argument| string(argument));
+    id.and_then(|id| ConversationId::parse(&id)).ok_or_else(Refusal::conversation_not_found)
+}
+
+/// The fields of `send_message`, not read further than needed.
+#[derive(serde::Deserialize)]
+struct Send<'a> {
+    #[serde(borrow)]
+    conversation_id: Option<&'a RawValue>,
+    #[serde(borrow)]
+    text: Option<&'a RawValue>,
+}
+
+fn send(arguments: &[&RawValue]) -> Result<Request, Refusal> {
+    let body = arguments.first().filter(|argument| argument.get().starts_with('{'));
+    let body = body.ok_or_else(|| Refusal::invalid("the argument must be an object"))?;
+    let send: Send<'_> =
+        serde_json::from_str(body.get()).map_err(|_| Refusal::invalid("the argument names a field twice"))?;
+    let id = send.conversation_id.and_then(string).and_then(|id| ConversationId::parse(&id));
+    let conversation = id.ok_or_else(Refusal::conversation_not_found)?;
+    let text = match send.text {
+        Some(text) => string(text).ok_or_else(|| Refusal::invalid("text must be a string"))?,
+        None => String::new(),
+    };
+    Ok(Request::Send { conversation, text: MessageText::parse(text)? })
+}
+
+/// A JSON string's value; `None` for anything else, half surrogates included.
+fn string(value: &RawValue) -> Option<String> {
+    serde_json::from_str(value.get()).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parsed(name: &str, arguments: &str) -> Result<Request, Refusal> {
+        let arguments: Vec<&RawValue> = serde_json::from_str(arguments).expect("the test's own JSON");
+        parse(name, &arguments)
+    }
+
+    const ID: &str = "507f1f77bcf86cd799439011";
+
+    #[test]
+    fn events_of_the_contract_become_requests() {
+        let id = format!(r#"["{ID}"]"#);
+        assert!(matches!(parsed("join_conversation", &id), Ok(Request::Join(_))));
+        assert!(matches!(parsed("typing", &id), Ok(Request::Typing { started: true, .. })));
+        assert!(matches!(parsed("stop_typing", &id), Ok(Request::Typing { started: false, .. })));
+        let send = format!(r#"[{{"conversation_id":"{ID}","text":"h\u00e9 \ud83d\udc0e","more":[1]}},"ignored"]"#);
+        let Ok(Request::Send { text, .. }) = parsed("send_message", &send) else { panic!("a send") };
+        assert_eq!(text.as_str(), "hé 🐎");
+    }
+
+    #[test]
+    fn other_arguments_are_refused() {
+        for arguments in ["[]", "[null]", "[7]", r#"["x"]"#, r#"[{"id":"x"}]"#, "[[]]"] {
+            assert_eq!(parsed("join_conversation", arguments).err(), Some(Refusal::conversation_not_found()));
+            assert!(parsed("send_message", arguments).is_err());
+        }
+        for text in ["null", "7", "[]", "{}", r#""""#, r#"" ""#, r#""\u0000""#, r#""\ud800""#] {
+            let send = format!(r#"[{{"conversation_id":"{ID}","text":{text}}}]"#);
+            assert!(parsed("send_message", &send).is_err(), "{text}");
+        }
+        assert!(parsed("send_message", &format!(r#"[{{"conversation_id":"{ID}"}}]"#)).is_err());
+        assert!(parsed("no_such_event", "[]").is_err());
+    }
+}

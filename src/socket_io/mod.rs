@@ -1,0 +1,206 @@
+//! Socket.IO (protocol 5) on Engine.IO (protocol 4), on the port of actix-web.
+//!
+//! | file | |
+//! | --- | --- |
+//! | `upgrade.rs` | WebSocket: the hook checks, answers 101 and hands the stream to engineioxide |
+//! | `polling.rs` | long polling: requests and answers between actix's http types and engineioxide's |
+//! | `stream.rs` | the stream below WebSocket: backpressure, a cut from outside, the crate's first ping |
+//! | `connection.rs` | one connection: its packets, its session, its end; what engineioxide calls back |
+//! | `packet.rs`, `events.rs` | packets as text, events as requests |
+//!
+//! Two defects of engineioxide 0.17 are worked around: its first ping goes out at once (`stream.rs` for WebSocket,
+//! `polling.rs` for polling), and a connection dropped in the middle of an upgrade leaks its session (`upgrade.rs`).
+
+mod connection;
+mod events;
+mod packet;
+mod polling;
+mod stream;
+pub(crate) mod upgrade;
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use actix_web::{HttpResponse, http::StatusCode, web};
+use actors::{Chat, CloseReason};
+use dashmap::DashMap;
+use engineioxide::{
+    config::EngineIoConfig,
+    service::{EngineIoService, NotFoundService},
+    socket::Sid,
+};
+
+use crate::auth::Auth;
+
+use connection::{Connection, Handler};
+pub use packet::{BrokenPacket, Packet};
+pub(crate) use stream::PrefixedStream;
+
+/// Where Engine.IO is.
+const PATH: &str = "/socket.io";
+/// Largest packet and largest polling payload, in bytes; announced to clients as `maxPayload`.
+pub const MAX_PAYLOAD: usize = 1_000_000;
+/// How often a client is asked whether it is there.
+const PING_INTERVAL: Duration = Duration::from_secs(25);
+/// How long it may take to answer.
+const PING_TIMEOUT: Duration = Duration::from_secs(20);
+/// How long the upgrade to WebSocket may take.
+const UPGRADE_TIMEOUT: Duration = Duration::from_secs(10);
+/// A connection's outbox, in packets. Full: typing is dropped, then the connection is closed as a slow consumer.
+const OUTBOX_PACKETS: usize = 1024;
+/// How long a client may take from the handshake to its CONNECT packet.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(45);
+/// How long a closed connection may take to send what was queued; then it is cut.
+const CLOSE_FLUSH: Duration = Duration::from_secs(5);
+/// How long a stop waits for a polling client to fetch what is queued for it.
+const STOP_POLL: Duration = Duration::from_secs(1);
+/// Packets of a polling payload that are handled before the connection's gate is asked again.
+const POLLING_SLICE: usize = 128;
+
+/// Engine.IO's service and the connections it has.
+#[derive(Clone)]
+pub struct SocketIo {
+    service: EngineIoService<Handler, NotFoundService>,
+    connections: Connections,
+}
+
+type Connections = Arc<DashMap<Sid, Arc<Connection>>>;
+
+impl SocketIo {
+    /// For a chat, with the tokens it checks.
+    pub fn new(chat: Chat, auth: Arc<Auth>) -> Self {
+        let connections = Connections::default();
+        let handler = Handler { chat, auth, connections: connections.clone() };
+        let config = EngineIoConfig::builder()
+            .req_path(PATH)
+            .ping_interval(PING_INTERVAL)
+            .ping_timeout(PING_TIMEOUT)
+            .upgrade_timeout(UPGRADE_TIMEOUT)
+            .max_payload(MAX_PAYLOAD as u64)
+            .ws_max_message_size(MAX_PAYLOAD)
+            .ws_max_frame_size(MAX_PAYLOAD)
+            .max_buffer_size(OUTBOX_PACKETS)
+            .build();
+        Self { service: EngineIoService::with_config(Arc::new(handler), config), connections }
+    }
+
+    /// Closes all connections; what they were to be sent is still sent. Returns when none is left.
+    pub async fn close_all(&self) {
+        // Only a stop waits for it, so that looking now and then is simpler than being told.
+        const LOOK: Duration = Duration::from_millis(5);
+        let open: Vec<_> = self.connections.iter().map(|connection| connection.clone()).collect();
+        for connection in open {
+            connection.close_when_polled(CloseReason::ServerStopping);
+        }
+        while !self.connections.is_empty() {
+            tokio::time::sleep(LOOK).await;
+        }
+    }
+}
+
+impl fmt::Debug for SocketIo {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SocketIo").field("connections", &self.connections.len()).finish_non_exhaustive()
+    }
+}
+
+/// Whether a path is Engine.IO's.
+pub(crate) fn is_engine_path(path: &str) -> bool {
+    path.strip_prefix(PATH).is_some_and(|rest| rest.is_empty() || rest == "/")
+}
+
+/// The routes of long polling.
+pub(crate) fn routes(config: &mut web::ServiceConfig) {
+    for path in [PATH, "/socket.io/"] {
+        config.service(
+            web::resource(path)
+                .route(web::get().to(polling::get))
+                .route(web::post().to(polling::post))
+                .default_service(web::to(|| async { HandshakeError::BadMethod.response() })),
+        );
+    }
+}
+
+/// Why a handshake is refused, with Engine.IO's own numbers.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum HandshakeError {
+    UnknownTransport,
+    UnknownSession,
+    BadMethod,
+    BadRequest,
+    Forbidden,
+    UnsupportedVersion,
+}
+
+impl HandshakeError {
+    fn parts(self) -> (StatusCode, u8, &'static str) {
+        match self {
+            Self::UnknownTransport => (StatusCode::BAD_REQUEST, 0, "Transport unknown"),
+            Self::UnknownSession => (StatusCode::BAD_REQUEST, 1, "Session ID unknown"),
+            Self::BadMethod => (StatusCode::BAD_REQUEST, 2, "Bad handshake method"),
+            Self::BadRequest => (StatusCode::BAD_REQUEST, 3, "Bad request"),
+            Self::Forbidden => (StatusCode::FORBIDDEN, 4, "Forbidden"),
+            Self::UnsupportedVersion => (StatusCode::BAD_REQUEST, 5, "Unsupported protocol version"),
+        }
+    }
+
+    fn body(self) -> String {
+        let (_, code, message) = self.parts();
+        format!(r#"{{"code":{code},"message":"{message}"}}"#)
+    }
+
+    fn response(self) -> HttpResponse {
+        HttpResponse::build(self.parts().0).content_type("application/json").body(self.body())
+    }
+}
+
+/// What a request to Engine.IO says about itself.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+struct Handshake {
+    websocket: bool,
+    sid: Option<Sid>,
+}
+
+impl Handshake {
+    fn parse(query: &str) -> Result<Self, HandshakeError> {
+        let value = |name: &str| {
+            query
+                .split('&')
+                .find_map(|pair| pair.split_once('=').filter(|(key, _)| *key == name).map(|(_, value)| value))
+        };
+        let websocket = match value("transport") {
+            Some("websocket") => true,
+            Some("polling") => false,
+            _ => return Err(HandshakeError::UnknownTransport),
+        };
+        if value("EIO") != Some("4") {
+            return Err(HandshakeError::UnsupportedVersion);
+        }
+        let sid = match value("sid") {
+            Some(sid) => Some(sid.parse().map_err(|_| HandshakeError::UnknownSession)?),
+            None => None,
+        };
+        Ok(Self { websocket, sid })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_handshake_names_version_transport_and_perhaps_a_session() {
+        assert_eq!(Handshake::parse("EIO=4&transport=polling&t=x"), Ok(Handshake { websocket: false, sid: None }));
+        let sid = Sid::new();
+        let upgrade = format!("EIO=4&transport=websocket&sid={sid}");
+        assert_eq!(Handshake::parse(&upgrade), Ok(Handshake { websocket: true, sid: Some(sid) }));
+        assert_eq!(Handshake::parse("EIO=4"), Err(HandshakeError::UnknownTransport));
+        assert_eq!(Handshake::parse("EIO=3&transport=polling"), Err(HandshakeError::UnsupportedVersion));
+        assert_eq!(Handshake::parse("EIO=4&transport=polling&sid=é"), Err(HandshakeError::UnknownSession));
+    }
+
+    #[test]
+    fn only_engine_io_s_own_path_is_taken() {
+        assert!(is_engine_path("/socket.io/") && is_engine_path("/socket.io"));
+        assert!(!is_engine_path("/socket.io-admin") && !is_engine_path("/socket.io/x") && !is_engine_path("/"));
+    }
+}

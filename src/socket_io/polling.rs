@@ -1,0 +1,197 @@
+//! Long polling: actix-web's requests to engineioxide and its answers back.
+
+use actix_web::{
+    HttpRequest, HttpResponse,
+    http::StatusCode,
+    web::{Data, Payload},
+};
+use actors::CloseReason;
+use bytes::{Bytes, BytesMut};
+use engineioxide::socket::Sid;
+use futures::StreamExt;
+use http_body_util::{BodyExt, Full};
+
+use crate::http::App;
+
+use super::{Handshake, HandshakeError, MAX_PAYLOAD, POLLING_SLICE, connection::Connection};
+
+/// Between the packets of a payload; inside one JSON escapes it.
+const SEPARATOR: u8 = 0x1e;
+
+/// A handshake, or a poll for packets.
+pub(super) async fn get(app: Data<App>, request: HttpRequest) -> HttpResponse {
+    match admit(&app, &request) {
+        Ok(None) => open(&app, &request).await,
+        Ok(Some((_, connection))) => {
+            let answer = {
+                let _polled = Polled::begin(&connection);
+                call(&app, &request, Bytes::new()).await
+            };
+            answer.into_response()
+        }
+        Err(error) => error.response(),
+    }
+}
+
+/// Packets from the client, in slices: each is handled before the next, as fast as the connection's gate allows.
+pub(super) async fn post(app: Data<App>, request: HttpRequest, payload: Payload) -> HttpResponse {
+    let (sid, connection) = match admit(&app, &request) {
+        Ok(Some(known)) => known,
+        Ok(None) => return HandshakeError::BadMethod.response(),
+        Err(error) => return error.response(),
+    };
+    let body = match collect(payload).await {
+        Ok(body) => body,
+        Err(status) => {
+            connection.close(CloseReason::TooLarge);
+            return HttpResponse::build(status).finish();
+        }
+    };
+    for slice in slices(&body) {
+        connection.gate.clone().opened().await;
+        let answer = call(&app, &request, slice).await;
+        if answer.status != StatusCode::OK {
+            tracing::debug!(%sid, status = %answer.status, "a payload was refused");
+            connection.close(CloseReason::BrokenPacket);
+            return answer.into_response();
+        }
+        if connection.is_closing() {
+            return HandshakeError::UnknownSession.response();
+        }
+    }
+    HttpResponse::Ok().content_type("text/plain; charset=UTF-8").body("ok")
+}
+
+/// Marks a connection as being polled.
+struct Polled<'a>(&'a Connection);
+
+impl<'a> Polled<'a> {
+    fn begin(connection: &'a Connection) -> Self {
+        connection.polled(true);
+        Self(connection)
+    }
+}
+
+impl Drop for Polled<'_> {
+    fn drop(&mut self) {
+        self.0.polled(false);
+    }
+}
+
+/// The connection that a request is for; `None` for a handshake.
+fn admit(app: &App, request: &HttpRequest) -> Result<Option<(Sid, std::sync::Arc<Connection>)>, HandshakeError> {
+    if !app.origins.admit(request.headers()) {
+        return Err(HandshakeError::Forbidden);
+    }
+    let handshake = Handshake::parse(request.query_string())?;
+    if handshake.websocket {
+        return Err(HandshakeError::BadRequest);
+    }
+    let Some(sid) = handshake.sid else { return Ok(None) };
+    let connection = app.socket_io.connections.get(&sid).ok_or(HandshakeError::UnknownSession)?;
+    Ok(Some((sid, connection.clone())))
+}
+
+/// Opens a session. engineioxide's first ping comes at once instead of after a `pingInterval`: it is fetched and
+/// answered here, before the client knows the session.
+async fn open(app: &App, request: &HttpRequest) -> HttpResponse {
+    let answer = call(app, request, Bytes::new()).await;
+    if let Some(sid) = answer.body.strip_prefix(b"0").and_then(session_of) {
+        let uri = format!("{}?EIO=4&transport=polling&sid={sid}", super::PATH);
+        let ping = exchange(app, http::Request::get(&uri), Bytes::new()).await;
+        if ping.body != "2" {
+            tracing::warn!("engineioxide did not begin with a ping; is the work-around still needed?");
+        }
+        exchange(app, http::Request::post(&uri), Bytes::from_static(b"3")).await;
+    }
+    answer.into_response()
+}
+
+fn session_of(open: &[u8]) -> Option<String> {
+    #[derive(serde::Deserialize)]
+    struct Open {
+        sid: String,
+    }
+    serde_json::from_slice::<Open>(open).ok().map(|open| open.sid)
+}
+
+/// An answer of engineioxide.
+struct Answer {
+    status: StatusCode,
+    content_type: Option<String>,
+    body: Bytes,
+}
+
+impl Answer {
+    fn into_response(self) -> HttpResponse {
+        let mut response = HttpResponse::build(self.status);
+        if let Some(content_type) = self.content_type {
+            response.content_type(content_type);
+        }
+        response.body(self.body)
+    }
+}
+
+async fn call(app: &App, request: &HttpRequest, body: Bytes) -> Answer {
+    let mut forwarded = http::Request::builder().method(request.method().as_str()).uri(request.uri().to_string());
+    if let Some(content_type) = request.headers().get("content-type") {
+        forwarded = forwarded.header("content-type", content_type.as_bytes());
+    }
+    exchange(app, forwarded, body).await
+}
+
+async fn exchange(app: &App, request: http::request::Builder, body: Bytes) -> Answer {
+    let failed = Answer { status: StatusCode::BAD_REQUEST, content_type: None, body: Bytes::new() };
+    let Ok(request) = request.body(Full::new(body)) else { return failed };
+    let Ok(answer) = hyper::service::Service::call(&app.socket_io.service, request).await;
+    let (parts, body) = answer.into_parts();
+    let Ok(body) = body.collect().await;
+    let content_type = parts.headers.get("content-type").and_then(|value| value.to_str().ok()).map(str::to_owned);
+    let status = StatusCode::from_u16(parts.status.as_u16()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    Answer { status, content_type, body: body.to_bytes() }
+}
+
+async fn collect(mut payload: Payload) -> Result<Bytes, StatusCode> {
+    let mut body = BytesMut::new();
+    while let Some(chunk) = payload.next().await {
+        let chunk = chunk.map_err(|_| StatusCode::BAD_REQUEST)?;
+        if body.len() + chunk.len() > MAX_PAYLOAD {
+            return Err(StatusCode::PAYLOAD_TOO_LARGE);
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(body.freeze())
+}
+
+/// The payload in pieces of [`POLLING_SLICE`] packets, without a copy.
+fn slices(body: &Bytes) -> Vec<Bytes> {
+    let mut slices = Vec::new();
+    let (mut from, mut packets) = (0, 0);
+    for (at, _) in body.iter().enumerate().filter(|(_, byte)| **byte == SEPARATOR) {
+        packets += 1;
+        if packets == POLLING_SLICE {
+            slices.push(body.slice(from..at));
+            (from, packets) = (at + 1, 0);
+        }
+    }
+    slices.push(body.slice(from..));
+    slices
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_payload_is_cut_between_packets_only() {
+        let packets: Vec<String> = (0..POLLING_SLICE * 2 + 3).map(|number| format!("4{number}")).collect();
+        let whole = Bytes::from(packets.join("\u{1e}"));
+        let cut = slices(&whole);
+        assert_eq!(
+            cut.iter().map(|slice| slice.split(|byte| *byte == SEPARATOR).count()).collect::<Vec<_>>(),
+            [POLLING_SLICE, POLLING_SLICE, 3]
+        );
+        assert_eq!(cut.join(&SEPARATOR), whole);
+        assert_eq!(slices(&Bytes::from_static(b"2")), [Bytes::from_static(b"2")]);
+    }
+}

@@ -1,0 +1,227 @@
+//! Start and stop of the server, each step in its order.
+//!
+//! Start: private Postgres if none is configured, schema, secret, chat, listener, demo data. Stop, at the first SIGTERM
+//! or SIGINT, within `STOP_SECONDS`: refuse new connections and messages, commit and answer what was accepted, close the
+//! connections, stop the workers, stop the private Postgres. A second signal ends the process at once.
+
+use std::{
+    fs, io,
+    io::Write as _,
+    net::SocketAddr,
+    os::unix::fs::{OpenOptionsExt, PermissionsExt},
+    path::Path,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use actors::{Chat, ChatConfig, MigrateError};
+use thiserror::Error;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio_postgres::Config;
+
+use crate::{
+    auth::Auth,
+    config::Settings,
+    demo,
+    http::{self, App, Listening, Origins},
+    postgres::{PostgresError, PrivatePostgres, prepare_data_dir},
+    socket_io::SocketIo,
+};
+
+/// Shortest secret that nobody can guess (RFC 7518, 3.2), in bytes. Shorter: a warning.
+const SECRET_BYTES: usize = 32;
+/// Postgres gets at least this much of the time for the stop.
+const POSTGRES_STOP: Duration = Duration::from_secs(5);
+
+/// Why the server does not start.
+#[derive(Debug, Error)]
+pub enum StartError {
+    /// The private Postgres.
+    #[error(transparent)]
+    Postgres(#[from] PostgresError),
+    /// The schema.
+    #[error(transparent)]
+    Migrate(#[from] MigrateError),
+    /// The configuration.
+    #[error(transparent)]
+    Config(#[from] crate::config::ConfigError),
+    /// The secret's file.
+    #[error("cannot keep the secret in {0}: {1}")]
+    Secret(String, io::Error),
+    /// The address.
+    #[error("cannot listen on {0}: {1}; choose another with HOST and PORT")]
+    Listen(SocketAddr, io::Error),
+    /// Signal handlers or the demo data.
+    #[error("{0}")]
+    Other(String),
+}
+
+/// The two signals that stop the server.
+struct StopSignals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl StopSignals {
+    fn new() -> Result<Self, StartError> {
+        let listen =
+            |kind| signal(kind).map_err(|error| StartError::Other(format!("cannot listen for signals: {error}")));
+        Ok(Self { terminate: listen(SignalKind::terminate())?, interrupt: listen(SignalKind::interrupt())? })
+    }
+
+    async fn next(&mut self) -> &'static str {
+        tokio::select! {
+            _ = self.terminate.recv() => "SIGTERM",
+            _ = self.interrupt.recv() => "SIGINT",
+        }
+    }
+}
+
+/// A server that runs.
+struct Running {
+    app: App,
+    listening: Listening,
+    postgres: Option<PrivatePostgres>,
+}
+
+/// Runs until a signal stops it. Must be called in an actix system.
+///
+/// # Errors
+/// It does not start.
+pub async fn serve(settings: &Settings, with_demo: bool) -> Result<(), StartError> {
+    let mut signals = StopSignals::new()?;
+    let running = tokio::select! {
+        running = start(settings, with_demo) => running?,
+        // Dropping what was started so far stops it.
+        name = signals.next() => {
+            tracing::info!(signal = name, "stopped while starting");
+            return Ok(());
+        }
+    };
+    let name = signals.next().await;
+    tracing::info!(signal = name, limit_seconds = settings.stop_seconds, "stopping; a second signal stops at once");
+    tokio::select! {
+        () = stop(running, Duration::from_secs(settings.stop_seconds)) => tracing::info!("stopped"),
+        name = signals.next() => {
+            tracing::warn!(signal = name, "stopped at once");
+            // Dropping what runs has told the private Postgres to stop.
+            std::process::exit(1);
+        }
+    }
+    Ok(())
+}
+
+/// The database that the settings mean, private or not, with its schema up to date.
+///
+/// # Errors
+/// It is not there, or cannot be migrated.
+pub async fn open_database(settings: &Settings) -> Result<(Config, Option<PrivatePostgres>), StartError> {
+    let (database, postgres) = match &settings.database_url {
+        Some(url) => (url.parse().map_err(|_| StartError::Other("DATABASE_URL cannot be read".to_owned()))?, None),
+        None => {
+            let postgres = PrivatePostgres::start(&settings.data_dir).await?;
+            (postgres.config(), Some(postgres))
+        }
+    };
+    for migration in actors::migrate(&database).await? {
+        tracing::info!(migration, "migrated the database");
+    }
+    Ok((database, postgres))
+}
+
+/// The same for a command beside a server, which may be running on the private Postgres.
+///
+/// # Errors
+/// It is not there, or cannot be migrated.
+pub async fn open_database_beside(settings: &Settings) -> Result<(Config, Option<PrivatePostgres>), StartError> {
+    match open_database(settings).await {
+        Err(StartError::Postgres(PostgresError::InUse(_))) => {
+            let database = PrivatePostgres::config_of_running(&settings.data_dir)?;
+            actors::migrate(&database).await?;
+            Ok((database, None))
+        }
+        opened => opened,
+    }
+}
+
+/// The tokens' secret: as configured, else made once and kept in the data directory.
+///
+/// # Errors
+/// Its file cannot be read or made.
+pub fn secret(settings: &Settings) -> Result<Vec<u8>, StartError> {
+    if let Some(secret) = &settings.jwt_secret {
+        if secret.len() < SECRET_BYTES {
+            tracing::warn!("JWT_SECRET has {} bytes; {SECRET_BYTES} or more cannot be guessed", secret.len());
+        }
+        return Ok(secret.clone().into_bytes());
+    }
+    prepare_data_dir(&settings.data_dir)?;
+    let path = settings.data_dir.join("jwt-secret");
+    keep_secret(&path).map_err(|error| StartError::Secret(path.display().to_string(), error))
+}
+
+fn keep_secret(path: &Path) -> io::Result<Vec<u8>> {
+    match fs::read(path) {
+        Ok(secret) if secret.len() >= SECRET_BYTES => {
+            tracing::info!(file = %path.display(), "tokens are checked with the secret kept here");
+            return Ok(secret);
+        }
+        Ok(_) => (),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => (),
+        Err(error) => return Err(error),
+    }
+    let mut random = [0; SECRET_BYTES];
+    getrandom::fill(&mut random).map_err(io::Error::other)?;
+    let secret: String = random.iter().map(|byte| format!("{byte:02x}")).collect();
+    // Whole or not at all, even when the machine goes down now.
+    let unfinished = path.with_extension("new");
+    let mut file = fs::File::options().write(true).create(true).truncate(true).mode(0o600).open(&unfinished)?;
+    file.set_permissions(fs::Permissions::from_mode(0o600))?;
+    file.write_all(secret.as_bytes())?;
+    file.sync_all()?;
+    fs::rename(unfinished, path)?;
+    tracing::info!(file = %path.display(), "no JWT_SECRET is set: made a random secret and kept it here");
+    Ok(secret.into_bytes())
+}
+
+async fn start(settings: &Settings, with_demo: bool) -> Result<Running, StartError> {
+    let (database, postgres) = open_database(settings).await?;
+    let auth = Arc::new(Auth::hs256(&secret(settings)?));
+    let room_idle = Duration::from_secs(settings.room_idle_seconds);
+    let chat = Chat::start(&ChatConfig { database, room_idle });
+    let origins = Arc::new(Origins::parse(&settings.cors_origins)?);
+    let socket_io = SocketIo::new(chat.clone(), auth.clone());
+    let app = App { chat, auth, origins, socket_io };
+    let address = SocketAddr::new(settings.host, settings.port);
+    let listening =
+        http::listen(&app, address, settings.workers).map_err(|error| StartError::Listen(address, error))?;
+    // For people, and for scripts that wait for it.
+    println!("horsetrust-chat listening on http://{}", listening.address);
+    tracing::info!(address = %listening.address, workers = settings.workers, "listening");
+    if with_demo {
+        demo::prepare(&app, listening.address).await.map_err(StartError::Other)?;
+    }
+    Ok(Running { app, listening, postgres })
+}
+
+async fn stop(running: Running, limit: Duration) {
+    let Running { app, listening, postgres } = running;
+    let until = Instant::now() + limit;
+    let left = || until.saturating_duration_since(Instant::now());
+    // A quarter at the end is Postgres'.
+    let settle = async {
+        listening.handle.pause().await;
+        app.chat.refuse_new();
+        app.chat.settled().await;
+        app.socket_io.close_all().await;
+    };
+    let for_postgres = if postgres.is_some() { POSTGRES_STOP.min(limit / 4) } else { Duration::ZERO };
+    if tokio::time::timeout(left().saturating_sub(for_postgres), settle).await.is_err() {
+        tracing::warn!("not everything was answered and closed in time");
+    }
+    let _ = tokio::time::timeout(left(), listening.handle.stop(true)).await;
+    app.chat.store().close();
+    if let Some(postgres) = postgres {
+        postgres.stop(left().max(for_postgres)).await;
+    }
+}
