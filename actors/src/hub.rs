@@ -78,8 +78,11 @@ pub(crate) struct Hub {
     counters: Arc<Counters>,
     sessions: HashMap<SessionId, Local>,
     users: HashMap<UserId, Vec<SessionId>>,
-    rooms: HashMap<ConversationId, Vec<(SessionId, Arc<dyn Outbox>)>>,
+    rooms: HashMap<ConversationId, Vec<Place>>,
 }
+
+/// A session's place in a room.
+type Place = (SessionId, Arc<dyn Outbox>);
 
 /// A session of this worker.
 struct Local {
@@ -118,9 +121,9 @@ impl Hub {
     fn register(&mut self, session: SessionId, user: UserId, outbox: Arc<dyn Outbox>) {
         *self.presence.entry(user).or_default() |= 1 << self.index;
         self.users.entry(user).or_default().push(session);
-        self.sessions.insert(session, Local { user, outbox: outbox.clone(), rooms: Vec::new() });
+        let local = self.sessions.entry(session).or_insert(Local { user, outbox, rooms: Vec::new() });
         // Only now: from the client's connect on, nothing passes it by.
-        outbox.opened(session);
+        local.outbox.opened(session);
     }
 
     fn unregister(&mut self, session: SessionId) {

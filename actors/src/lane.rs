@@ -5,7 +5,11 @@
 //! outcome was not heard is neither refused nor sent again until its ids have been looked up. A panic here ends the
 //! process: nobody else could say what was committed.
 
-use std::{collections::VecDeque, sync::Arc, time::Instant};
+use std::{
+    collections::{HashMap, VecDeque},
+    sync::Arc,
+    time::Instant,
+};
 
 use actix::{
     Actor, ActorFutureExt, ArbiterHandle, AsyncContext, Context, Handler, Message as ActixMessage, WrapFuture,
@@ -154,7 +158,7 @@ impl Lane {
             Attempt::Done { appends, marks } => {
                 self.link = Some(link);
                 self.backoff.reset();
-                self.finished(batch, appends, marks);
+                self.finished(batch, appends, &marks);
                 return self.flush(FlushReason::Gathered, ctx);
             }
             Attempt::Unreachable => self.finish_expired(&mut batch),
@@ -171,7 +175,7 @@ impl Lane {
         });
     }
 
-    fn finished(&mut self, batch: Batch, appends: Vec<Outcome>, marks: Result<(), Refusal>) {
+    fn finished(&mut self, batch: Batch, appends: Vec<Outcome>, marks: &Result<(), Refusal>) {
         let stored = appends.iter().filter(|outcome| matches!(outcome, Outcome::Stored(_))).count();
         self.counters.change(Gauge::MessagesCommitted, stored as i64);
         self.counters.add(Gauge::BatchesCommitted);
@@ -184,17 +188,17 @@ impl Lane {
 
     /// Rooms get their rows back, in order, in one message each.
     fn give_back(&self, rows: impl Iterator<Item = (Append, Outcome)>) {
-        let mut by_room: Vec<(RoomHandle, ConversationId, Vec<(Post, Outcome)>)> = Vec::new();
-        let mut places = std::collections::HashMap::new();
+        let mut by_room: Vec<(RoomHandle, Vec<(Post, Outcome)>)> = Vec::new();
+        let mut places = HashMap::new();
         for (Append { post, room, .. }, outcome) in rows {
             self.waiting.taken();
             let place = *places.entry(post.conversation).or_insert_with(|| {
-                by_room.push((room, post.conversation, Vec::new()));
+                by_room.push((room, Vec::new()));
                 by_room.len() - 1
             });
-            by_room[place].2.push((post, outcome));
+            by_room[place].1.push((post, outcome));
         }
-        for (room, _, rows) in by_room {
+        for (room, rows) in by_room {
             room.committed(rows);
         }
     }

@@ -56,7 +56,7 @@ impl Drop for Connection {
 /// Why a statement has no result.
 enum Failure {
     /// Postgres refused it: nothing of it is stored.
-    Refused(DbError),
+    Refused(Box<DbError>),
     /// Anything else: it may or may not be.
     Unknown(String),
 }
@@ -246,7 +246,9 @@ async fn bounded(query: impl Future<Output = Result<Vec<Row>, Error>>) -> Result
         Ok(Ok(rows)) => Ok(rows),
         Ok(Err(error)) => Err(match error.as_db_error() {
             // Anything more severe ends the connection, perhaps after the commit.
-            Some(refused) if refused.parsed_severity() == Some(Severity::Error) => Failure::Refused(refused.clone()),
+            Some(refused) if refused.parsed_severity() == Some(Severity::Error) => {
+                Failure::Refused(Box::new(refused.clone()))
+            }
             _ => Failure::Unknown(explain(&error)),
         }),
         Err(_) => Err(Failure::Unknown("no answer in time".to_owned())),
