@@ -138,6 +138,13 @@ impl Chat {
     }
 }
 
+#[cfg(test)]
+impl Chat {
+    pub(crate) fn shared(&self) -> &Arc<Shared> {
+        &self.0
+    }
+}
+
 fn log(error: StoreError) -> Refusal {
     tracing::warn!(%error, "a read failed");
     error.into()

@@ -32,6 +32,9 @@ use crate::{
     timestamp::Timestamp,
 };
 
+#[cfg(test)]
+mod tests;
+
 /// Callers' side of a room. Whoever holds one keeps the room from stopping.
 #[derive(Clone, Debug)]
 pub(crate) struct RoomHandle(Arc<Mailbox<Room>>);
@@ -155,7 +158,7 @@ enum RoomCommand {
     },
     Committed(Vec<(Post, Outcome)>),
     #[cfg(test)]
-    Panic,
+    Test(Box<dyn FnOnce(&mut Room) + Send>),
 }
 
 impl RoomCommand {
@@ -225,7 +228,7 @@ impl Room {
             }
             RoomCommand::Committed(rows) => rows.into_iter().for_each(|(post, outcome)| self.finish(post, outcome)),
             #[cfg(test)]
-            RoomCommand::Panic => panic!("asked to"),
+            RoomCommand::Test(act) => act(self),
         }
     }
 

@@ -81,6 +81,13 @@ impl SessionHandle {
     }
 }
 
+#[cfg(test)]
+impl SessionHandle {
+    pub(crate) fn panic(&self) {
+        self.mailbox.push(SessionCommand::Panic);
+    }
+}
+
 impl fmt::Debug for SessionHandle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SessionHandle").finish_non_exhaustive()
@@ -125,6 +132,8 @@ enum SessionCommand {
     Request(Request, Reply),
     NotJoined(ConversationId),
     End,
+    #[cfg(test)]
+    Panic,
 }
 
 impl Session {
@@ -188,6 +197,8 @@ impl Handler<SessionCommand> for Session {
                 self.latest = None;
             }
             SessionCommand::End => ctx.stop(),
+            #[cfg(test)]
+            SessionCommand::Panic => panic!("asked to"),
         }
     }
 }

@@ -1,0 +1,172 @@
+//! Rooms, sessions and hubs together, without a database: what they leave behind, and what happens when one fails.
+
+use std::{sync::Mutex, time::Duration};
+
+use crate::{
+    AckId, Chat, ChatConfig, CloseReason, EncodedEvent, Gate, Outbox, Profile, Queued, Request, SessionHandle,
+    limits::ROOM_IN_FLIGHT,
+};
+
+use super::*;
+
+/// An outbox that writes down what it gets.
+#[derive(Default)]
+struct Recorder {
+    frames: Mutex<Vec<String>>,
+    closed: Mutex<Option<CloseReason>>,
+}
+
+impl Recorder {
+    fn write(&self, frame: String) {
+        self.frames.lock().expect("no panic").push(frame);
+    }
+
+    fn has(&self, part: &str) -> bool {
+        self.frames.lock().expect("no panic").iter().any(|frame| frame.contains(part))
+    }
+
+    fn is_closed_for(&self, reason: CloseReason) -> bool {
+        *self.closed.lock().expect("no panic") == Some(reason)
+    }
+}
+
+impl Outbox for Recorder {
+    fn opened(&self, _: SessionId) {
+        self.write("opened".to_owned());
+    }
+
+    fn event(&self, event: &EncodedEvent) -> Queued {
+        self.write(format!("{} {}", event.name, event.payload));
+        Queued::Yes
+    }
+
+    fn ack(&self, id: AckId, body: &str) {
+        self.write(format!("ack {id} {body}"));
+    }
+
+    fn close(&self, reason: CloseReason) {
+        self.closed.lock().expect("no panic").get_or_insert(reason);
+    }
+}
+
+/// A chat whose Postgres is away, with one worker: this thread.
+fn chat() -> Chat {
+    let mut database = tokio_postgres::Config::new();
+    database.host_path("/nowhere").user("nobody");
+    let chat = Chat::start(&ChatConfig { database, room_idle: Duration::from_millis(20) });
+    chat.enter_worker();
+    chat
+}
+
+/// A room of two users who need not be loaded.
+fn room_of(chat: &Chat, users: [UserId; 2]) -> (ConversationId, RoomHandle) {
+    let conversation = ConversationId::new();
+    let room = chat.shared().room(conversation);
+    let profiles = chat.shared().profiles.clone();
+    let live = users.map(|id| {
+        let profile = Profile { id, full_name: "Somebody".to_owned(), profile_picture_url: None };
+        profiles.hold(profile, profiles.changes()).expect("no change since")
+    });
+    run_in(&room, move |room| room.participants = Participants::Two(live));
+    (conversation, room)
+}
+
+fn run_in(room: &RoomHandle, act: impl FnOnce(&mut Room) + Send + 'static) {
+    room.0.push(RoomCommand::Test(Box::new(act)));
+}
+
+fn connect(chat: &Chat, user: UserId) -> (SessionHandle, Arc<Recorder>) {
+    let recorder = Arc::new(Recorder::default());
+    (chat.connect(user, recorder.clone()), recorder)
+}
+
+fn request(session: &SessionHandle, request: Request) {
+    session.request(request, Some(1), Arc::new(Gate::default()).enter());
+}
+
+async fn until(holds: impl Fn() -> bool) {
+    let waiting = async {
+        while !holds() {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(10), waiting).await.expect("it happens");
+}
+
+#[actix::test]
+async fn a_room_that_fails_closes_its_members_and_another_takes_its_place() {
+    let (chat, user) = (chat(), UserId::new());
+    let (conversation, room) = room_of(&chat, [user, UserId::new()]);
+    let (member, outbox) = connect(&chat, user);
+    request(&member, Request::Join(conversation));
+    until(|| outbox.has("ack 1")).await;
+    run_in(&room, |_| panic!("asked to"));
+    until(|| outbox.is_closed_for(CloseReason::RoomFailed)).await;
+    assert_eq!(chat.counters().get(Gauge::ActorsFailed), 1);
+    assert!(chat.shared().room(conversation).is_alive());
+}
+
+#[actix::test]
+async fn a_room_that_fails_lets_nobody_believe_that_a_message_is_or_is_not_stored() {
+    let (chat, user) = (chat(), UserId::new());
+    let (conversation, room) = room_of(&chat, [user, UserId::new()]);
+    let (sender, outbox) = connect(&chat, user);
+    let text = MessageText::parse("under way").expect("a sound text");
+    request(&sender, Request::Send { conversation, text });
+    until(|| chat.counters().get(Gauge::MessagesInFlight) == 1).await;
+    run_in(&room, |_| panic!("asked to"));
+    until(|| outbox.is_closed_for(CloseReason::OutcomeUnknown)).await;
+    assert!(!outbox.has("ack"));
+}
+
+#[actix::test]
+async fn a_session_that_fails_is_closed_and_leaves_nothing() {
+    let (chat, user) = (chat(), UserId::new());
+    let (conversation, _room) = room_of(&chat, [user, UserId::new()]);
+    let (member, outbox) = connect(&chat, user);
+    request(&member, Request::Join(conversation));
+    until(|| chat.counters().get(Gauge::HubMembers) == 1).await;
+    member.panic();
+    until(|| outbox.is_closed_for(CloseReason::SessionFailed)).await;
+    until(|| chat.counters().get(Gauge::HubMembers) == 0 && chat.counters().get(Gauge::Sessions) == 0).await;
+    assert!(chat.shared().presence.is_empty());
+}
+
+#[actix::test]
+async fn a_room_stops_when_it_is_idle_and_not_while_somebody_is_in_it() {
+    let (chat, user) = (chat(), UserId::new());
+    let (conversation, room) = room_of(&chat, [user, UserId::new()]);
+    let (member, outbox) = connect(&chat, user);
+    request(&member, Request::Join(conversation));
+    until(|| outbox.has("ack 1")).await;
+    drop(room);
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    assert_eq!(chat.counters().get(Gauge::Rooms), 1, "several times its idle time has passed");
+    member.end();
+    until(|| chat.counters().get(Gauge::Rooms) == 0).await;
+    assert!(chat.shared().profiles.in_use().is_empty());
+}
+
+#[actix::test]
+async fn a_stranger_is_refused_and_keeps_no_room() {
+    let (chat, stranger) = (chat(), UserId::new());
+    let (conversation, room) = room_of(&chat, [UserId::new(), UserId::new()]);
+    let (session, outbox) = connect(&chat, stranger);
+    request(&session, Request::Join(conversation));
+    until(|| outbox.has("Conversation not found")).await;
+    drop(room);
+    until(|| chat.counters().get(Gauge::Rooms) == 0).await;
+}
+
+#[actix::test]
+async fn more_messages_than_a_room_may_have_under_way_are_refused_at_once() {
+    let (chat, user) = (chat(), UserId::new());
+    let (conversation, _room) = room_of(&chat, [user, UserId::new()]);
+    let (sender, outbox) = connect(&chat, user);
+    for _ in 0..=ROOM_IN_FLIGHT {
+        let text = MessageText::parse("under way").expect("a sound text");
+        request(&sender, Request::Send { conversation, text });
+    }
+    until(|| outbox.has(r#""code":"OVERLOADED""#)).await;
+    assert_eq!(chat.counters().get(Gauge::MessagesInFlight), ROOM_IN_FLIGHT as i64);
+}
