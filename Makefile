@@ -1,0 +1,51 @@
+# Everything a newcomer types. `make` alone lists it.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+CARGO ?= cargo
+export HORSETRUST_CHAT_BIN := $(CURDIR)/target/debug/horsetrust-chat
+
+.PHONY: help run test lint build unit test-rust test-js test-crash test-python fuzz clean
+
+help: ## List the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+run: ## Install what is missing, build, and run the server with demo data on a private Postgres
+	scripts/ensure.sh postgres
+	$(CARGO) build --release --locked
+	exec target/release/horsetrust-chat serve --demo
+
+test: ## Install what the tests need and run all of them
+	scripts/ensure.sh postgres openssl node python
+	$(MAKE) lint build test-rust test-js test-python test-crash
+
+lint: ## Formatting, lints and documentation; every warning is an error
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
+	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --workspace --no-deps --locked --document-private-items
+
+build: ## Build the binary that the tests run
+	$(CARGO) build --locked --bin horsetrust-chat
+
+test-rust: ## Unit tests and the black-box tests in Rust
+	$(CARGO) test --workspace --locked
+
+test-js: build ## The contract, with the stock JavaScript client
+	cd tests/js && npm ci --no-audit --no-fund && npm test
+
+test-crash: build ## kill -9 of server and Postgres under load; CRASH_KILLS=n for more than 20
+	cd tests/crash && npm ci --no-audit --no-fund && npm test
+
+test-python: build ## The contract, with the stock Python client
+	python3 -m venv tests/python/.venv
+	tests/python/.venv/bin/pip install --quiet --disable-pip-version-check -r tests/python/requirements.txt
+	cd tests/python && .venv/bin/python -m pytest
+
+fuzz: ## Fuzz the packet parser (needs nightly Rust and cargo-fuzz); SECONDS_TO_RUN=n, 60 unless set
+	cd fuzz && cargo +nightly fuzz run packet -- -max_total_time=$${SECONDS_TO_RUN:-60}
+
+clean: ## Remove what was built; the data directory stays
+	$(CARGO) clean
+	rm -rf tests/js/node_modules tests/crash/node_modules tests/python/.venv
