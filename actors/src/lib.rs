@@ -21,7 +21,7 @@
 //! | `directory.rs`, `workers.rs`, `shared.rs` | where a room is, where it runs, what all actors share |
 //! | `store/` | reads through the pool, profiles and conversations in the database |
 //! | `profile.rs`, `profile_feed.rs` | the profiles in use, and how changes reach them |
-//! | `reply.rs`, `outbox.rs`, `gate.rs`, `mailbox.rs` | answers, frames, backpressure, bounded queues |
+//! | `reply.rs`, `outbox.rs`, `gate.rs`, `sends.rs`, `mailbox.rs` | answers, frames, backpressure, order, bounded queues |
 //! | `ids.rs`, `text.rs`, `timestamp.rs`, `message.rs`, `event.rs`, `refusal.rs` | values that are valid by their types |
 //! | `limits.rs`, `counters.rs` | every bound, and what is counted |
 //! | `sql.rs`, `migrations.rs` | the statements and the schema, from `sql/` |
@@ -56,6 +56,7 @@ mod profile_feed;
 mod refusal;
 mod reply;
 mod room;
+mod sends;
 mod session;
 mod shared;
 pub mod sql;

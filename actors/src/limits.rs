@@ -11,6 +11,9 @@ pub const PREVIEW_CODE_POINTS: usize = 60;
 
 /// Packets of one session that are not answered yet. Reached: its transport is not read until half of them are.
 pub const SESSION_IN_FLIGHT: usize = 256;
+/// Frames that wait to be sent to one connection. Half of them: its transport is not read. Reached: typing is dropped,
+/// then the connection is closed as a slow consumer.
+pub const OUTBOX_PACKETS: usize = 1024;
 /// Rooms one session may have joined. Reached: joining is refused.
 pub const SESSION_ROOMS: usize = 1000;
 /// Commands waiting for one room. Reached: refused as overloaded.
@@ -53,6 +56,8 @@ pub const RETRY_AFTER: Duration = Duration::from_secs(1);
 pub const WORKERS: usize = 64;
 
 const _: () = assert!(BATCH_ROWS <= LANE_QUEUE);
+// An answer and an event for each unanswered packet fit beside what waits already.
+const _: () = assert!(2 * SESSION_IN_FLIGHT <= OUTBOX_PACKETS / 2);
 const _: () = assert!(SESSION_IN_FLIGHT < ROOM_IN_FLIGHT && ROOM_IN_FLIGHT <= ROOM_QUEUE);
 const _: () = assert!(ROOM_IN_FLIGHT <= LANE_QUEUE);
 const _: () = assert!(WORKERS <= u64::BITS as usize);

@@ -11,6 +11,7 @@ use crate::{
     outbox::{AckId, CloseReason, Outbox},
     profile::Profile,
     refusal::Refusal,
+    sends::UnderWay,
     timestamp::Timestamp,
 };
 
@@ -30,45 +31,69 @@ pub struct Committed {
 /// Where an answer goes.
 pub(crate) struct Reply(Option<Target>);
 
+/// A message that is answered and not yet delivered.
+pub(crate) struct Delivering {
+    _held: Option<(Permit, Option<UnderWay>)>,
+}
+
+fn acknowledge(outbox: &dyn Outbox, ack: AckId, data: &str) {
+    outbox.ack(ack, &format!(r#"{{"success":true,"data":{data}}}"#));
+}
+
 enum Target {
     /// To a session: its acknowledgement, if it asked for one.
-    Session { outbox: Arc<dyn Outbox>, ack: Option<AckId>, _permit: Permit },
+    Session { outbox: Arc<dyn Outbox>, ack: Option<AckId>, permit: Permit, under_way: Option<UnderWay> },
     /// To a caller that awaits it.
     Caller(oneshot::Sender<Result<Committed, Refusal>>),
 }
 
 impl Reply {
     pub(crate) fn session(outbox: Arc<dyn Outbox>, ack: Option<AckId>, permit: Permit) -> Self {
-        Self(Some(Target::Session { outbox, ack, _permit: permit }))
+        Self(Some(Target::Session { outbox, ack, permit, under_way: None }))
     }
 
     pub(crate) fn caller(sender: oneshot::Sender<Result<Committed, Refusal>>) -> Self {
         Self(Some(Target::Caller(sender)))
     }
 
+    /// The reply to a message, which counts as under way until it is delivered or refused.
+    pub(crate) fn counted(mut self, count: UnderWay) -> Self {
+        if let Some(Target::Session { under_way, .. }) = &mut self.0 {
+            *under_way = Some(count);
+        }
+        self
+    }
+
     /// Done; there is nothing more to say than `data`, JSON.
     pub(crate) fn done(mut self, data: Option<&str>) {
         if let Some(Target::Session { outbox, ack: Some(ack), .. }) = self.0.take() {
             match data {
-                Some(data) => outbox.ack(ack, &format!(r#"{{"success":true,"data":{data}}}"#)),
+                Some(data) => acknowledge(&*outbox, ack, data),
                 None => outbox.ack(ack, r#"{"success":true}"#),
             }
         }
     }
 
-    /// A message was committed; `json` is its form on the wire.
-    pub(crate) fn committed(mut self, message: &Message<'_, &Profile>, json: &str) {
-        if matches!(self.0, Some(Target::Session { .. })) {
-            return self.done(Some(json));
-        }
-        if let Some(Target::Caller(sender)) = self.0.take() {
-            // A caller that went away meanwhile needs no answer.
-            let _ = sender.send(Ok(Committed {
-                id: message.id,
-                seq: message.seq,
-                sender: message.sender_id.id,
-                sent_at: message.sent_at,
-            }));
+    /// A message was committed; `json` is its form on the wire. What comes back is to be dropped when it is delivered.
+    pub(crate) fn committed(mut self, message: &Message<'_, &Profile>, json: &str) -> Delivering {
+        match self.0.take() {
+            Some(Target::Session { outbox, ack, permit, under_way }) => {
+                if let Some(ack) = ack {
+                    acknowledge(&*outbox, ack, json);
+                }
+                Delivering { _held: Some((permit, under_way)) }
+            }
+            Some(Target::Caller(sender)) => {
+                // A caller that went away meanwhile needs no answer.
+                let _ = sender.send(Ok(Committed {
+                    id: message.id,
+                    seq: message.seq,
+                    sender: message.sender_id.id,
+                    sent_at: message.sent_at,
+                }));
+                Delivering { _held: None }
+            }
+            None => Delivering { _held: None },
         }
     }
 

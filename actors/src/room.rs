@@ -295,7 +295,7 @@ impl Room {
             seq,
         };
         let json = encode(&message);
-        post.reply.committed(&message, &json);
+        let _delivering = post.reply.committed(&message, &json);
         let notification = self.other(post.sender).map(|recipient| {
             let notification =
                 Notification { conversation_id: self.conversation, sender: post.sender, preview: post.text.preview() };

@@ -4,9 +4,13 @@
 //! nothing behind: its places in rooms and in the hub go with it, even when it panics. Its queue is bounded by the
 //! connection's [`Gate`](crate::Gate): a transport is not read while too much is unanswered.
 
-use std::{collections::HashMap, fmt, sync::Arc};
+use std::{
+    collections::{HashMap, VecDeque},
+    fmt,
+    sync::Arc,
+};
 
-use actix::{Actor, ActorContext, Context, Handler, Message};
+use actix::{Actor, ActorContext, AsyncContext, Context, Handler, Message, WeakAddr};
 
 use crate::{
     counters::Gauge,
@@ -19,6 +23,7 @@ use crate::{
     refusal::Refusal,
     reply::Reply,
     room::RoomHandle,
+    sends::Sends,
     shared::Shared,
     text::MessageText,
 };
@@ -73,6 +78,9 @@ impl SessionHandle {
             waiting: waiting.clone(),
             joined: HashMap::new(),
             latest: None,
+            sends: Arc::default(),
+            sends_to: None,
+            held: VecDeque::new(),
         };
         shared.counters.add(Gauge::Sessions);
         session.hub.register(session.id, user, outbox.clone());
@@ -94,23 +102,34 @@ impl fmt::Debug for SessionHandle {
     }
 }
 
+/// A session as those see it who have something to tell it; it may have ended.
+#[derive(Clone)]
+struct Address {
+    session: WeakAddr<Session>,
+    waiting: Waiting,
+}
+
+impl Address {
+    fn push(&self, command: SessionCommand) {
+        if let Some(address) = self.session.upgrade() {
+            Mailbox::new(address, self.waiting.clone(), SESSION_IN_FLIGHT).push(command);
+        }
+    }
+}
+
 /// A session that wants to be a room's member.
 pub(crate) struct Member {
     pub(crate) session: SessionId,
     pub(crate) user: UserId,
     pub(crate) hub: HubHandle,
-    mailbox: actix::WeakAddr<Session>,
     conversation: ConversationId,
-    waiting: Waiting,
+    address: Address,
 }
 
 impl Member {
     /// The room refused: the session lets go of it.
     pub(crate) fn not_joined(&self) {
-        if let Some(address) = self.mailbox.upgrade() {
-            Mailbox::new(address, self.waiting.clone(), SESSION_IN_FLIGHT)
-                .push(SessionCommand::NotJoined(self.conversation));
-        }
+        self.address.push(SessionCommand::NotJoined(self.conversation));
     }
 }
 
@@ -124,6 +143,11 @@ pub(crate) struct Session {
     joined: HashMap<ConversationId, RoomHandle>,
     /// The room that was used last, joined or not: mostly the next one, too.
     latest: Option<(ConversationId, RoomHandle)>,
+    /// Messages under way, all to one conversation.
+    sends: Arc<Sends>,
+    sends_to: Option<ConversationId>,
+    /// Requests behind a message to another conversation: rooms commit side by side, so that it has to wait.
+    held: VecDeque<(Request, Reply)>,
 }
 
 #[derive(Message)]
@@ -131,17 +155,51 @@ pub(crate) struct Session {
 enum SessionCommand {
     Request(Request, Reply),
     NotJoined(ConversationId),
+    SendsDone,
     End,
     #[cfg(test)]
     Panic,
 }
 
 impl Session {
+    /// Handles a request, or holds it back: messages of one connection are stored, acknowledged and delivered in the
+    /// order sent, whichever conversations they are for.
     fn request(&mut self, request: Request, reply: Reply, ctx: &Context<Self>) {
+        if !self.held.is_empty() || self.has_to_wait(&request, ctx) {
+            self.held.push_back((request, reply));
+        } else {
+            self.handle_now(request, reply, ctx);
+        }
+    }
+
+    /// Whether a message is for another conversation than those under way. If so, the session hears when they are done.
+    fn has_to_wait(&self, request: &Request, ctx: &Context<Self>) -> bool {
+        let Request::Send { conversation, .. } = request else { return false };
+        self.sends_to != Some(*conversation) && {
+            let this = self.address(ctx);
+            self.sends.are_under_way(move || this.push(SessionCommand::SendsDone))
+        }
+    }
+
+    /// The messages under way are done.
+    fn release(&mut self, ctx: &Context<Self>) {
+        while let Some((request, reply)) = self.held.pop_front() {
+            if self.has_to_wait(&request, ctx) {
+                return self.held.push_front((request, reply));
+            }
+            self.handle_now(request, reply, ctx);
+        }
+    }
+
+    fn handle_now(&mut self, request: Request, reply: Reply, ctx: &Context<Self>) {
         let (user, session) = (self.user, self.id);
         match request {
             Request::Join(conversation) => self.join(conversation, reply, ctx),
-            Request::Send { conversation, text } => self.room(conversation).post(user, text, reply),
+            Request::Send { conversation, text } => {
+                self.sends_to = Some(conversation);
+                let reply = reply.counted(self.sends.begin());
+                self.room(conversation).post(user, text, reply);
+            }
             Request::Typing { conversation, started } => {
                 self.room(conversation).typing(user, session, started, reply);
             }
@@ -153,18 +211,13 @@ impl Session {
             return reply.refuse(&Refusal::invalid("too many conversations joined; use another connection"));
         }
         let room = self.room(conversation).clone();
-        room.join(
-            Member {
-                session: self.id,
-                user: self.user,
-                hub: self.hub.clone(),
-                mailbox: actix::AsyncContext::address(ctx).downgrade(),
-                conversation,
-                waiting: self.waiting.clone(),
-            },
-            reply,
-        );
+        let (hub, address) = (self.hub.clone(), self.address(ctx));
+        room.join(Member { session: self.id, user: self.user, hub, conversation, address }, reply);
         self.joined.insert(conversation, room);
+    }
+
+    fn address(&self, ctx: &Context<Self>) -> Address {
+        Address { session: ctx.address().downgrade(), waiting: self.waiting.clone() }
     }
 
     /// Looks a room up once and keeps the handle.
@@ -196,6 +249,7 @@ impl Handler<SessionCommand> for Session {
                 self.joined.remove(&conversation);
                 self.latest = None;
             }
+            SessionCommand::SendsDone => self.release(ctx),
             SessionCommand::End => ctx.stop(),
             #[cfg(test)]
             SessionCommand::Panic => panic!("asked to"),

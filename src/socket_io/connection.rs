@@ -267,6 +267,7 @@ impl Connection {
         match socket.emit(packet) {
             Ok(()) => {
                 self.sent.fetch_add(1, Ordering::Relaxed);
+                self.gate.queued();
                 Queued::Yes
             }
             Err(TrySendError::Full(_)) => Queued::Full,
@@ -279,6 +280,7 @@ impl Connection {
         if self.closing.set(reason).is_err() {
             return;
         }
+        self.gate.release();
         let Some(socket) = self.socket.upgrade() else { return };
         let cut = self.cut.lock().unwrap_or_else(PoisonError::into_inner).clone();
         // Not here: the caller may hold the state, or be in the middle of its own packets.
@@ -315,6 +317,7 @@ impl Connection {
     /// The transport is gone.
     fn ended(&self, reason: CloseReason) {
         let reason = *self.closing.get_or_init(|| reason);
+        self.gate.release();
         self.end_session();
         self.counters.sub(Gauge::Connections);
         tracing::debug!(

@@ -21,7 +21,7 @@ pub(crate) mod upgrade;
 use std::{fmt, sync::Arc, time::Duration};
 
 use actix_web::{HttpResponse, http::StatusCode, web};
-use actors::{Chat, CloseReason};
+use actors::{Chat, CloseReason, limits::OUTBOX_PACKETS};
 use dashmap::DashMap;
 use engineioxide::{
     config::EngineIoConfig,
@@ -45,8 +45,6 @@ const PING_INTERVAL: Duration = Duration::from_secs(25);
 const PING_TIMEOUT: Duration = Duration::from_secs(20);
 /// How long the upgrade to WebSocket may take.
 const UPGRADE_TIMEOUT: Duration = Duration::from_secs(10);
-/// A connection's outbox, in packets. Full: typing is dropped, then the connection is closed as a slow consumer.
-const OUTBOX_PACKETS: usize = 1024;
 /// How long a client may take from the handshake to its CONNECT packet.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(45);
 /// How long a closed connection may take to send what was queued; then it is cut.

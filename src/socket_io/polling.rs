@@ -27,6 +27,7 @@ pub(super) async fn get(app: Data<App>, request: HttpRequest) -> HttpResponse {
                 let _polled = Polled::begin(&connection);
                 call(&app, &request, Bytes::new()).await
             };
+            connection.gate.sent(answer.body.split(|byte| *byte == SEPARATOR).count());
             answer.into_response()
         }
         Err(error) => error.response(),

@@ -155,7 +155,10 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for EngineStream<S> {
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.cut.writer.register(cx.waker());
         self.cut.check()?;
-        Pin::new(&mut self.stream).poll_flush(cx)
+        ready!(Pin::new(&mut self.stream).poll_flush(cx))?;
+        // engineioxide flushes when its channel is empty.
+        self.gate.sent(usize::MAX);
+        Poll::Ready(Ok(()))
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
