@@ -72,7 +72,7 @@ async fn tell(
     if conversation.last_message.is_none() {
         for (who, line) in lines {
             let text = MessageText::parse(*line).map_err(|refusal| refusal.message.into_owned())?;
-            chat.post(conversation.id, users[*who], text).await.map_err(|refusal| refusal.message.into_owned())?;
+            chat.post(conversation.id, users[*who], text).await.map_err(|error| error.to_string())?;
         }
     }
     Ok(conversation.id)

@@ -1,6 +1,6 @@
 //! Start and stop of the server, each step in its order.
 //!
-//! Start: private Postgres if none is configured, schema, secret, chat, listener, demo data. Stop, at the first SIGTERM
+//! Start: address, private Postgres if none is configured, schema, secret, chat, demo data. Stop, at the first SIGTERM
 //! or SIGINT, within `STOP_SECONDS`: refuse new connections and messages, commit and answer what was accepted, close the
 //! connections, stop the workers, stop the private Postgres. A second signal ends the process at once.
 
@@ -185,23 +185,42 @@ fn keep_secret(path: &Path) -> io::Result<Vec<u8>> {
 }
 
 async fn start(settings: &Settings, with_demo: bool) -> Result<Running, StartError> {
+    let address = SocketAddr::new(settings.host, settings.port);
+    // First, since it is what fails most.
+    let listener = std::net::TcpListener::bind(address).map_err(|error| StartError::Listen(address, error))?;
     let (database, postgres) = open_database(settings).await?;
+    match listen(settings, with_demo, listener, database).await {
+        Ok((app, listening)) => Ok(Running { app, listening, postgres }),
+        Err(error) => {
+            if let Some(postgres) = postgres {
+                postgres.stop(POSTGRES_STOP).await;
+            }
+            Err(error)
+        }
+    }
+}
+
+async fn listen(
+    settings: &Settings,
+    with_demo: bool,
+    listener: std::net::TcpListener,
+    database: Config,
+) -> Result<(App, Listening), StartError> {
     let auth = Arc::new(Auth::hs256(&secret(settings)?));
     let room_idle = Duration::from_secs(settings.room_idle_seconds);
     let chat = Chat::start(&ChatConfig { database, room_idle });
     let origins = Arc::new(Origins::parse(&settings.cors_origins)?);
     let socket_io = SocketIo::new(chat.clone(), auth.clone());
     let app = App { chat, auth, origins, socket_io };
-    let address = SocketAddr::new(settings.host, settings.port);
-    let listening =
-        http::listen(&app, address, settings.workers).map_err(|error| StartError::Listen(address, error))?;
+    let listening = http::listen(&app, listener, settings.workers)
+        .map_err(|error| StartError::Listen(SocketAddr::new(settings.host, settings.port), error))?;
     // For people, and for scripts that wait for it.
     println!("horsetrust-chat listening on http://{}", listening.address);
     tracing::info!(address = %listening.address, workers = settings.workers, "listening");
     if with_demo {
         demo::prepare(&app, listening.address).await.map_err(StartError::Other)?;
     }
-    Ok(Running { app, listening, postgres })
+    Ok((app, listening))
 }
 
 async fn stop(running: Running, limit: Duration) {

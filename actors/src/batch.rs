@@ -27,7 +27,7 @@ pub(crate) enum FlushReason {
 
 /// A message and the room that hears of it.
 pub(crate) struct Append {
-    pub(crate) post: Post,
+    pub(crate) post: Box<Post>,
     pub(crate) room: RoomHandle,
     pub(crate) since: Instant,
 }

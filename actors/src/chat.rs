@@ -21,7 +21,7 @@ use crate::{
     profile::{Profile, Profiles},
     profile_feed,
     refusal::Refusal,
-    reply::Committed,
+    reply::{Committed, PostError},
     session::SessionHandle,
     shared::Shared,
     store::{Page, Store, StoreError},
@@ -75,13 +75,13 @@ impl Chat {
     /// Says something in a conversation, and waits for the commit.
     ///
     /// # Errors
-    /// The refusal that the caller is to be told; the message is not stored then.
+    /// Refused, or the outcome is not known.
     pub async fn post(
         &self,
         conversation: ConversationId,
         sender: UserId,
         text: MessageText,
-    ) -> Result<Committed, Refusal> {
+    ) -> Result<Committed, PostError> {
         self.0.room(conversation).post_and_wait(sender, text).await
     }
 

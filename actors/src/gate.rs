@@ -8,47 +8,87 @@ use std::sync::{
 
 use tokio::sync::Notify;
 
-use crate::limits::{OUTBOX_PACKETS, SESSION_IN_FLIGHT};
+use crate::limits::{OUTBOX_BYTES, OUTBOX_PACKETS, SESSION_IN_FLIGHT};
 
 /// Closes at [`SESSION_IN_FLIGHT`] unanswered packets, and opens again at half of them; is closed while half of the
-/// outbox's [`OUTBOX_PACKETS`] wait or are to be expected.
+/// outbox's [`OUTBOX_PACKETS`] or [`OUTBOX_BYTES`] wait or are to be expected.
 #[derive(Debug, Default)]
 pub struct Gate {
-    in_flight: AtomicUsize,
-    unsent: AtomicUsize,
+    in_flight: Load,
+    unsent: Load,
     reopened: Notify,
+}
+
+/// Packets and their bytes.
+#[derive(Debug, Default)]
+struct Load {
+    packets: AtomicUsize,
+    bytes: AtomicUsize,
+}
+
+impl Load {
+    fn add(&self, bytes: usize) {
+        self.packets.fetch_add(1, Ordering::SeqCst);
+        self.bytes.fetch_add(bytes, Ordering::SeqCst);
+    }
+
+    /// Never less than nothing. Returns how many packets there were.
+    fn remove(&self, packets: usize, bytes: usize) -> usize {
+        let less = |count: &AtomicUsize, by: usize| {
+            let left = |now: usize| Some(now.saturating_sub(by));
+            count.fetch_update(Ordering::SeqCst, Ordering::SeqCst, left).unwrap_or_default()
+        };
+        less(&self.bytes, bytes);
+        less(&self.packets, packets)
+    }
+
+    fn get(&self) -> (usize, usize) {
+        (self.packets.load(Ordering::SeqCst), self.bytes.load(Ordering::SeqCst))
+    }
 }
 
 /// One packet that is not answered yet.
 #[derive(Debug)]
-pub struct Permit(Arc<Gate>);
+pub struct Permit {
+    gate: Arc<Gate>,
+    bytes: usize,
+}
 
 impl Gate {
-    /// Counts one packet in. Never refuses: a transport has read it already.
-    pub fn enter(self: &Arc<Self>) -> Permit {
-        self.in_flight.fetch_add(1, Ordering::SeqCst);
-        Permit(self.clone())
+    /// Counts one packet of so many bytes in. Never refuses: a transport has read it already.
+    pub fn enter(self: &Arc<Self>, bytes: usize) -> Permit {
+        self.in_flight.add(bytes);
+        Permit { gate: self.clone(), bytes }
     }
 
-    /// A packet waits to be sent to the client.
-    pub fn queued(&self) {
-        self.unsent.fetch_add(1, Ordering::SeqCst);
+    /// A packet of so many bytes waits to be sent to the client; `false` if there is no room for it.
+    pub fn queue(&self, bytes: usize) -> bool {
+        let (packets, waiting) = self.unsent.get();
+        let room = packets < OUTBOX_PACKETS && waiting + bytes <= OUTBOX_BYTES;
+        if room {
+            self.unsent.add(bytes);
+        }
+        room
     }
 
-    /// Packets were sent. A transport that cannot count them says all: one that was queued at the same moment is then
-    /// not counted, until the next time.
-    pub fn sent(&self, packets: usize) {
-        let left = |unsent: usize| Some(unsent.saturating_sub(packets));
-        let _ = self.unsent.fetch_update(Ordering::SeqCst, Ordering::SeqCst, left);
+    /// Packets were sent.
+    pub fn sent(&self, packets: usize, bytes: usize) {
+        self.unsent.remove(packets, bytes);
         self.reopened.notify_waiters();
+    }
+
+    /// Everything was sent, says a transport that cannot count. What was queued at the same moment is then not counted.
+    pub fn all_sent(&self) {
+        self.sent(usize::MAX, usize::MAX);
     }
 
     /// Whether the transport may be read on.
     pub fn is_open(&self) -> bool {
-        let in_flight = self.in_flight.load(Ordering::SeqCst);
-        // Each will bring an answer and, mostly, an event.
-        let to_come = self.unsent.load(Ordering::SeqCst) + 2 * in_flight;
-        in_flight < SESSION_IN_FLIGHT && to_come < OUTBOX_PACKETS / 2
+        let ((in_flight, asked), (unsent, unsent_bytes)) = (self.in_flight.get(), self.unsent.get());
+        // Each packet will bring an answer and, mostly, an event, about as long as itself.
+        in_flight < SESSION_IN_FLIGHT
+            && unsent + 2 * in_flight < OUTBOX_PACKETS / 2
+            && unsent_bytes + 2 * asked < OUTBOX_BYTES / 2
     }
 
     /// Returns when the transport may be read on.
@@ -67,18 +107,15 @@ impl Gate {
 
     /// The connection is over: whoever waits goes on and finds out.
     pub fn release(&self) {
-        self.in_flight.store(0, Ordering::SeqCst);
-        self.unsent.store(0, Ordering::SeqCst);
-        self.reopened.notify_waiters();
+        self.in_flight.remove(usize::MAX, usize::MAX);
+        self.all_sent();
     }
 }
 
 impl Drop for Permit {
     fn drop(&mut self) {
-        let left = |in_flight: usize| Some(in_flight.saturating_sub(1));
-        let before = self.0.in_flight.fetch_update(Ordering::SeqCst, Ordering::SeqCst, left).unwrap_or_default();
-        if before == SESSION_IN_FLIGHT / 2 {
-            self.0.reopened.notify_waiters();
+        if self.gate.in_flight.remove(1, self.bytes) == SESSION_IN_FLIGHT / 2 {
+            self.gate.reopened.notify_waiters();
         }
     }
 }
@@ -90,9 +127,9 @@ mod tests {
     #[tokio::test]
     async fn a_gate_closes_at_its_bound_and_opens_at_half_of_it() {
         let gate = Arc::new(Gate::default());
-        let mut permits: Vec<_> = (0..SESSION_IN_FLIGHT - 1).map(|_| gate.enter()).collect();
+        let mut permits: Vec<_> = (0..SESSION_IN_FLIGHT - 1).map(|_| gate.enter(1)).collect();
         assert!(gate.is_open());
-        permits.push(gate.enter());
+        permits.push(gate.enter(1));
         assert!(!gate.is_open());
         let waiting = tokio::spawn(gate.clone().opened());
         tokio::task::yield_now().await;
@@ -106,22 +143,32 @@ mod tests {
     #[tokio::test]
     async fn a_gate_is_closed_while_much_waits_to_be_sent() {
         let gate = Arc::new(Gate::default());
-        (0..OUTBOX_PACKETS / 2).for_each(|_| gate.queued());
+        assert!((0..OUTBOX_PACKETS / 2).all(|_| gate.queue(1)));
         assert!(!gate.is_open());
         let waiting = tokio::spawn(gate.clone().opened());
         tokio::task::yield_now().await;
         assert!(!waiting.is_finished());
-        gate.sent(1);
+        gate.sent(1, 1);
         waiting.await.expect("the gate opened");
-        gate.sent(usize::MAX);
-        gate.sent(1);
+        gate.all_sent();
+        gate.sent(1, 1);
         assert!(gate.is_open(), "never less than nothing waits");
+    }
+
+    #[test]
+    fn there_is_room_for_so_many_packets_and_bytes() {
+        let gate = Gate::default();
+        assert!((0..OUTBOX_PACKETS).all(|_| gate.queue(1)));
+        assert!(!gate.queue(1));
+        gate.all_sent();
+        assert!(gate.queue(OUTBOX_BYTES) && !gate.queue(1));
+        assert!(!gate.is_open());
     }
 
     #[tokio::test]
     async fn the_end_of_a_connection_releases_who_waits() {
         let gate = Arc::new(Gate::default());
-        let permits: Vec<_> = (0..SESSION_IN_FLIGHT).map(|_| gate.enter()).collect();
+        let permits: Vec<_> = (0..SESSION_IN_FLIGHT).map(|_| gate.enter(1)).collect();
         let waiting = tokio::spawn(gate.clone().opened());
         tokio::task::yield_now().await;
         gate.release();

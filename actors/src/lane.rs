@@ -51,12 +51,15 @@ pub(crate) enum Outcome {
     Refused(Refusal),
 }
 
+/// A message that comes back to its room.
+pub(crate) type Settled = (Box<Post>, Outcome);
+
 /// Callers' side of a lane. Its bound counts rows until they are done.
 #[derive(Debug)]
 pub(crate) struct LaneHandle(Mailbox<Lane>);
 
 impl LaneHandle {
-    pub(crate) fn append(&self, post: Post, room: RoomHandle) -> Result<(), Post> {
+    pub(crate) fn append(&self, post: Box<Post>, room: RoomHandle) -> Result<(), Box<Post>> {
         let command = LaneCommand::Append(Append { post, room, since: Instant::now() });
         self.0.offer(command).map_err(|command| match command {
             LaneCommand::Append(append) => append.post,
@@ -188,7 +191,7 @@ impl Lane {
 
     /// Rooms get their rows back, in order, in one message each.
     fn give_back(&self, rows: impl Iterator<Item = (Append, Outcome)>) {
-        let mut by_room: Vec<(RoomHandle, Vec<(Post, Outcome)>)> = Vec::new();
+        let mut by_room: Vec<(RoomHandle, Vec<Settled>)> = Vec::new();
         let mut places = HashMap::new();
         for (Append { post, room, .. }, outcome) in rows {
             self.waiting.taken();

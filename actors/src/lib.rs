@@ -75,7 +75,7 @@ pub use migrations::{MigrateError, migrate};
 pub use outbox::{AckId, CloseReason, Outbox, Queued};
 pub use profile::Profile;
 pub use refusal::{Code, Refusal};
-pub use reply::Committed;
+pub use reply::{Committed, PostError};
 pub use session::{Request, SessionHandle};
 pub use text::MessageText;
 pub use timestamp::Timestamp;

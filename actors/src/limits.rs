@@ -14,6 +14,8 @@ pub const SESSION_IN_FLIGHT: usize = 256;
 /// Frames that wait to be sent to one connection. Half of them: its transport is not read. Reached: typing is dropped,
 /// then the connection is closed as a slow consumer.
 pub const OUTBOX_PACKETS: usize = 1024;
+/// The same in bytes.
+pub const OUTBOX_BYTES: usize = 4 << 20;
 /// Rooms one session may have joined. Reached: joining is refused.
 pub const SESSION_ROOMS: usize = 1000;
 /// Commands waiting for one room. Reached: refused as overloaded.
@@ -32,6 +34,8 @@ pub const LANE_QUEUE: usize = 8192;
 pub const BATCH_ROWS: usize = 256;
 /// How long a row may wait for Postgres before it is refused as overloaded.
 pub const LANE_WAIT: Duration = Duration::from_secs(5);
+/// How long Postgres may work on a batch before it gives up by itself: refused as overloaded then.
+pub const STATEMENT_TIMEOUT: Duration = Duration::from_secs(7);
 /// How long a batch may take to commit before its connection is given up and its outcome looked up.
 pub const COMMIT_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long callers of a batch with unknown outcome wait; then they are let go without an answer.
@@ -61,4 +65,6 @@ const _: () = assert!(2 * SESSION_IN_FLIGHT <= OUTBOX_PACKETS / 2);
 const _: () = assert!(SESSION_IN_FLIGHT < ROOM_IN_FLIGHT && ROOM_IN_FLIGHT <= ROOM_QUEUE);
 const _: () = assert!(ROOM_IN_FLIGHT <= LANE_QUEUE);
 const _: () = assert!(WORKERS <= u64::BITS as usize);
+// Postgres says no before the outcome has to be looked up.
+const _: () = assert!(STATEMENT_TIMEOUT.as_millis() < COMMIT_TIMEOUT.as_millis());
 const _: () = assert!(COMMIT_TIMEOUT.as_millis() < UNKNOWN_WAIT.as_millis());

@@ -15,7 +15,7 @@ use crate::{
     batch::{Batch, Columns},
     ids::MessageId,
     lane::Outcome,
-    limits::{COMMIT_TIMEOUT, CONNECT_TIMEOUT},
+    limits::{COMMIT_TIMEOUT, CONNECT_TIMEOUT, STATEMENT_TIMEOUT},
     refusal::Refusal,
     sql,
 };
@@ -142,7 +142,9 @@ impl Connection {
         let client = connection.client.as_ref().expect("just put there");
         client.execute(sql::END_HOLDER_OF_LOCK, &[&lock]).await?;
         client.execute("SELECT pg_advisory_lock($1)", &[&lock]).await?;
-        let settings = format!("SET statement_timeout = {}", COMMIT_TIMEOUT.as_millis());
+        // Acked means committed, whatever the database's or the role's default is.
+        let settings =
+            format!("SET synchronous_commit = on; SET statement_timeout = {}", STATEMENT_TIMEOUT.as_millis());
         client.batch_execute(&settings).await?;
         let append = client.prepare(sql::APPEND_MESSAGES).await?;
         let mark = client.prepare(sql::MARK_READ).await?;

@@ -31,7 +31,7 @@ impl Persistence {
     }
 
     /// Takes a message to its commit; the room hears of the outcome. When the lane is full, it comes back.
-    pub(crate) fn append(&self, post: Post, room: RoomHandle) -> Result<(), Post> {
+    pub(crate) fn append(&self, post: Box<Post>, room: RoomHandle) -> Result<(), Box<Post>> {
         self.lane(post.conversation).append(post, room)
     }
 

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use thiserror::Error;
 use tokio::sync::oneshot;
 
 use crate::{
@@ -26,6 +27,17 @@ pub struct Committed {
     pub sender: UserId,
     /// When the server took it in.
     pub sent_at: Timestamp,
+}
+
+/// Why a message has no place in its conversation.
+#[derive(Clone, Debug, Error)]
+pub enum PostError {
+    /// It is not stored.
+    #[error("refused: {}", .0.message)]
+    Refused(Refusal),
+    /// Whether it is stored cannot be known now. To say that it failed would be a guess.
+    #[error("the outcome is not known")]
+    OutcomeUnknown,
 }
 
 /// Where an answer goes.

@@ -18,14 +18,14 @@ use crate::{
     event::{Durability, EncodedEvent, encode},
     hub::Delivery,
     ids::{ConversationId, MessageId, SessionId, UserId},
-    lane::{Outcome, Post},
+    lane::{Outcome, Post, Settled},
     limits::{RETRY_AFTER, ROOM_IN_FLIGHT, ROOM_QUEUE},
     mailbox::{Mailbox, Waiting},
     message::{Message, Notification, Typist},
     outbox::CloseReason,
     profile::LiveProfile,
     refusal::Refusal,
-    reply::{Committed, Reply},
+    reply::{Committed, PostError, Reply},
     session::Member,
     shared::Shared,
     text::MessageText,
@@ -72,10 +72,13 @@ impl RoomHandle {
     }
 
     /// Posts and waits for the commit.
-    pub(crate) async fn post_and_wait(&self, sender: UserId, text: MessageText) -> Result<Committed, Refusal> {
+    pub(crate) async fn post_and_wait(&self, sender: UserId, text: MessageText) -> Result<Committed, PostError> {
         let (answer, answered) = oneshot::channel();
         self.post(sender, text, Reply::caller(answer));
-        answered.await.unwrap_or_else(|_| Err(Refusal::internal()))
+        match answered.await {
+            Ok(outcome) => outcome.map_err(PostError::Refused),
+            Err(_) => Err(PostError::OutcomeUnknown),
+        }
     }
 
     pub(crate) fn typing(&self, typist: UserId, session: SessionId, started: bool, reply: Reply) {
@@ -90,7 +93,7 @@ impl RoomHandle {
     }
 
     /// Rows that the room gave to persistence come back.
-    pub(crate) fn committed(&self, rows: Vec<(Post, Outcome)>) {
+    pub(crate) fn committed(&self, rows: Vec<Settled>) {
         self.0.push(RoomCommand::Committed(rows));
     }
 
@@ -156,7 +159,7 @@ enum RoomCommand {
         seq: i64,
         answer: oneshot::Sender<Result<(), Refusal>>,
     },
-    Committed(Vec<(Post, Outcome)>),
+    Committed(Vec<Settled>),
     #[cfg(test)]
     Test(Box<dyn FnOnce(&mut Room) + Send>),
 }
@@ -226,7 +229,7 @@ impl Room {
             RoomCommand::MarkRead { reader, seq, answer } => {
                 self.shared.persistence.mark_read(self.conversation, reader, seq, answer);
             }
-            RoomCommand::Committed(rows) => rows.into_iter().for_each(|(post, outcome)| self.finish(post, outcome)),
+            RoomCommand::Committed(rows) => rows.into_iter().for_each(|(post, outcome)| self.finish(*post, outcome)),
             #[cfg(test)]
             RoomCommand::Test(act) => act(self),
         }
@@ -259,7 +262,8 @@ impl Room {
         // Never before the message ahead, even when the clock was set back.
         let sent_at = self.last_sent_at.map_or_else(Timestamp::now, |last| last.max(Timestamp::now()));
         self.last_sent_at = Some(sent_at);
-        let post = Post { id: MessageId::new(), conversation: self.conversation, sender, text, sent_at, reply };
+        let id = MessageId::new();
+        let post = Box::new(Post { id, conversation: self.conversation, sender, text, sent_at, reply });
         match self.shared.persistence.append(post, room) {
             Ok(()) => {
                 self.in_flight += 1;

@@ -59,3 +59,20 @@ CREATE TABLE messages (
     PRIMARY KEY (conversation_id, seq)
 );
 CREATE UNIQUE INDEX messages_id ON messages (id);
+
+-- Whoever deletes a message, or brings it back: the unread counts follow.
+CREATE FUNCTION count_deletion() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE
+    change constant bigint := CASE WHEN NEW.deleted_at IS NULL THEN 1 ELSE -1 END;
+BEGIN
+    UPDATE conversations
+    SET creator_unread = creator_unread + CASE WHEN creator_id = NEW.sender_id THEN 0 ELSE change END,
+        recipient_unread = recipient_unread + CASE WHEN recipient_id = NEW.sender_id THEN 0 ELSE change END
+    WHERE id = NEW.conversation_id;
+    RETURN NULL;
+END
+$$;
+CREATE TRIGGER messages_count_deletion AFTER UPDATE OF deleted_at ON messages
+    FOR EACH ROW
+    WHEN ((OLD.deleted_at IS NULL) <> (NEW.deleted_at IS NULL) AND NEW.read_at IS NULL)
+    EXECUTE FUNCTION count_deletion();

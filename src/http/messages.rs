@@ -1,32 +1,30 @@
 //! The messages of a conversation.
 
 use actix_web::{
-    HttpResponse,
-    web::{Data, Path, Query},
+    HttpRequest, HttpResponse,
+    error::ErrorInternalServerError,
+    web::{self, Data, Path, Query},
 };
-use actors::{ConversationId, Message, MessageText, Refusal, store::Page};
-use serde::Deserialize;
+use actors::{ConversationId, Message, MessageText, PostError, Refusal, store::Page};
+use futures::stream;
 
 use crate::auth::Caller;
 
 use super::{ApiError, App, Success, json_object::JsonObject};
-
-/// Which page, as it stands in the query string.
-#[derive(Deserialize)]
-pub(super) struct PageQuery {
-    page: Option<String>,
-    limit: Option<String>,
-}
 
 /// A page, oldest first; everything of the other participant becomes read.
 pub(super) async fn history(
     app: Data<App>,
     caller: Caller,
     id: Path<String>,
-    query: Query<PageQuery>,
+    request: HttpRequest,
 ) -> Result<HttpResponse, ApiError> {
     let conversation = conversation(&id)?;
-    let page = Page::parse(query.page.as_deref(), query.limit.as_deref());
+    // Pairs, not a struct: a name that comes twice is no error, the first one counts.
+    let query = Query::<Vec<(String, String)>>::from_query(request.query_string());
+    let query = query.map_or_else(|_| Vec::new(), Query::into_inner);
+    let value = |name: &str| query.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str());
+    let page = Page::parse(value("page"), value("limit"));
     let messages = app.chat.read_history(conversation, caller.user, page).await?;
     let data: Vec<_> = messages.iter().map(|message| message.on_the_wire(conversation)).collect();
     Ok(Success::ok(data))
@@ -43,7 +41,11 @@ pub(super) async fn send(
     let text = body.string("text", "text must be a string")?;
     let text = MessageText::parse(text.unwrap_or_default())?;
     let said = text.as_str().to_owned();
-    let committed = app.chat.post(conversation, caller.user, text).await?;
+    let committed = match app.chat.post(conversation, caller.user, text).await {
+        Ok(committed) => committed,
+        Err(PostError::Refused(refusal)) => return Err(refusal.into()),
+        Err(PostError::OutcomeUnknown) => return Ok(no_answer()),
+    };
     let message = Message {
         id: committed.id,
         conversation_id: conversation,
@@ -59,4 +61,11 @@ pub(super) async fn send(
 
 fn conversation(id: &str) -> Result<ConversationId, Refusal> {
     ConversationId::parse(id).ok_or_else(Refusal::conversation_not_found)
+}
+
+/// Ends the connection without an answer, since each would say that the message is stored, or that it is not: a body
+/// that fails makes actix-web drop the connection before anything of the answer is sent.
+fn no_answer() -> HttpResponse {
+    let failing = stream::once(async { Err::<web::Bytes, _>(ErrorInternalServerError("the outcome is not known")) });
+    HttpResponse::InternalServerError().streaming(failing)
 }

@@ -4,7 +4,12 @@
 //! paths are put back together and go to a second HTTP service over the same App that has no hook, so that plain
 //! WebSocket routes work on the same port.
 
-use std::{io, net::SocketAddr, rc::Rc, time::Duration};
+use std::{
+    io,
+    net::{SocketAddr, TcpListener},
+    rc::Rc,
+    time::Duration,
+};
 
 use actix_codec::Framed;
 use actix_http::{HttpService, Protocol, Request, h1};
@@ -36,9 +41,8 @@ pub struct Listening {
 /// system.
 ///
 /// # Errors
-/// The address cannot be bound.
-pub fn listen(app: &App, address: SocketAddr, workers: usize) -> io::Result<Listening> {
-    let listener = std::net::TcpListener::bind(address)?;
+/// The system refuses.
+pub fn listen(app: &App, listener: TcpListener, workers: usize) -> io::Result<Listening> {
     listener.set_nonblocking(true)?;
     let address = listener.local_addr()?;
     let app = app.clone();

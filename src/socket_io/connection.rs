@@ -151,7 +151,7 @@ impl Connection {
             return;
         }
         match Packet::parse(text) {
-            Ok(packet) => self.handle(packet, handler),
+            Ok(packet) => self.handle(packet, text.len(), handler),
             Err(error) => {
                 tracing::debug!(%error, "a packet was refused");
                 self.close(CloseReason::BrokenPacket);
@@ -159,7 +159,7 @@ impl Connection {
         }
     }
 
-    fn handle(self: &Arc<Self>, packet: Packet<'_>, handler: &Handler) {
+    fn handle(self: &Arc<Self>, packet: Packet<'_>, bytes: usize, handler: &Handler) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let sound = match (&mut *state, packet) {
             // Text where attachments were announced.
@@ -187,7 +187,15 @@ impl Connection {
                 Packet::Event { namespace: "/", ack, name, arguments, attachments },
             ) => {
                 *expected = attachments;
-                self.event(session, ack, &name, &arguments, attachments);
+                let request = match attachments {
+                    0 => events::parse(&name, &arguments),
+                    _ => Err(Refusal::invalid("Binary data is not supported")),
+                };
+                match (request, ack) {
+                    (Ok(request), ack) => session.request(request, ack, self.gate.enter(bytes)),
+                    (Err(refusal), Some(ack)) => self.emit(packet::ack(ack, &refusal.to_json())),
+                    (Err(_), None) => (),
+                }
                 true
             }
             (State::Ended, _) => true,
@@ -221,25 +229,6 @@ impl Connection {
         }
     }
 
-    fn event(
-        &self,
-        session: &SessionHandle,
-        ack: Option<AckId>,
-        name: &str,
-        arguments: &[&RawValue],
-        attachments: u16,
-    ) {
-        let request = match attachments {
-            0 => events::parse(name, arguments),
-            _ => Err(Refusal::invalid("Binary data is not supported")),
-        };
-        match (request, ack) {
-            (Ok(request), ack) => session.request(request, ack, self.gate.enter()),
-            (Err(refusal), Some(ack)) => self.emit(packet::ack(ack, &refusal.to_json())),
-            (Err(_), None) => (),
-        }
-    }
-
     /// An attachment of an event that was refused already; others are broken.
     fn received_binary(&self) {
         self.received.fetch_add(1, Ordering::Relaxed);
@@ -264,10 +253,12 @@ impl Connection {
 
     fn queue(&self, packet: Str) -> Queued {
         let Some(socket) = self.socket.upgrade().filter(|_| !self.is_closing()) else { return Queued::Closed };
+        if !self.gate.queue(packet.len()) {
+            return Queued::Full;
+        }
         match socket.emit(packet) {
             Ok(()) => {
                 self.sent.fetch_add(1, Ordering::Relaxed);
-                self.gate.queued();
                 Queued::Yes
             }
             Err(TrySendError::Full(_)) => Queued::Full,

@@ -53,6 +53,8 @@ const CLOSE_FLUSH: Duration = Duration::from_secs(5);
 const STOP_POLL: Duration = Duration::from_secs(1);
 /// Packets of a polling payload that are handled before the connection's gate is asked again.
 const POLLING_SLICE: usize = 128;
+/// The same in bytes.
+const POLLING_SLICE_BYTES: usize = 64 * 1024;
 
 /// Engine.IO's service and the connections it has.
 #[derive(Clone)]
@@ -76,7 +78,8 @@ impl SocketIo {
             .max_payload(MAX_PAYLOAD as u64)
             .ws_max_message_size(MAX_PAYLOAD)
             .ws_max_frame_size(MAX_PAYLOAD)
-            .max_buffer_size(OUTBOX_PACKETS)
+            // The bound that counts is the gate's; the crate's own packets come on top.
+            .max_buffer_size(OUTBOX_PACKETS + 64)
             .build();
         Self { service: EngineIoService::with_config(Arc::new(handler), config), connections }
     }

@@ -13,7 +13,7 @@ use http_body_util::{BodyExt, Full};
 
 use crate::http::App;
 
-use super::{Handshake, HandshakeError, MAX_PAYLOAD, POLLING_SLICE, connection::Connection};
+use super::{Handshake, HandshakeError, MAX_PAYLOAD, POLLING_SLICE, POLLING_SLICE_BYTES, connection::Connection};
 
 /// Between the packets of a payload; inside one JSON escapes it.
 const SEPARATOR: u8 = 0x1e;
@@ -27,7 +27,7 @@ pub(super) async fn get(app: Data<App>, request: HttpRequest) -> HttpResponse {
                 let _polled = Polled::begin(&connection);
                 call(&app, &request, Bytes::new()).await
             };
-            connection.gate.sent(answer.body.split(|byte| *byte == SEPARATOR).count());
+            connection.gate.sent(answer.body.split(|byte| *byte == SEPARATOR).count(), answer.body.len());
             answer.into_response()
         }
         Err(error) => error.response(),
@@ -164,13 +164,13 @@ async fn collect(mut payload: Payload) -> Result<Bytes, StatusCode> {
     Ok(body.freeze())
 }
 
-/// The payload in pieces of [`POLLING_SLICE`] packets, without a copy.
+/// The payload in pieces of [`POLLING_SLICE`] packets or, if they are large, [`POLLING_SLICE_BYTES`]; without a copy.
 fn slices(body: &Bytes) -> Vec<Bytes> {
     let mut slices = Vec::new();
     let (mut from, mut packets) = (0, 0);
     for (at, _) in body.iter().enumerate().filter(|(_, byte)| **byte == SEPARATOR) {
         packets += 1;
-        if packets == POLLING_SLICE {
+        if packets == POLLING_SLICE || at - from >= POLLING_SLICE_BYTES {
             slices.push(body.slice(from..at));
             (from, packets) = (at + 1, 0);
         }
@@ -193,6 +193,8 @@ mod tests {
             [POLLING_SLICE, POLLING_SLICE, 3]
         );
         assert_eq!(cut.join(&SEPARATOR), whole);
+        let large = Bytes::from([vec![b'x'; POLLING_SLICE_BYTES], b"4y".to_vec()].join(&SEPARATOR));
+        assert_eq!(slices(&large).last(), Some(&Bytes::from_static(b"4y")));
         assert_eq!(slices(&Bytes::from_static(b"2")), [Bytes::from_static(b"2")]);
     }
 }

@@ -157,7 +157,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for EngineStream<S> {
         self.cut.check()?;
         ready!(Pin::new(&mut self.stream).poll_flush(cx))?;
         // engineioxide flushes when its channel is empty.
-        self.gate.sent(usize::MAX);
+        self.gate.all_sent();
         Poll::Ready(Ok(()))
     }
 
@@ -222,7 +222,7 @@ mod tests {
         let (ours, mut theirs) = tokio::io::duplex(64);
         theirs.write_all(b"x").await.expect("room for it");
         let gate = Arc::new(Gate::default());
-        let permits: Vec<_> = (0..actors::limits::SESSION_IN_FLIGHT).map(|_| gate.enter()).collect();
+        let permits: Vec<_> = (0..actors::limits::SESSION_IN_FLIGHT).map(|_| gate.enter(1)).collect();
         let mut stream = EngineStream::upgrade(ours, Bytes::new(), gate, Arc::default(), || ());
         let reading = tokio::spawn(async move { stream.read_u8().await });
         tokio::task::yield_now().await;

@@ -81,7 +81,7 @@ fn connect(chat: &Chat, user: UserId) -> (SessionHandle, Arc<Recorder>) {
 }
 
 fn request(session: &SessionHandle, request: Request) {
-    session.request(request, Some(1), Arc::new(Gate::default()).enter());
+    session.request(request, Some(1), Arc::new(Gate::default()).enter(100));
 }
 
 async fn until(holds: impl Fn() -> bool) {
