@@ -1,0 +1,148 @@
+/**
+ * The promises of the server, as a pure function over what was recorded and what is stored.
+ *
+ * A history holds
+ *
+ *   attempts  every send: { text, conversation, sender, channel: 'socket' | 'rest', lane, sentAt, settledAt,
+ *             outcome: 'acked' | 'refused' | 'unknown', id, seq }; `lane` names one connection of one sender, whose
+ *             sends are handled in order; `sentAt` and `settledAt` are ticks of one clock that never repeats a value;
+ *             `id` and `seq` are those of the ack
+ *   seen      every new_message, in the order of arrival: { client, connection, conversation, id, seq, text, sender }
+ *   stored    the messages of the database: { conversation, id, seq, text, sender }
+ *   heads     conversation -> the last number it has given out
+ *
+ * Texts are unique, so a text is the name of an attempt. The answer is a list of { rule, detail }; empty is good.
+ */
+export function violations(history) {
+  return Object.entries(RULES).flatMap(([rule, broken]) => broken(history).map((detail) => ({ rule, detail })));
+}
+
+export const RULES = {
+  'an acked message is stored exactly once': ({ attempts, stored }) => {
+    const copies = countBy(stored, 'text');
+    return acked(attempts)
+      .filter((attempt) => copies.get(attempt.text) !== 1)
+      .map((attempt) => `${attempt.text}: acked as seq ${attempt.seq}, stored ${copies.get(attempt.text) ?? 0} times`);
+  },
+
+  'an ack tells what is stored': ({ attempts, stored }) => {
+    const byText = indexBy(stored, 'text');
+    return acked(attempts).flatMap((attempt) => differences(attempt, byText.get(attempt.text), 'ack'));
+  },
+
+  'acks of one sender come in the order of seq': ({ attempts }) =>
+    acked(attempts)
+      .sort((a, b) => a.settledAt - b.settledAt)
+      .flatMap(risingWithin((attempt) => `${attempt.conversation} ${attempt.sender} ${attempt.channel}`)),
+
+  'a refused message is not stored': ({ attempts, stored }) => {
+    const byText = indexBy(stored, 'text');
+    return attempts
+      .filter((attempt) => attempt.outcome === 'refused' && byText.has(attempt.text))
+      .map((attempt) => `${attempt.text}: refused, stored as seq ${byText.get(attempt.text).seq}`);
+  },
+
+  'no message is stored twice': ({ stored }) =>
+    [...countBy(stored, 'text')].filter(([, copies]) => copies > 1).map(([text, copies]) => `${text}: ${copies} times`),
+
+  'every stored message was sent by its sender': ({ attempts, stored }) => {
+    const byText = indexBy(attempts, 'text');
+    return stored.flatMap((message) => {
+      const attempt = byText.get(message.text);
+      const known = attempt && attempt.sender === message.sender && attempt.conversation === message.conversation;
+      return known ? [] : [`${message.text}: stored for ${message.sender} in ${message.conversation}, never so sent`];
+    });
+  },
+
+  'a message that was seen is stored as it was seen': ({ seen, stored }) => {
+    const byText = indexBy(stored, 'text');
+    return seen.flatMap((event) => differences(event, byText.get(event.text), `seen by ${event.client}`));
+  },
+
+  'seq runs from 1 without a gap': ({ stored, heads }) => {
+    const byConversation = groupBy(stored, (message) => message.conversation);
+    return Object.entries(heads).flatMap(([conversation, head]) => {
+      const numbers = (byConversation.get(conversation) ?? []).map((message) => message.seq).sort((a, b) => a - b);
+      const wrong = numbers.findIndex((seq, index) => seq !== index + 1);
+      if (wrong >= 0) return [`${conversation}: ${numbers[wrong]} at place ${wrong + 1}`];
+      return head === numbers.length ? [] : [`${conversation}: ${numbers.length} messages, last number ${head}`];
+    });
+  },
+
+  'a client sees messages in the order of seq, each once': ({ seen }) =>
+    seen.flatMap(risingWithin((event) => `${event.conversation} ${event.client}`)),
+
+  'a connection that stays sees every message': ({ seen }) => {
+    const last = new Map();
+    return seen.flatMap((event) => {
+      const key = `${event.client} #${event.connection} ${event.conversation}`;
+      const before = last.get(key);
+      last.set(key, event.seq);
+      return before === undefined || event.seq <= before + 1 ? [] : [`${key}: ${event.seq} after ${before}`];
+    });
+  },
+
+  'sends of one connection are stored in the order sent': ({ attempts, stored }) => {
+    const byText = indexBy(stored, 'text');
+    return attempts
+      .filter((attempt) => attempt.channel === 'socket' && byText.has(attempt.text))
+      .sort((a, b) => a.sentAt - b.sentAt)
+      .map((attempt) => ({ ...attempt, seq: byText.get(attempt.text).seq }))
+      .flatMap(risingWithin((attempt) => attempt.lane));
+  },
+
+  'what was acked before a send has a smaller seq': ({ attempts }) =>
+    [...groupBy(acked(attempts), (attempt) => attempt.conversation).values()].flatMap((group) => {
+      let earliest = { settledAt: Infinity };
+      return group
+        .sort((a, b) => b.seq - a.seq)
+        .flatMap((attempt) => {
+          const later = earliest;
+          if (attempt.settledAt < earliest.settledAt) earliest = attempt;
+          return attempt.sentAt < later.settledAt ? [] : [`${attempt.text}: sent after the ack of ${later.text}`];
+        });
+    }),
+};
+
+function acked(attempts) {
+  return attempts.filter((attempt) => attempt.outcome === 'acked');
+}
+
+/** What the record says otherwise than the database; a message that is not there at all differs too. */
+function differences(record, stored, source) {
+  if (!stored) return [`${record.text}: ${source}, not stored`];
+  return ['id', 'seq', 'conversation', 'sender']
+    .filter((field) => record[field] !== stored[field])
+    .map((field) => `${record.text}: ${source} with ${field} ${record[field]}, stored with ${stored[field]}`);
+}
+
+/** For flatMap: complains wherever seq does not rise within its group. */
+function risingWithin(group) {
+  const last = new Map();
+  return (entry) => {
+    const key = group(entry);
+    const before = last.get(key) ?? 0;
+    last.set(key, Math.max(before, entry.seq));
+    return entry.seq > before ? [] : [`${key}: ${entry.seq} after ${before} (${entry.text})`];
+  };
+}
+
+function countBy(entries, field) {
+  const counts = new Map();
+  for (const entry of entries) counts.set(entry[field], (counts.get(entry[field]) ?? 0) + 1);
+  return counts;
+}
+
+function indexBy(entries, field) {
+  return new Map(entries.map((entry) => [entry[field], entry]));
+}
+
+function groupBy(entries, group) {
+  const groups = new Map();
+  for (const entry of entries) {
+    const key = group(entry);
+    if (!groups.has(key)) groups.set(key, []);
+    groups.get(key).push(entry);
+  }
+  return groups;
+}

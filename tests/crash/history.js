@@ -1,0 +1,70 @@
+import { withDatabase } from './cluster.js';
+
+/** What the clients did and saw, in the form that `checker.js` describes. */
+export class History {
+  attempts = [];
+  seen = [];
+  refusals = new Map();
+  #clock = 0;
+
+  tick() {
+    this.#clock += 1;
+    return this.#clock;
+  }
+
+  /** Notes a send that is about to happen. Its text is its name. */
+  attempt(conversation, sender, channel, lane) {
+    const sentAt = this.tick();
+    const text = `${channel} ${sender} #${sentAt}`;
+    const attempt = { text, conversation, sender, channel, lane, sentAt, settledAt: null, outcome: 'unknown' };
+    this.attempts.push(attempt);
+    return attempt;
+  }
+
+  acked(attempt, message) {
+    Object.assign(attempt, { outcome: 'acked', settledAt: this.tick(), id: message._id, seq: message.seq });
+  }
+
+  refused(attempt, code) {
+    Object.assign(attempt, { outcome: 'refused', settledAt: this.tick() });
+    this.refusals.set(code, (this.refusals.get(code) ?? 0) + 1);
+  }
+
+  saw(client, connection, message) {
+    const { conversation_id: conversation, _id: id, seq, text } = message;
+    this.seen.push({ client, connection, conversation, id, seq, text, sender: message.sender_id._id });
+  }
+
+  counts(stored) {
+    const count = (outcome) => this.attempts.filter((attempt) => attempt.outcome === outcome).length;
+    const storedTexts = new Set(stored.map((message) => message.text));
+    const unknown = this.attempts.filter((attempt) => attempt.outcome === 'unknown');
+    return {
+      attempts: this.attempts.length,
+      acked: count('acked'),
+      refused: count('refused'),
+      unknown: unknown.length,
+      'unknown and stored': unknown.filter((attempt) => storedTexts.has(attempt.text)).length,
+      stored: stored.length,
+      seen: this.seen.length,
+    };
+  }
+}
+
+/** All that is in the database, deleted or not. */
+export function readStored(where) {
+  return withDatabase(where, async (client) => {
+    const messages = await client.query(
+      `SELECT encode(conversation_id, 'hex') AS conversation, encode(id, 'hex') AS id, seq::int AS seq, text,
+              encode(sender_id, 'hex') AS sender
+         FROM messages ORDER BY conversation_id, seq`,
+    );
+    const heads = await client.query(
+      `SELECT encode(id, 'hex') AS conversation, last_seq::int AS head FROM conversations`,
+    );
+    return {
+      stored: messages.rows,
+      heads: Object.fromEntries(heads.rows.map(({ conversation, head }) => [conversation, head])),
+    };
+  });
+}

@@ -1,0 +1,123 @@
+import { spawn } from 'node:child_process';
+import { createHmac, randomBytes } from 'node:crypto';
+import { once } from 'node:events';
+import { closeSync, openSync, readFileSync } from 'node:fs';
+import path from 'node:path';
+import readline from 'node:readline';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+
+import { stablePort } from './ports.js';
+
+const REPOSITORY = fileURLToPath(new URL('../..', import.meta.url));
+const BINARY = process.env.HORSETRUST_CHAT_BIN ?? path.join(REPOSITORY, 'target/debug/horsetrust-chat');
+const SECRET = 'a secret of the crash tests, long enough for HS256';
+/** Set by whoever runs the tests, they would reach the server under test. */
+const INHERITED = ['CONFIG_FILE', 'CORS_ORIGINS', 'DATABASE_URL', 'DATA_DIR', 'HOST', 'PORT', 'WORKERS'];
+const START_MS = 60_000;
+const STOP_MS = 30_000;
+
+export function newId() {
+  return randomBytes(12).toString('hex');
+}
+
+export function token(userId, role = 'seller') {
+  const now = Math.floor(Date.now() / 1000);
+  const encode = (value) => Buffer.from(JSON.stringify(value)).toString('base64url');
+  const signed = `${encode({ alg: 'HS256', typ: 'JWT' })}.${encode({ userId, role, iat: now, exp: now + 86_400 })}`;
+  return `${signed}.${createHmac('sha256', SECRET).update(signed).digest('base64url')}`;
+}
+
+/** The server process: started again and again on one port and one data directory. */
+export class ChatServer {
+  #child = null;
+
+  static async create(directory, databaseUrl) {
+    const server = new ChatServer();
+    server.port = await stablePort();
+    server.url = `http://127.0.0.1:${server.port}`;
+    server.dataDir = path.join(directory, 'data');
+    server.logFile = path.join(directory, 'server.log');
+    server.databaseUrl = databaseUrl;
+    return server;
+  }
+
+  async start() {
+    const env = { ...process.env, JWT_SECRET: SECRET };
+    for (const name of INHERITED) delete env[name];
+    if (this.databaseUrl) env.DATABASE_URL = this.databaseUrl;
+    const log = openSync(this.logFile, 'a');
+    const child = spawn(BINARY, ['serve', '--port', String(this.port), '--data-dir', this.dataDir], {
+      env,
+      stdio: ['ignore', 'pipe', log],
+    });
+    closeSync(log);
+    this.#child = child;
+    child.exited = once(child, 'exit');
+    const line = await firstLine(child);
+    if (line !== `horsetrust-chat listening on ${this.url}`) {
+      child.kill('SIGKILL');
+      throw new Error(`the server did not start: ${JSON.stringify(line)}\n${this.logTail()}`);
+    }
+    // A full pipe would stop the server.
+    child.stdout.resume();
+  }
+
+  async kill() {
+    this.#child.kill('SIGKILL');
+    await this.#child.exited;
+  }
+
+  async stop() {
+    const child = this.#child;
+    if (!child || child.exitCode !== null || child.signalCode !== null) return;
+    child.kill('SIGTERM');
+    const stopped = await Promise.race([child.exited, sleep(STOP_MS, null, { ref: false })]);
+    if (stopped === null) {
+      child.kill('SIGKILL');
+      await child.exited;
+      throw new Error(`the server did not stop within ${STOP_MS} ms of SIGTERM\n${this.logTail()}`);
+    }
+  }
+
+  logTail() {
+    return readFileSync(this.logFile, 'utf8').slice(-4000);
+  }
+
+  async rest(method, route, bearer, body) {
+    const reply = await fetch(this.url + route, {
+      method,
+      headers: { authorization: `Bearer ${bearer}`, 'content-type': 'application/json' },
+      body: JSON.stringify(body),
+      signal: AbortSignal.timeout(START_MS),
+    });
+    const answer = await reply.json();
+    if (!answer.success) throw new Error(`${method} ${route}: ${reply.status} ${JSON.stringify(answer)}`);
+    return answer.data;
+  }
+
+  /** A new user with a profile. */
+  async person(name) {
+    const id = newId();
+    await this.rest('PUT', `/api/chat/users/${id}`, token(newId(), 'admin'), { full_name: name });
+    return { id, token: token(id) };
+  }
+
+  /** A conversation of these two. */
+  async conversation(one, other) {
+    const data = await this.rest('POST', '/api/chat/conversations', one.token, { recipient_id: other.id });
+    return data._id;
+  }
+}
+
+async function firstLine(child) {
+  const lines = readline.createInterface({ input: child.stdout });
+  const timer = setTimeout(() => child.kill('SIGKILL'), START_MS);
+  try {
+    const [line] = await Promise.race([once(lines, 'line'), once(lines, 'close'), once(child, 'error')]);
+    return line;
+  } finally {
+    clearTimeout(timer);
+    lines.close();
+  }
+}

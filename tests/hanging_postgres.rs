@@ -1,0 +1,137 @@
+//! A Postgres that takes a batch and does not answer: waits are bounded, and who is told of a failure finds the message
+//! not stored, then and later.
+
+mod support;
+
+use std::thread;
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+use support::http::head;
+use support::postgres::{Frozen, Sql};
+use support::socket_io::send_argument;
+use support::{Connection, Person, Server, SocketIo, until};
+
+const LOCK: &str = "BEGIN; LOCK TABLE messages IN ACCESS EXCLUSIVE MODE";
+const UNLOCK: &str = "COMMIT";
+const WAITING: &str =
+    "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query ILIKE '%messages%'";
+/// Longer than any caller is to be held.
+const PATIENCE: Duration = Duration::from_secs(90);
+const RECOVERY: Duration = Duration::from_secs(60);
+
+#[derive(Debug, PartialEq, Eq)]
+enum Told {
+    Stored,
+    Refused(String),
+    /// The connection was closed without an answer.
+    Nothing,
+}
+
+struct Scene {
+    server: Server,
+    ana: Person,
+    ben: Person,
+    conversation: String,
+    sql: Sql,
+}
+
+impl Scene {
+    /// A room that is loaded, so that nothing but commits needs the table.
+    fn set() -> Self {
+        let server = Server::start();
+        let (ana, ben) = (server.person("Ana"), server.person("Ben"));
+        let conversation = server.conversation(&ana, &ben);
+        server.post(&ana, &conversation, "before");
+        let sql = Sql::connect(server.directory());
+        Self { server, ana, ben, conversation, sql }
+    }
+
+    fn post(&self, text: &str) -> Told {
+        let body = json!({ "text": text }).to_string();
+        let path = format!("/api/chat/conversations/{}/messages", self.conversation);
+        let authorization = format!("Bearer {}", self.ana.token);
+        let headers = [("Authorization", authorization.as_str()), ("Content-Type", "application/json")];
+        let mut request = head("POST", &path, &headers, Some(body.len()));
+        request.extend(body.as_bytes());
+        let mut connection = Connection::open(self.server.address());
+        connection.wait_up_to(PATIENCE);
+        connection.send(&request);
+        let Some(response) = connection.try_response() else { return Told::Nothing };
+        told(&response.json())
+    }
+
+    fn send(&self, text: &str) -> Told {
+        let mut client = SocketIo::connect(&self.server, &self.ana);
+        client.socket.connection.wait_up_to(PATIENCE);
+        let id = client.send_call("send_message", &send_argument(&self.conversation, text));
+        client.try_ack(id).map_or(Told::Nothing, |ack| told(&ack))
+    }
+
+    /// The end of every story: Postgres works again, and what was told is true.
+    fn verify(&self, text: &str, told: &Told) {
+        until("sends work again", RECOVERY, || self.post("after") == Told::Stored);
+        let texts = self.server.texts(&self.ben, &self.conversation);
+        let copies = texts.iter().filter(|stored| *stored == text).count();
+        match told {
+            Told::Stored => assert_eq!(copies, 1, "{texts:?}"),
+            Told::Refused(code) => assert_eq!(copies, 0, "told {code}, and yet: {texts:?}"),
+            Told::Nothing => assert!(copies <= 1, "{texts:?}"),
+        }
+    }
+}
+
+fn told(reply: &serde_json::Value) -> Told {
+    match reply["success"].as_bool() {
+        Some(true) => Told::Stored,
+        _ => Told::Refused(reply["code"].as_str().unwrap_or("no code").to_owned()),
+    }
+}
+
+/// Somebody holds a lock that a commit needs, for longer than a commit may take.
+fn under_a_lock(send: impl Fn(&Scene) -> Told + Sync) {
+    let scene = Scene::set();
+    scene.sql.run(LOCK);
+    let started = Instant::now();
+    let told = send(&scene);
+    assert!(started.elapsed() < RECOVERY, "answered while the lock is still held");
+    assert_ne!(told, Told::Stored);
+    scene.sql.run(UNLOCK);
+    scene.verify("meanwhile", &told);
+}
+
+/// Postgres stops in the middle of a commit, stays so until the caller is let go, and then goes on with it.
+fn through_a_freeze(send: impl Fn(&Scene) -> Told + Sync) {
+    let scene = Scene::set();
+    scene.sql.run(LOCK);
+    let told = thread::scope(|scope| {
+        let sending = scope.spawn(|| send(&scene));
+        until("the commit waits for the lock", RECOVERY, || scene.sql.count(WAITING) > 0);
+        let frozen = Frozen::freeze(scene.server.directory());
+        let told = sending.join().expect("the send comes to an end");
+        drop(frozen);
+        told
+    });
+    scene.sql.run(UNLOCK);
+    scene.verify("meanwhile", &told);
+}
+
+#[test]
+fn a_post_that_waits_for_a_lock_is_let_go_in_time_and_told_no_guess() {
+    under_a_lock(|scene| scene.post("meanwhile"));
+}
+
+#[test]
+fn a_send_that_waits_for_a_lock_is_let_go_in_time_and_told_no_guess() {
+    under_a_lock(|scene| scene.send("meanwhile"));
+}
+
+#[test]
+fn a_post_whose_outcome_stays_unknown_is_told_no_guess() {
+    through_a_freeze(|scene| scene.post("meanwhile"));
+}
+
+#[test]
+fn a_send_whose_outcome_stays_unknown_is_told_no_guess() {
+    through_a_freeze(|scene| scene.send("meanwhile"));
+}

@@ -1,0 +1,189 @@
+//! The polling transport and its upgrade on connections of the test's own choice.
+
+mod support;
+
+use std::time::Duration;
+
+use serde_json::json;
+use support::polling::packets;
+use support::socket_io::{event_packet, parse_ack, parse_event, send_argument};
+use support::websocket::{WebSocket, upgrade};
+use support::{Connection, Polling, Server, SocketIo, until};
+
+/// Well below the time after which a silent session ends by itself (25 s and 20 s more).
+const PROMPTLY: Duration = Duration::from_secs(15);
+
+/// The upgrade as a client does it, on this connection.
+fn upgraded(polling: &Polling, connection: Connection) -> SocketIo {
+    let mut socket = WebSocket::upgrade(connection, &polling.upgrade_path());
+    socket.send_text("2probe");
+    assert_eq!(socket.next_text(), "3probe");
+    socket.send_text("5");
+    SocketIo::connected(socket)
+}
+
+#[test]
+fn polling_and_its_upgrade_may_share_one_connection() {
+    let server = Server::shared();
+    let (ana, ben) = (server.person("Ana"), server.person("Ben"));
+    let conversation = server.conversation(&ana, &ben);
+    let mut connection = Connection::open(server.address());
+    let polling = Polling::connect(&mut connection, &ana);
+    polling.post(&mut connection, &event_packet(Some(1), "join_conversation", &json!(conversation)));
+    let acks = polling.poll(&mut connection);
+    assert_eq!(parse_ack(&acks[0]).expect("an ack").1["success"], true);
+    let mut client = upgraded(&polling, connection);
+    let sent = client.send(&conversation, "after the upgrade");
+    assert_eq!(client.next_event("new_message"), sent);
+}
+
+#[test]
+fn a_waiting_poll_is_answered_when_the_upgrade_begins() {
+    let server = Server::shared();
+    let (ana, ben) = (server.person("Ana"), server.person("Ben"));
+    let conversation = server.conversation(&ana, &ben);
+    let mut waiting = Connection::open(server.address());
+    let polling = Polling::connect(&mut waiting, &ana);
+    waiting.send(&support::http::head("GET", &polling.path(), &[], None));
+    let mut socket = WebSocket::upgrade(Connection::open(server.address()), &polling.upgrade_path());
+    socket.send_text("2probe");
+    assert_eq!(socket.next_text(), "3probe");
+    assert_eq!(packets(&waiting.response()), ["6"]);
+    socket.send_text("5");
+    let mut client = SocketIo::connected(socket);
+    client.join(&conversation);
+    server.post(&ben, &conversation, "on the new transport");
+    assert_eq!(client.next_event("new_message")["text"], "on the new transport");
+}
+
+#[test]
+fn a_message_during_the_upgrade_arrives_once() {
+    let server = Server::shared();
+    let (ana, ben) = (server.person("Ana"), server.person("Ben"));
+    let conversation = server.conversation(&ana, &ben);
+    let mut connection = Connection::open(server.address());
+    let polling = Polling::connect(&mut connection, &ana);
+    polling.post(&mut connection, &event_packet(Some(1), "join_conversation", &json!(conversation)));
+    polling.poll(&mut connection);
+    let mut socket = WebSocket::upgrade(Connection::open(server.address()), &polling.upgrade_path());
+    socket.send_text("2probe");
+    assert_eq!(socket.next_text(), "3probe");
+    server.post(&ben, &conversation, "in between");
+    socket.send_text("5");
+    server.post(&ben, &conversation, "afterwards");
+    let mut client = SocketIo::connected(socket);
+    assert_eq!(client.next_event("new_message")["text"], "in between");
+    assert_eq!(client.next_event("new_message")["text"], "afterwards");
+}
+
+#[test]
+fn an_upgrade_dropped_in_the_middle_leaves_no_session() {
+    let server = Server::start();
+    let person = server.person("Ana");
+    for stage in ["after the head", "after the probe"] {
+        let mut connection = Connection::open(server.address());
+        let polling = Polling::connect(&mut connection, &person);
+        assert_eq!(server.stat("sessions"), 1, "{stage}");
+        let mut socket = WebSocket::upgrade(Connection::open(server.address()), &polling.upgrade_path());
+        if stage == "after the probe" {
+            socket.send_text("2probe");
+            assert_eq!(socket.next_text(), "3probe");
+        }
+        drop(socket);
+        drop(connection);
+        until(stage, PROMPTLY, || server.stat("sessions") == 0);
+    }
+    SocketIo::connect(&server, &person);
+}
+
+#[test]
+fn a_session_ends_with_its_websocket_and_with_a_close_packet() {
+    let server = Server::start();
+    let person = server.person("Ana");
+    let client = SocketIo::connect(&server, &person);
+    assert_eq!(server.stat("sessions"), 1);
+    drop(client);
+    until("the session of a dropped connection ends", PROMPTLY, || server.stat("sessions") == 0);
+
+    let mut connection = Connection::open(server.address());
+    let upgraded = upgraded(&Polling::connect(&mut connection, &person), connection);
+    assert_eq!(server.stat("sessions"), 1);
+    drop(upgraded);
+    until("the session of a dropped upgraded connection ends", PROMPTLY, || server.stat("sessions") == 0);
+
+    let mut connection = Connection::open(server.address());
+    let polling = Polling::connect(&mut connection, &person);
+    assert_eq!(server.stat("sessions"), 1);
+    polling.post(&mut connection, "1");
+    until("the session of a polling client that said goodbye ends", PROMPTLY, || server.stat("sessions") == 0);
+    let status = polling.try_post(&mut connection, "3").status;
+    assert_eq!(status, 400, "the session id is unknown now");
+}
+
+#[test]
+fn packets_of_one_body_are_handled_in_their_order() {
+    let server = Server::shared();
+    let (ana, ben) = (server.person("Ana"), server.person("Ben"));
+    let conversation = server.conversation(&ana, &ben);
+    let mut connection = Connection::open(server.address());
+    let polling = Polling::connect(&mut connection, &ana);
+    let sends = (2..=9)
+        .map(|id| event_packet(Some(id), "send_message", &send_argument(&conversation, &format!("number {id}"))));
+    let join = event_packet(Some(1), "join_conversation", &json!(conversation));
+    let body: Vec<String> = std::iter::once(join).chain(sends).collect();
+    polling.post(&mut connection, &body.join("\u{1e}"));
+    let (mut acks, mut heard) = (Vec::new(), Vec::new());
+    while acks.len() < 9 || heard.len() < 8 {
+        for packet in polling.poll(&mut connection) {
+            acks.extend(parse_ack(&packet).map(|(id, _)| id));
+            heard.extend(parse_event(&packet).map(|(_, message)| message["seq"].as_u64()));
+        }
+    }
+    assert_eq!(acks, (1..=9).collect::<Vec<_>>());
+    assert_eq!(heard, (1..=8).map(Some).collect::<Vec<_>>());
+}
+
+#[test]
+fn a_body_beyond_the_announced_size_ends_the_session_and_no_other() {
+    let server = Server::shared();
+    let person = server.person("Ana");
+    let mut good = Connection::open(server.address());
+    let other = Polling::connect(&mut good, &person);
+    let mut connection = Connection::open(server.address());
+    let polling = Polling::connect(&mut connection, &person);
+    let response = polling.try_post(&mut connection, &format!("42[\"weigh\",\"{}\"]", "x".repeat(1_000_000)));
+    assert!((400..500).contains(&response.status), "{response:?}");
+    let after = polling.try_post(&mut Connection::open(server.address()), "3");
+    assert_eq!(after.status, 400, "the session is gone: {after:?}");
+    other.post(&mut good, &event_packet(Some(1), "join_conversation", &json!("x")));
+    assert_eq!(parse_ack(&other.poll(&mut good)[0]).expect("an ack").1["success"], false);
+}
+
+#[test]
+fn requests_in_one_segment_are_answered_in_their_order() {
+    let server = Server::shared();
+    let mut connection = Connection::open(server.address());
+    let mut segment = support::http::head("GET", "/health", &[], None);
+    segment.extend(support::http::head("GET", "/api/nowhere", &[], None));
+    segment.extend(support::http::head("GET", "/health", &[], None));
+    connection.send(&segment);
+    assert_eq!([(); 3].map(|()| connection.response().status), [200, 404, 200]);
+}
+
+#[test]
+fn an_unknown_session_is_refused_on_both_transports() {
+    let server = Server::shared();
+    // Each on a connection of its own: who is refused may find the connection closed.
+    let open = || Connection::open(server.address());
+    let unknown = Polling { sid: "AAAAAAAAAAAAAAAA".to_owned() };
+    assert_eq!(open().request("GET", &unknown.path(), &[], b"").status, 400);
+    assert_eq!(unknown.try_post(&mut open(), "3").status, 400);
+    let mut connection = open();
+    connection.send(&upgrade(&unknown.upgrade_path()));
+    assert_eq!(connection.response().status, 400);
+    let known = Polling::open(&mut open());
+    let mut fresh = open();
+    known.post(&mut fresh, "40{}");
+    let refusal = known.poll(&mut fresh);
+    assert!(refusal[0].starts_with("44{\"message\":\"Authentication error: no token\""), "{refusal:?}");
+}

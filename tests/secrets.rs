@@ -1,0 +1,107 @@
+//! The key that signs tokens: made once where nobody gives one, never guessed, never shown.
+
+mod support;
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use support::server::{command, output};
+use support::{DataDir, Launch, new_id};
+
+const DATABASE: &str = "postgres://horsetrust:the-password@127.0.0.1:1/horsetrust";
+
+/// Files of the data directory itself, not of its Postgres.
+fn files(directory: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(directory).expect("the data directory");
+    entries.map(|entry| entry.expect("an entry").path()).filter(|path| path.is_file()).collect()
+}
+
+fn secret_file(directory: &DataDir) -> PathBuf {
+    let named = |path: &PathBuf| path.to_string_lossy().contains("secret");
+    files(&directory.path()).into_iter().find(named).expect("a file with the secret")
+}
+
+/// A token made by the command line for the secret of this directory.
+fn token_of(directory: &DataDir, user: &str) -> String {
+    let mut call = command(&["token", "--user", user, "--data-dir"]);
+    let result = output(call.arg(directory.path()).env_remove("JWT_SECRET"));
+    assert!(result.status.success(), "{}", String::from_utf8_lossy(&result.stderr));
+    String::from_utf8(result.stdout).expect("tokens are ASCII").trim().to_owned()
+}
+
+#[test]
+fn a_server_without_a_secret_makes_one_that_only_its_owner_reads_and_keeps_it() {
+    let directory = DataDir::new();
+    let launch = || Launch::on(&directory).without_env("JWT_SECRET").start();
+    let server = launch();
+    let file = secret_file(&directory);
+    let secret = fs::read(&file).expect("the secret");
+    assert!(secret.len() >= 32, "long enough for HS256");
+    assert_eq!(fs::metadata(&file).expect("the file").permissions().mode() & 0o777, 0o600);
+    let token = token_of(&directory, &new_id());
+    assert_eq!(server.rest(&token, "GET", "/api/chat/unread-count", None).0, 200);
+    server.stop();
+    let next = launch();
+    assert_eq!(fs::read(&file).expect("the secret"), secret, "made once");
+    assert_eq!(next.rest(&token, "GET", "/api/chat/unread-count", None).0, 200, "tokens outlive a restart");
+    let foreign = support::token(&new_id(), "seller");
+    assert_eq!(next.rest(&foreign, "GET", "/api/chat/unread-count", None).0, 401);
+}
+
+#[test]
+fn secrets_of_two_directories_differ() {
+    let (one, other) = (DataDir::new(), DataDir::new());
+    let servers = [&one, &other].map(|directory| Launch::on(directory).without_env("JWT_SECRET").start());
+    let [first, second] = [&one, &other].map(|directory| fs::read(secret_file(directory)).expect("the secret"));
+    assert_ne!(first, second);
+    let token = token_of(&one, &new_id());
+    assert_eq!(servers[0].rest(&token, "GET", "/api/chat/unread-count", None).0, 200);
+    assert_eq!(servers[1].rest(&token, "GET", "/api/chat/unread-count", None).0, 401);
+}
+
+#[test]
+fn a_secret_that_is_given_is_not_written_down() {
+    let directory = DataDir::new();
+    let server = Launch::on(&directory).start();
+    for file in files(&directory.path()) {
+        let content = fs::read(&file).expect("a file of the data directory");
+        assert!(!String::from_utf8_lossy(&content).contains(support::SECRET), "{}", file.display());
+    }
+    assert_eq!(server.rest(&support::token(&new_id(), "seller"), "GET", "/api/chat/unread-count", None).0, 200);
+    assert!(!server.log_tail().contains(support::SECRET));
+}
+
+#[test]
+fn a_shared_database_without_a_secret_is_refused_with_the_remedy() {
+    let directory = DataDir::new();
+    let mut call = command(&["serve", "--port", "0", "--data-dir"]);
+    call.arg(directory.path()).env("DATABASE_URL", DATABASE).env_remove("JWT_SECRET");
+    let result = output(&mut call);
+    assert!(!result.status.success());
+    let message = String::from_utf8_lossy(&result.stderr);
+    assert!(message.contains("JWT_SECRET"), "{message}");
+    assert!(!message.contains("the-password"), "{message}");
+}
+
+#[test]
+fn check_config_shows_the_settings_and_no_secret() {
+    let directory = DataDir::new();
+    let mut call = command(&["serve", "--check-config", "--port", "4711", "--data-dir"]);
+    call.arg(directory.path()).env("DATABASE_URL", DATABASE).env("CORS_ORIGINS", "https://horses.example");
+    let result = output(&mut call);
+    let shown = [result.stdout, result.stderr].concat();
+    let shown = String::from_utf8_lossy(&shown);
+    assert_eq!(result.status.code(), Some(0), "{shown}");
+    assert!(!shown.contains(support::SECRET) && !shown.contains("the-password"), "{shown}");
+    assert!(shown.contains("4711") && shown.contains("https://horses.example"), "{shown}");
+    assert!(!directory.path().join("postgres").exists(), "nothing was started");
+}
+
+#[test]
+fn check_config_refuses_what_serve_refuses() {
+    let mut call = command(&["serve", "--check-config"]);
+    let result = output(call.env("DATABASE_URL", DATABASE).env_remove("JWT_SECRET"));
+    assert!(!result.status.success());
+    assert!(String::from_utf8_lossy(&result.stderr).contains("JWT_SECRET"));
+}

@@ -1,0 +1,140 @@
+//! A proxy in front of Postgres that loses a lane's connection at the worst moments.
+
+use std::{
+    fs, io,
+    io::{Read, Write},
+    net::Shutdown,
+    os::unix::net::{UnixListener, UnixStream},
+    path::{Path, PathBuf},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
+    thread,
+};
+
+/// When the connection is lost, seen from a batch.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Cut {
+    /// It never reaches Postgres.
+    BeforeRequest,
+    /// It reaches Postgres; whether it commits nobody waits for.
+    AfterRequest,
+    /// It is committed; the answer is lost.
+    BeforeAnswer,
+}
+
+/// What waits to be done to the next batch, and how often something was.
+#[derive(Default)]
+struct Plan {
+    next: Mutex<Option<Cut>>,
+    done: AtomicUsize,
+}
+
+impl Plan {
+    fn take(&self, which: impl Fn(Cut) -> bool) -> Option<Cut> {
+        let mut next = self.next.lock().unwrap_or_else(PoisonError::into_inner);
+        let taken = next.filter(|cut| which(*cut));
+        if taken.is_some() {
+            *next = None;
+            self.done.fetch_add(1, Ordering::SeqCst);
+        }
+        taken
+    }
+}
+
+pub(crate) struct CuttingProxy {
+    directory: PathBuf,
+    plan: Arc<Plan>,
+}
+
+impl CuttingProxy {
+    /// Listens in a directory of its own for what Postgres listens to in another.
+    pub(crate) fn start(directory: PathBuf, postgres: &Path) -> Self {
+        fs::create_dir_all(&directory).expect("a directory for the proxy");
+        let listener = UnixListener::bind(directory.join(".s.PGSQL.5432")).expect("the proxy's socket");
+        let postgres = postgres.join(".s.PGSQL.5432");
+        let plan = Arc::new(Plan::default());
+        let shared = plan.clone();
+        // Ends with the test's process.
+        thread::spawn(move || {
+            for client in listener.incoming().map_while(Result::ok) {
+                if let Ok(server) = UnixStream::connect(&postgres) {
+                    relay(&client, &server, &shared);
+                }
+            }
+        });
+        Self { directory, plan }
+    }
+
+    pub(crate) fn database_url(&self) -> String {
+        format!("postgresql:///horsetrust?host={}&user=horsetrust", self.directory.display())
+    }
+
+    /// Cuts the next batch's connection.
+    pub(crate) fn arm(&self, cut: Cut) {
+        *self.plan.next.lock().unwrap_or_else(PoisonError::into_inner) = Some(cut);
+    }
+
+    pub(crate) fn cuts(&self) -> usize {
+        self.plan.done.load(Ordering::SeqCst)
+    }
+}
+
+fn relay(client: &UnixStream, server: &UnixStream, plan: &Arc<Plan>) {
+    let clone = |stream: &UnixStream| stream.try_clone().expect("a second handle");
+    let is_lane = Arc::new(AtomicUsize::new(0));
+    let (up, down) = ((clone(client), clone(server)), (clone(server), clone(client)));
+    let (plan_up, plan_down, lane) = (plan.clone(), plan.clone(), is_lane.clone());
+    thread::spawn(move || {
+        pump(up, |bytes, (from, to)| {
+            if contains(bytes, b"horsetrust-chat lane") {
+                lane.store(1, Ordering::SeqCst);
+            }
+            // Bind and Execute of a prepared statement begin with B; the statement itself was sent before.
+            if lane.load(Ordering::SeqCst) == 0 || bytes[0] != b'B' {
+                return to.write_all(bytes);
+            }
+            let cut = plan_up.take(|cut| cut != Cut::BeforeAnswer);
+            if cut != Some(Cut::BeforeRequest) {
+                to.write_all(bytes)?;
+            }
+            if plan_up.next.lock().unwrap_or_else(PoisonError::into_inner).is_some() {
+                lane.store(2, Ordering::SeqCst);
+            }
+            if cut.is_some() { hang_up(from, to) } else { Ok(()) }
+        });
+    });
+    thread::spawn(move || {
+        pump(down, |bytes, (from, to)| {
+            let committing = is_lane.load(Ordering::SeqCst) == 2;
+            if committing && plan_down.take(|cut| cut == Cut::BeforeAnswer).is_some() {
+                return hang_up(from, to);
+            }
+            to.write_all(bytes)
+        });
+    });
+}
+
+fn pump(
+    (mut from, mut to): (UnixStream, UnixStream),
+    mut each: impl FnMut(&[u8], (&mut UnixStream, &mut UnixStream)) -> io::Result<()>,
+) {
+    let mut buffer = vec![0; 1 << 16];
+    while let Ok(count @ 1..) = from.read(&mut buffer) {
+        if each(&buffer[..count], (&mut from, &mut to)).is_err() {
+            break;
+        }
+    }
+    let _ = hang_up(&mut from, &mut to);
+}
+
+fn hang_up(from: &mut UnixStream, to: &mut UnixStream) -> io::Result<()> {
+    let _ = from.shutdown(Shutdown::Both);
+    let _ = to.shutdown(Shutdown::Both);
+    Err(io::ErrorKind::ConnectionAborted.into())
+}
+
+fn contains(bytes: &[u8], part: &[u8]) -> bool {
+    bytes.windows(part.len()).any(|window| window == part)
+}

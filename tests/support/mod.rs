@@ -1,0 +1,36 @@
+//! What the black-box tests share: a server process, people who talk to it, and clients that control every byte.
+//!
+//! `server` starts and ends the built binary, `people` speaks REST for users, `http` is one raw connection, and
+//! `websocket`, `socket_io` and `polling` build the protocol on it layer by layer; `postgres` and `cutting_proxy` stand
+//! behind the server. Everything blocks; every wait ends after [`EVENT_LIMIT`].
+#![allow(dead_code, unused_imports, reason = "each test crate uses its own part of this")]
+
+use std::time::{Duration, Instant};
+
+pub(crate) mod cutting_proxy;
+pub(crate) mod http;
+pub(crate) mod people;
+pub(crate) mod polling;
+pub(crate) mod postgres;
+pub(crate) mod server;
+pub(crate) mod socket_io;
+pub(crate) mod websocket;
+
+pub(crate) use http::{Connection, Response};
+pub(crate) use people::{Person, new_id, token};
+pub(crate) use polling::Polling;
+pub(crate) use server::{DataDir, Launch, SECRET, Server};
+pub(crate) use socket_io::SocketIo;
+pub(crate) use websocket::{Frame, WebSocket};
+
+/// Far beyond what a loaded machine needs; a passing test never waits for it.
+pub(crate) const EVENT_LIMIT: Duration = Duration::from_secs(20);
+
+/// Waits for a state that has no event to wait for: a counter of the server, or a process that ends.
+pub(crate) fn until(what: &str, limit: Duration, mut holds: impl FnMut() -> bool) {
+    let started = Instant::now();
+    while !holds() {
+        assert!(started.elapsed() < limit, "not within {limit:?}: {what}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}

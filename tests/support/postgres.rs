@@ -1,0 +1,64 @@
+//! The private Postgres behind the server's back: statements of the test's own, and a Postgres that hangs.
+
+use std::fs;
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use tokio::runtime::{Builder, Runtime};
+use tokio_postgres::{Client, Config, NoTls};
+
+use super::DataDir;
+
+/// A connection that blocks.
+pub(crate) struct Sql {
+    runtime: Runtime,
+    client: Client,
+}
+
+impl Sql {
+    pub(crate) fn connect(directory: &DataDir) -> Self {
+        let runtime = Builder::new_current_thread().enable_all().build().expect("a runtime");
+        let client = runtime.block_on(async {
+            let mut settings = Config::new();
+            settings.host_path(directory.socket()).user("horsetrust").dbname("horsetrust");
+            let (client, connection) = settings.connect(NoTls).await.expect("the private Postgres");
+            tokio::spawn(connection);
+            client
+        });
+        Self { runtime, client }
+    }
+
+    pub(crate) fn run(&self, statements: &str) {
+        self.runtime.block_on(self.client.batch_execute(statements)).expect(statements);
+    }
+
+    pub(crate) fn count(&self, query: &str) -> i64 {
+        self.runtime.block_on(self.client.query_one(query, &[])).expect(query).get(0)
+    }
+}
+
+/// A Postgres that is stopped and not dead: connections stay open and nothing answers. Dropping it lets it go on.
+pub(crate) struct Frozen(Vec<Pid>);
+
+impl Frozen {
+    pub(crate) fn freeze(directory: &DataDir) -> Self {
+        let postmaster = directory.postmaster().expect("a running Postgres has written its pid");
+        let children = fs::read_to_string(format!("/proc/{postmaster}/task/{postmaster}/children"));
+        let children = children.expect("the kernel lists children");
+        let children = children.split_whitespace().filter_map(|pid| pid.parse().ok()).map(Pid::from_raw);
+        // The postmaster first: it starts no further ones meanwhile.
+        let processes: Vec<_> = std::iter::once(postmaster).chain(children).collect();
+        for process in &processes {
+            let _ = kill(*process, Signal::SIGSTOP);
+        }
+        Self(processes)
+    }
+}
+
+impl Drop for Frozen {
+    fn drop(&mut self) {
+        for process in &self.0 {
+            let _ = kill(*process, Signal::SIGCONT);
+        }
+    }
+}
