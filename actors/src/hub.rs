@@ -185,6 +185,16 @@ impl Hub {
     }
 }
 
+impl Drop for Hub {
+    /// The sessions of a worker without its hub would hear nothing more.
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            tracing::error!("a hub failed; the server ends");
+            std::process::abort();
+        }
+    }
+}
+
 impl Actor for Hub {
     type Context = Context<Self>;
 }

@@ -274,12 +274,13 @@ impl Room {
     }
 
     fn finish(&mut self, post: Post, outcome: Outcome) {
-        self.in_flight -= 1;
-        self.shared.counters.sub(Gauge::MessagesInFlight);
         match outcome {
             Outcome::Stored(seq) => self.announce(post, seq),
             Outcome::Refused(refusal) => post.reply.refuse(&refusal),
         }
+        // Last: an orderly stop closes the connections when none is left.
+        self.in_flight -= 1;
+        self.shared.counters.sub(Gauge::MessagesInFlight);
     }
 
     /// The message is committed: the acknowledgement, then everybody else.
