@@ -5,7 +5,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 
 CARGO ?= cargo
-export HORSETRUST_CHAT_BIN := $(CURDIR)/target/debug/horsetrust-chat
+export HORSETRUST_CHAT_BIN := $(or $(CARGO_TARGET_DIR),$(CURDIR)/target)/debug/horsetrust-chat
 
 .PHONY: help run test lint build unit test-rust test-js test-crash test-python fuzz clean
 
@@ -13,12 +13,12 @@ help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
 run: ## Install what is missing, build, and run the server with demo data on a private Postgres
-	scripts/ensure.sh postgres
+	scripts/ensure.sh rust cc postgres
 	$(CARGO) build --release --locked
-	exec target/release/horsetrust-chat serve --demo
+	exec $(or $(CARGO_TARGET_DIR),target)/release/horsetrust-chat serve --demo
 
 test: ## Install what the tests need and run all of them
-	scripts/ensure.sh postgres openssl node python
+	scripts/ensure.sh rust cc postgres openssl node python
 	$(MAKE) lint build test-rust test-js test-python test-crash
 
 lint: ## Formatting, lints and documentation; every warning is an error

@@ -1,7 +1,11 @@
 #!/usr/bin/env bash
-# Installs what is missing, by the system's package manager, and says what it does. Arguments: postgres, openssl, node,
-# python. Where it cannot install, it says what to type and fails.
+# Installs what is missing, by the system's package manager, and says what it does. Arguments: rust, cc, postgres,
+# openssl, node, python. Where it cannot install, it says what to do and fails.
 set -euo pipefail
+
+has_rust() { command -v cargo >/dev/null; }
+
+has_cc() { command -v cc >/dev/null; }
 
 has_postgres() {
     local directory
@@ -14,69 +18,92 @@ has_postgres() {
 
 has_openssl() { pkg-config --exists openssl 2>/dev/null; }
 
-has_node() { command -v npm >/dev/null && node -e 'process.exit(+process.versions.node.split(".")[0] < 20 ? 1 : 0)' 2>/dev/null; }
+# 20.11 or newer, with npm.
+has_node() {
+    command -v npm >/dev/null &&
+        node -e 'const [a, b] = process.versions.node.split("."); process.exit(a > 20 || (a == 20 && b >= 11) ? 0 : 1)' 2>/dev/null
+}
 
 has_python() { python3 -c 'import venv, ensurepip' 2>/dev/null; }
 
 # The packages of a need, for a package manager.
 packages() {
     case "$1:$2" in
+    apt-get:cc) echo gcc libc6-dev ;;
     apt-get:postgres) echo postgresql ;;
     apt-get:openssl) echo libssl-dev pkg-config ;;
     apt-get:node) echo nodejs npm ;;
     apt-get:python) echo python3 python3-venv ;;
+    dnf:cc) echo gcc ;;
     dnf:postgres) echo postgresql-server ;;
-    dnf:openssl) echo openssl-devel pkgconf ;;
+    dnf:openssl) echo openssl-devel pkgconf-pkg-config ;;
     dnf:node) echo nodejs npm ;;
     dnf:python) echo python3 ;;
+    apk:cc) echo build-base ;;
     apk:postgres) echo postgresql ;;
     apk:openssl) echo openssl-dev pkgconf ;;
     apk:node) echo nodejs npm ;;
     apk:python) echo python3 ;;
-    brew:postgres) echo postgresql@17 ;;
-    brew:openssl) echo openssl pkgconf ;;
-    brew:node) echo node ;;
-    brew:python) echo python ;;
     esac
 }
 
 manager=
-for candidate in apt-get dnf apk brew; do
+for candidate in apt-get dnf apk; do
     if command -v "$candidate" >/dev/null; then
         manager=$candidate
         break
     fi
 done
 
-as_root=()
-if [[ $manager != brew && $(id -u) != 0 ]]; then as_root=(sudo -n); fi
+as_root() {
+    if [[ $(id -u) == 0 ]]; then
+        "$@"
+    elif ! command -v sudo >/dev/null; then
+        echo "installing needs root, and there is no sudo" >&2
+        return 1
+    elif [[ -t 0 && -z ${CI:-} ]]; then
+        sudo "$@"
+    else
+        sudo -n "$@"
+    fi
+}
 
 install() {
     case "$manager" in
     apt-get)
-        "${as_root[@]}" apt-get update -q
-        # A cluster of the system's own is not wanted: the server makes a private one.
-        "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends "$@"
+        as_root apt-get update -q || return
+        if [[ " $* " == *" postgresql "* && ! -e /etc/postgresql-common/createcluster.conf ]]; then
+            # Only the binaries are wanted: without this, Debian also makes and starts a cluster of the system's own.
+            as_root mkdir -p /etc/postgresql-common &&
+                as_root sh -c 'echo "create_main_cluster = false" >/etc/postgresql-common/createcluster.conf' || return
+        fi
+        as_root env DEBIAN_FRONTEND=noninteractive \
+            apt-get install -q -y --no-install-recommends -o Dpkg::Options::=--force-confold "$@"
         ;;
-    dnf) "${as_root[@]}" dnf install -y "$@" ;;
-    apk) "${as_root[@]}" apk add "$@" ;;
-    brew) brew install "$@" ;;
+    dnf) as_root dnf install -y "$@" ;;
+    apk) as_root apk add "$@" ;;
+    esac
+}
+
+# What to do by hand.
+remedy() {
+    local verb=install
+    [[ $manager == apk ]] && verb=add
+    case "$1" in
+    rust) echo "install Rust 1.95 or newer with rustup, with its components clippy and rustfmt for the tests" ;;
+    node) echo "install Node.js 20.11 or newer with npm (found: $(node --version 2>/dev/null || echo none))" ;;
+    *) echo "type, as root: ${manager:-your package manager} $verb $(packages "${manager:-apt-get}" "$1")" ;;
     esac
 }
 
 for need in "$@"; do
     "has_$need" && continue
-    if [[ -z $manager ]]; then
-        echo "$need is missing, and no package manager was found to install it: please install it by hand" >&2
-        exit 1
+    read -ra wanted <<<"$(packages "$manager" "$need")" || true
+    if [[ ${#wanted[@]} -gt 0 ]]; then
+        echo "$need is missing: installing ${wanted[*]} with $manager"
+        install "${wanted[@]}" || true
+        "has_$need" && continue
     fi
-    read -ra wanted <<<"$(packages "$manager" "$need")"
-    echo "$need is missing: installing ${wanted[*]} with $manager"
-    if ! install "${wanted[@]}" || ! "has_$need"; then
-        typed="$manager install ${wanted[*]}"
-        [[ $manager == apk ]] && typed="apk add ${wanted[*]}"
-        [[ $manager != brew ]] && typed="sudo $typed"
-        echo "$need could not be installed; please type: $typed" >&2
-        exit 1
-    fi
+    echo "$need is missing and could not be installed: please $(remedy "$need")" >&2
+    exit 1
 done

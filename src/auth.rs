@@ -19,12 +19,12 @@ pub struct Caller {
     pub role: Role,
 }
 
-/// What a caller may do beyond their own conversations.
+/// What a caller may do.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, clap::ValueEnum)]
 pub enum Role {
-    /// Nothing; so may whoever has a role that is not known here.
+    /// Own conversations only; unknown roles count as this one.
     Seller,
-    /// Profiles and operation.
+    /// Profiles and operation, too.
     Admin,
 }
 

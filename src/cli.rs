@@ -13,8 +13,8 @@ use crate::{
 
 /// Realtime two-party conversations: Socket.IO and REST on Postgres.
 ///
-/// Every option can also be set by the environment variable named beside it or in a configuration file; flags go before
-/// environment, environment before file.
+/// Every option can also be set by the environment variable named beside it or in a configuration file. Flags override
+/// environment variables, which override the file.
 #[derive(Parser)]
 #[command(name = "horsetrust-chat", version, arg_required_else_help = true)]
 struct Cli {
@@ -46,8 +46,8 @@ enum Command {
         #[arg(long, value_enum, default_value = "seller")]
         role: Role,
         /// How long it holds, in seconds
-        #[arg(long, value_name = "SECONDS", default_value_t = 24 * 3600)]
-        ttl: u64,
+        #[arg(long, value_name = "SECONDS", default_value_t = 24 * 3600, value_parser = clap::value_parser!(u32).range(1..))]
+        ttl: u32,
     },
     /// Users' profiles
     User {
@@ -110,7 +110,7 @@ async fn run(command: Command, settings: &Settings) -> Result<(), startup::Start
         }
         Command::Token { user, role, ttl } => {
             let auth = Auth::hs256(&startup::secret(settings)?);
-            println!("{}", auth.mint(user, role, Duration::from_secs(ttl)));
+            println!("{}", auth.mint(user, role, Duration::from_secs(ttl.into())));
             Ok(())
         }
         Command::User { command: UserCommand::Put(put) } => {

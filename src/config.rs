@@ -2,7 +2,7 @@
 
 use std::{
     fmt::Write as _,
-    net::{IpAddr, Ipv4Addr},
+    net::{IpAddr, Ipv4Addr, SocketAddr},
     path::PathBuf,
 };
 
@@ -14,7 +14,8 @@ use thiserror::Error;
 /// The file that is read when none is named and it exists.
 pub const DEFAULT_FILE: &str = "horsetrust-chat.toml";
 
-/// What can be set by flag or environment; the file has the same names in lower case.
+/// What can be set by flag or environment; the file has the same names in lower case. All are strings, so that a variable
+/// that is set to nothing counts as not set.
 #[derive(Args, Clone, Debug, Default, Serialize)]
 pub struct Overrides {
     /// Configuration file (TOML) [default: horsetrust-chat.toml, if it exists]
@@ -25,8 +26,8 @@ pub struct Overrides {
     #[arg(long, env = "HOST", value_name = "ADDRESS", global = true)]
     pub host: Option<String>,
     /// Port to listen on; 0 takes a free one [default: 3000]
-    #[arg(long, env = "PORT", global = true)]
-    pub port: Option<u16>,
+    #[arg(long, env = "PORT", value_name = "PORT", value_parser = whole_number, global = true)]
+    pub port: Option<String>,
     /// Postgres to use, as postgres://user:password@host/database; without it a private one is run
     #[arg(long, env = "DATABASE_URL", hide_env_values = true, value_name = "URL", global = true)]
     pub database_url: Option<String>,
@@ -39,27 +40,33 @@ pub struct Overrides {
     pub cors_origins: Option<String>,
     /// Where the private Postgres and the secret live [default: ./data]
     #[arg(long, env = "DATA_DIR", value_name = "DIR", global = true)]
-    pub data_dir: Option<PathBuf>,
-    /// Worker threads, at most 64 [default: one a core]
-    #[arg(long, env = "WORKERS", global = true)]
-    pub workers: Option<usize>,
+    pub data_dir: Option<String>,
+    /// Worker threads, at most 64 [default: one per core]
+    #[arg(long, env = "WORKERS", value_name = "N", value_parser = whole_number, global = true)]
+    pub workers: Option<String>,
     /// Seconds that a room nobody needs stays in memory [default: 60]
-    #[arg(long, env = "ROOM_IDLE_SECONDS", value_name = "SECONDS", global = true)]
-    pub room_idle_seconds: Option<u64>,
+    #[arg(long, env = "ROOM_IDLE_SECONDS", value_name = "SECONDS", value_parser = whole_number, global = true)]
+    pub room_idle_seconds: Option<String>,
     /// Seconds that an orderly stop may take [default: 20]
-    #[arg(long, env = "STOP_SECONDS", value_name = "SECONDS", global = true)]
-    pub stop_seconds: Option<u64>,
+    #[arg(long, env = "STOP_SECONDS", value_name = "SECONDS", value_parser = whole_number, global = true)]
+    pub stop_seconds: Option<String>,
     /// What is logged: error, warn, info, debug, trace, or a filter by module [default: info]
     #[arg(long, env = "LOG", value_name = "FILTER", global = true)]
     pub log: Option<String>,
+}
+
+/// Digits, or nothing: a variable that is set to nothing counts as not set.
+fn whole_number(text: &str) -> Result<String, String> {
+    let sound = text.bytes().all(|byte| byte.is_ascii_digit());
+    if sound { Ok(text.to_owned()) } else { Err("it must be a whole number".to_owned()) }
 }
 
 /// The configuration as it holds.
 #[derive(Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Settings {
-    /// Address to listen on.
-    pub host: IpAddr,
+    /// Address to listen on: an IP address, or `localhost`.
+    pub host: String,
     /// Port to listen on; 0 means any free one.
     pub port: u16,
     /// The database, if it is not a private one.
@@ -123,19 +130,33 @@ impl Settings {
         // clap has put flags over environment already.
         let set = serde_json::to_value(overrides).expect("strings and numbers always serialize");
         for (name, value) in set.as_object().into_iter().flatten() {
-            match value {
-                serde_json::Value::String(text) if !text.is_empty() => layers = layers.set_override(name, &**text)?,
-                serde_json::Value::Number(number) => layers = layers.set_override(name, number.as_u64())?,
-                // Not set, or set to nothing.
-                _ => (),
+            if let Some(text) = value.as_str().filter(|text| !text.is_empty()) {
+                layers = layers.set_override(name, text)?;
             }
         }
-        let settings: Self = layers.build()?.try_deserialize()?;
+        let mut settings: Self = layers.build()?.try_deserialize()?;
+        for optional in [&mut settings.database_url, &mut settings.jwt_secret] {
+            optional.take_if(|text| text.is_empty());
+        }
         settings.check()?;
         Ok(settings)
     }
 
+    /// Where to listen.
+    ///
+    /// # Errors
+    /// `host` is not an address.
+    pub fn address(&self) -> Result<SocketAddr, ConfigError> {
+        let host = if self.host == "localhost" { Ok(Ipv4Addr::LOCALHOST.into()) } else { self.host.parse::<IpAddr>() };
+        host.map(|host| SocketAddr::new(host, self.port)).map_err(|_| ConfigError::Impossible {
+            name: "HOST",
+            value: self.host.clone(),
+            rule: "it must be an IP address, such as 127.0.0.1, or 0.0.0.0 for all",
+        })
+    }
+
     fn check(&self) -> Result<(), ConfigError> {
+        self.address()?;
         let impossible =
             |name, value: &dyn ToString, rule| Err(ConfigError::Impossible { name, value: value.to_string(), rule });
         if !(1..=actors::limits::WORKERS).contains(&self.workers) {
@@ -156,6 +177,9 @@ impl Settings {
                 return Err(ConfigError::NoSecret);
             }
         }
+        if crate::logging::filter(&self.log).is_err() {
+            return impossible("LOG", &self.log, "it must be a level, or a filter such as horsetrust_chat=debug,info");
+        }
         crate::http::Origins::parse(&self.cors_origins).map(drop)
     }
 
@@ -165,7 +189,7 @@ impl Settings {
         let mut line = |name: &str, value: String| {
             let _ = writeln!(toml, "{name} = {value}");
         };
-        line("host", format!("{:?}", self.host.to_string()));
+        line("host", format!("{:?}", self.host));
         line("port", self.port.to_string());
         if let Some(url) = &self.database_url {
             line("database_url", format!("{:?}", mask_password(url)));
@@ -218,7 +242,7 @@ mod tests {
 
     #[test]
     fn flags_and_environment_stand_over_the_file_and_the_file_over_defaults() {
-        let overrides = Overrides { port: Some(4000), ..Overrides::default() };
+        let overrides = Overrides { port: Some("4000".to_owned()), ..Overrides::default() };
         let settings = load(overrides, "port = 5000\nlog = \"debug\"").expect("a sound configuration");
         assert_eq!((settings.port, settings.log.as_str(), settings.stop_seconds), (4000, "debug", 20));
     }
@@ -229,6 +253,22 @@ mod tests {
             let error = load(Overrides::default(), file).err().expect("refused").to_string();
             assert!(error.contains(named), "{error}");
         }
+    }
+
+    #[test]
+    fn what_is_set_to_nothing_is_not_set() {
+        let overrides = Overrides { port: Some(String::new()), ..Overrides::default() };
+        let settings = load(overrides, "jwt_secret = \"\"").expect("a sound configuration");
+        assert_eq!((settings.port, settings.jwt_secret), (3000, None));
+    }
+
+    #[test]
+    fn an_address_is_an_ip_address_or_localhost() {
+        for (host, address) in [("localhost", "127.0.0.1:3000"), ("0.0.0.0", "0.0.0.0:3000"), ("::1", "[::1]:3000")] {
+            let settings = load(Overrides::default(), &format!("host = {host:?}")).expect("a sound configuration");
+            assert_eq!(settings.address().map(|address| address.to_string()).ok().as_deref(), Some(address));
+        }
+        assert!(load(Overrides::default(), "host = \"chat.example.com\"").is_err());
     }
 
     #[test]

@@ -85,6 +85,7 @@ fn print(app: &App, address: SocketAddr, users: &[UserId], conversation: Convers
         println!("\n  {name} ({user})\n  {}", token(*user));
     }
     let buyer = token(users[0]);
+    println!("\nA conversation of the first two: {conversation}");
     println!(
         "\nTry it:\n
 curl http://{address}/api/chat/conversations -H 'Authorization: Bearer {buyer}'\n

@@ -2,7 +2,7 @@
 
 use std::io::{IsTerminal, stderr};
 
-use tracing_subscriber::{EnvFilter, fmt};
+use tracing_subscriber::{EnvFilter, filter::ParseError, fmt};
 
 /// Starts logging with a filter such as `info` or `horsetrust_chat=debug,actors=debug`.
 ///
@@ -18,4 +18,10 @@ pub fn start(filter: &str) -> Result<(), String> {
         logs.json().flatten_event(true).init();
     }
     Ok(())
+}
+
+/// A filter from its text. What the listener's own crate says of its start is noise, unless it is asked for.
+pub(crate) fn filter(text: &str) -> Result<EnvFilter, ParseError> {
+    let quiet = if text.contains("actix_server") { "" } else { ",actix_server=warn" };
+    EnvFilter::try_new(format!("{text}{quiet}"))
 }

@@ -185,7 +185,7 @@ fn keep_secret(path: &Path) -> io::Result<Vec<u8>> {
 }
 
 async fn start(settings: &Settings, with_demo: bool) -> Result<Running, StartError> {
-    let address = SocketAddr::new(settings.host, settings.port);
+    let address = settings.address()?;
     // First, since it is what fails most.
     let listener = std::net::TcpListener::bind(address).map_err(|error| StartError::Listen(address, error))?;
     let (database, postgres) = open_database(settings).await?;
@@ -213,7 +213,7 @@ async fn listen(
     let socket_io = SocketIo::new(chat.clone(), auth.clone());
     let app = App { chat, auth, origins, socket_io };
     let listening = http::listen(&app, listener, settings.workers)
-        .map_err(|error| StartError::Listen(SocketAddr::new(settings.host, settings.port), error))?;
+        .map_err(|error| StartError::Other(format!("cannot start the workers: {error}")))?;
     // For people, and for scripts that wait for it.
     println!("horsetrust-chat listening on http://{}", listening.address);
     tracing::info!(address = %listening.address, workers = settings.workers, "listening");

@@ -3,6 +3,7 @@
 use actix::{Actor, StreamHandler};
 use actix_web::{HttpRequest, HttpResponse, web};
 use actix_web_actors::ws;
+use actors::Refusal;
 use serde_json::json;
 
 use super::{ApiError, App};
@@ -19,8 +20,9 @@ pub(super) async fn database(app: web::Data<App>) -> Result<HttpResponse, ApiErr
 }
 
 /// A plain WebSocket that says back what it is told: shows whether proxies on the way let upgrades through.
-pub(super) async fn websocket(request: HttpRequest, body: web::Payload) -> Result<HttpResponse, actix_web::Error> {
-    ws::WsResponseBuilder::new(Echo, &request, body).frame_size(Echo::MAX_BYTES).start()
+pub(super) async fn websocket(request: HttpRequest, body: web::Payload) -> Result<HttpResponse, ApiError> {
+    let started = ws::WsResponseBuilder::new(Echo, &request, body).frame_size(Echo::MAX_BYTES).start();
+    started.map_err(|_| Refusal::invalid("This route wants a WebSocket handshake").into())
 }
 
 struct Echo;

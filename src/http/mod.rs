@@ -59,7 +59,7 @@ impl<T: serde::Serialize> Success<T> {
 /// All routes.
 fn routes(config: &mut ServiceConfig) {
     config
-        .service(resource("/health").route(web::get().to(health::live)))
+        .service(resource("/health").route(web::get().to(health::live)).route(web::head().to(health::live)))
         .service(resource("/health/db").route(web::get().to(health::database)))
         .service(resource("/health/ws").route(web::get().to(health::websocket)))
         .service(

@@ -5,11 +5,11 @@ use std::{
     os::unix::{fs::PermissionsExt, process::CommandExt},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use tokio::time::sleep;
-use tokio_postgres::{Config, NoTls};
+use tokio_postgres::{Config, NoTls, error::SqlState};
 
 use super::{Binaries, PostgresError, context, owner::Owner, postmaster};
 
@@ -17,6 +17,8 @@ use super::{Binaries, PostgresError, context, owner::Owner, postmaster};
 pub(super) const DATABASE: &str = "horsetrust";
 /// How often the postmaster is looked after.
 const LOOK: Duration = Duration::from_millis(100);
+/// How long a postmaster that ends at once is started again and again.
+const START_AGAIN: Duration = Duration::from_secs(15);
 /// Pause before it is started again.
 const RESTART_PAUSE: Duration = Duration::from_secs(1);
 
@@ -38,7 +40,7 @@ impl Cluster {
             socket: socket_directory(data_dir),
             log: data_dir.join("postgres.log"),
             binaries,
-            owner: Owner::choose()?,
+            owner: Owner::choose(&data_dir.join("postgres"))?,
         };
         make_private(&cluster.socket, cluster.owner)?;
         if !cluster.directory.exists() {
@@ -105,11 +107,7 @@ impl Cluster {
     pub(super) async fn watch(self, mut child: Option<Child>) {
         loop {
             sleep(LOOK).await;
-            let lives = match &mut child {
-                Some(child) => matches!(child.try_wait(), Ok(None)),
-                None => postmaster::of(&self.directory).is_some(),
-            };
-            if !lives {
+            if !lives(&self.directory, &mut child) {
                 tracing::error!("{}; starting it again", self.explain("the private Postgres is gone"));
                 sleep(RESTART_PAUSE).await;
                 child = self.ensure_running().unwrap_or_else(|error| {
@@ -120,24 +118,33 @@ impl Cluster {
         }
     }
 
-    /// Returns when the database is there and accepts connections.
-    pub(super) async fn accepting(&self) -> Result<(), PostgresError> {
-        loop {
-            if let Ok((client, connection)) = self.config("postgres").connect(NoTls).await {
-                let driver = tokio::spawn(connection);
-                let created = client.batch_execute(&format!("CREATE DATABASE {DATABASE}")).await;
-                drop(client);
-                let _ = driver.await;
-                match created {
-                    Ok(()) => return Ok(()),
-                    Err(error) if error.code() == Some(&tokio_postgres::error::SqlState::DUPLICATE_DATABASE) => {
-                        return Ok(());
-                    }
-                    Err(error) => tracing::debug!(%error, "the private Postgres is not ready yet"),
-                }
+    /// Starts the postmaster, or takes over the one that lives, and returns when it accepts connections.
+    pub(super) async fn start(&self) -> Result<Option<Child>, PostgresError> {
+        let began = Instant::now();
+        let mut child = self.ensure_running()?;
+        while !self.accepts().await {
+            sleep(LOOK).await;
+            if lives(&self.directory, &mut child) {
+                continue;
+            }
+            // Backends of a killed postmaster keep its shared memory for a moment.
+            if began.elapsed() > START_AGAIN {
+                return Err(PostgresError::Failed(self.explain("Postgres does not start")));
             }
             sleep(LOOK).await;
+            child = self.ensure_running()?;
         }
+        Ok(child)
+    }
+
+    /// Whether the database is there and accepts connections.
+    async fn accepts(&self) -> bool {
+        let Ok((client, connection)) = self.config("postgres").connect(NoTls).await else { return false };
+        let driver = tokio::spawn(connection);
+        let created = client.batch_execute(&format!("CREATE DATABASE {DATABASE}")).await;
+        drop(client);
+        let _ = driver.await;
+        created.map_or_else(|error| error.code() == Some(&SqlState::DUPLICATE_DATABASE), |()| true)
     }
 
     pub(super) fn config(&self, database: &str) -> Config {
@@ -163,6 +170,14 @@ impl Cluster {
         let last = log.lines().rev().find(|line| line.contains("FATAL") || line.contains("ERROR"));
         let last = last.map_or_else(String::new, |line| format!(": {line}"));
         format!("{complaint} (see {}){last}", self.log.display())
+    }
+}
+
+/// Whether the postmaster lives: our child, or one that was taken over.
+fn lives(cluster: &Path, child: &mut Option<Child>) -> bool {
+    match child {
+        Some(child) => matches!(child.try_wait(), Ok(None)),
+        None => postmaster::of(cluster).is_some(),
     }
 }
 

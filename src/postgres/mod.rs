@@ -36,6 +36,11 @@ pub enum PostgresError {
         "Postgres was not found (looked in /usr/lib/postgresql/*/bin, /usr/pgsql-*/bin and PATH): install it, for example with `apt-get install postgresql`, or set DATABASE_URL"
     )]
     NotInstalled,
+    /// The cluster was made by a major version that is not on this machine.
+    #[error(
+        "the private Postgres was made by version {0}, which is not installed: install it, for example with `apt-get install postgresql-{0}`, or move the data to a newer one"
+    )]
+    OtherVersion(u32),
     /// Another server has the data directory.
     #[error("another server uses the data directory {0}: stop it, or choose another with DATA_DIR")]
     InUse(PathBuf),
@@ -73,16 +78,17 @@ impl PrivatePostgres {
         if data_dir.as_os_str().len() > SOCKET_DIR_BYTES {
             return Err(PostgresError::PathTooLong(data_dir));
         }
-        let cluster = Cluster::prepare(&data_dir, Binaries::find()?).await?;
-        let first = cluster.ensure_running()?;
-        let watch = tokio::spawn(cluster.clone().watch(first));
-        let started = Self { cluster, watch, _lock: lock };
-        match timeout(START_TIMEOUT, started.cluster.accepting()).await {
-            Ok(ready) => ready?,
+        let binaries = Binaries::find(&data_dir.join("postgres"))?;
+        let cluster = Cluster::prepare(&data_dir, binaries).await?;
+        // From here on, a start that is given up stops it.
+        let mut started = Self { cluster, watch: tokio::spawn(async {}), _lock: lock };
+        let child = match timeout(START_TIMEOUT, started.cluster.start()).await {
+            Ok(child) => child?,
             Err(_) => {
                 return Err(PostgresError::Failed(started.cluster.explain("Postgres does not accept connections")));
             }
-        }
+        };
+        started.watch = tokio::spawn(started.cluster.clone().watch(child));
         Ok(started)
     }
 
@@ -126,9 +132,19 @@ fn lock(data_dir: &Path) -> Result<Flock<fs::File>, PostgresError> {
     Flock::lock(file, FlockArg::LockExclusiveNonblock).map_err(|_| PostgresError::InUse(data_dir.to_owned()))
 }
 
-/// The data directory: others may pass through it (Postgres may run as another user), but not look around.
+/// Makes the data directory if there is none. Others may pass through it (Postgres may run as another user), but not look
+/// around. One that is there is left as it is, unless it is ours and Postgres could not pass.
 pub(crate) fn prepare_data_dir(data_dir: &Path) -> Result<(), PostgresError> {
     let failed = |error| PostgresError::Io(format!("cannot make the data directory {}", data_dir.display()), error);
+    let is_new = !data_dir.exists();
     fs::create_dir_all(data_dir).map_err(failed)?;
-    fs::set_permissions(data_dir, fs::Permissions::from_mode(0o711)).map_err(failed)
+    let is_ours = || {
+        let mut entries = fs::read_dir(data_dir)?;
+        Ok(entries.next().is_none() || data_dir.join("server.lock").exists())
+    };
+    let is_closed = fs::metadata(data_dir).map_err(failed)?.permissions().mode() & 0o001 == 0;
+    if is_new || (is_closed && is_ours().map_err(failed)?) {
+        fs::set_permissions(data_dir, fs::Permissions::from_mode(0o711)).map_err(failed)?;
+    }
+    Ok(())
 }

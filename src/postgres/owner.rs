@@ -1,6 +1,14 @@
 //! The user that Postgres runs as. It refuses to run as root.
 
-use std::{os::unix::fs::chown, os::unix::process::CommandExt, path::Path, process::Command};
+use std::{
+    fs,
+    os::unix::{
+        fs::{MetadataExt, chown},
+        process::CommandExt,
+    },
+    path::Path,
+    process::Command,
+};
 
 use nix::unistd::{Uid, User};
 
@@ -14,10 +22,24 @@ const UNPRIVILEGED: [&str; 2] = ["postgres", "nobody"];
 pub(super) struct Owner(Option<(u32, u32)>);
 
 impl Owner {
-    pub(super) fn choose() -> Result<Self, PostgresError> {
-        if !Uid::effective().is_root() {
-            return Ok(Self(None));
+    /// Whoever owns the cluster, if there is one; another than this process' user only root can become.
+    pub(super) fn choose(cluster: &Path) -> Result<Self, PostgresError> {
+        let owner = fs::metadata(cluster).ok().map(|metadata| (metadata.uid(), metadata.gid()));
+        let me = Uid::effective();
+        match owner {
+            Some((uid, _)) if uid == me.as_raw() && !me.is_root() => Ok(Self(None)),
+            Some((uid, gid)) if me.is_root() && uid != 0 => Ok(Self(Some((uid, gid)))),
+            Some((uid, _)) => Err(PostgresError::Failed(format!(
+                "the private Postgres in {} belongs to {}: run the server as that user, or choose another DATA_DIR",
+                cluster.display(),
+                User::from_uid(uid.into()).ok().flatten().map_or_else(|| format!("user {uid}"), |user| user.name)
+            ))),
+            None if me.is_root() => Self::unprivileged(),
+            None => Ok(Self(None)),
         }
+    }
+
+    fn unprivileged() -> Result<Self, PostgresError> {
         let user = UNPRIVILEGED.iter().find_map(|name| User::from_name(name).ok().flatten());
         let user = user.ok_or_else(|| {
             PostgresError::Failed("Postgres does not run as root, and there is no user postgres or nobody".to_owned())

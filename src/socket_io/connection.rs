@@ -2,25 +2,30 @@
 
 use std::{
     fmt,
+    future::{Future, poll_fn},
+    pin::pin,
     sync::{
         Arc, Mutex, OnceLock, PoisonError, Weak,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
+    task::Poll,
     time::Instant,
 };
 
-use actors::{
-    AckId, Chat, CloseReason, Code, Counters, EncodedEvent, Gate, Gauge, Outbox, Queued, Refusal, SessionHandle,
-    SessionId,
-};
-use bytes::Bytes;
-use engineioxide::{DisconnectReason, Socket, Str, TransportType, handler::EngineIoHandler};
+use actors::{CloseReason, Code, Counters, Gate, Gauge, Queued, Refusal, SessionHandle};
+use engineioxide::{Socket, Str, TransportType};
 use serde_json::value::RawValue;
 use tokio::{sync::mpsc::error::TrySendError, task::AbortHandle};
 
-use crate::auth::{Auth, AuthError};
+use crate::auth::AuthError;
 
-use super::{CLOSE_FLUSH, CONNECT_TIMEOUT, Connections, events, packet, packet::Packet, stream::Cut};
+use super::{
+    CLOSE_FLUSH, CONNECT_TIMEOUT,
+    engine::{EngineOutbox, Handler, engine_reason},
+    events, packet,
+    packet::Packet,
+    stream::Cut,
+};
 
 /// What engineioxide keeps with its socket.
 pub(super) type SocketData = OnceLock<Arc<Connection>>;
@@ -33,58 +38,11 @@ pub(super) struct Wiring {
     pub(super) cut: Arc<Cut>,
 }
 
-/// engineioxide's calls.
-#[derive(Debug)]
-pub(super) struct Handler {
-    pub(super) chat: Chat,
-    pub(super) auth: Arc<Auth>,
-    pub(super) connections: Connections,
-}
-
-impl EngineIoHandler for Handler {
-    type Data = SocketData;
-
-    fn on_connect(self: Arc<Self>, socket: Arc<EngineSocket>) {
-        let connection = Connection::open(&socket, &self);
-        if socket.data.set(connection.clone()).is_ok() {
-            self.connections.insert(socket.id, connection);
-        }
-    }
-
-    fn on_message(self: &Arc<Self>, text: Str, socket: Arc<EngineSocket>) {
-        if let Some(connection) = socket.data.get() {
-            connection.received(&text, self);
-        }
-    }
-
-    fn on_binary(self: &Arc<Self>, _: Bytes, socket: Arc<EngineSocket>) {
-        if let Some(connection) = socket.data.get() {
-            connection.received_binary();
-        }
-    }
-
-    fn on_disconnect(&self, socket: Arc<EngineSocket>, reason: DisconnectReason) {
-        if let Some((_, connection)) = self.connections.remove(&socket.id) {
-            connection.ended(close_reason(&reason));
-        }
-    }
-}
-
-fn close_reason(reason: &DisconnectReason) -> CloseReason {
-    match reason {
-        DisconnectReason::TransportClose => CloseReason::ClientLeft,
-        DisconnectReason::TransportError => CloseReason::TransportLost,
-        DisconnectReason::HeartbeatTimeout => CloseReason::HeartbeatTimeout,
-        DisconnectReason::MultipleHttpPollingError | DisconnectReason::PacketParsingError => CloseReason::BrokenPacket,
-        DisconnectReason::ClosingServer => CloseReason::ServerStopping,
-    }
-}
-
 /// One connection. The engine's socket owns it.
 pub(super) struct Connection {
     socket: Weak<EngineSocket>,
     pub(super) gate: Arc<Gate>,
-    cut: Mutex<Arc<Cut>>,
+    wire: Mutex<Wire>,
     state: Mutex<State>,
     closing: OnceLock<CloseReason>,
     /// A poll waits for packets: whatever was queued before it has been sent.
@@ -93,6 +51,13 @@ pub(super) struct Connection {
     received: AtomicU64,
     sent: AtomicU64,
     counters: Arc<Counters>,
+}
+
+/// What carries the connection.
+struct Wire {
+    cut: Arc<Cut>,
+    /// A WebSocket is taking over from polling.
+    upgrading: bool,
 }
 
 enum State {
@@ -109,14 +74,14 @@ enum State {
 }
 
 impl Connection {
-    fn open(socket: &Arc<EngineSocket>, handler: &Handler) -> Arc<Self> {
+    pub(super) fn open(socket: &Arc<EngineSocket>, handler: &Handler) -> Arc<Self> {
         let wiring = socket.req_parts.extensions.get::<Wiring>().cloned().unwrap_or_default();
         let counters = handler.chat.counters().clone();
         counters.add(Gauge::Connections);
         Arc::new_cyclic(|connection| Self {
             socket: Arc::downgrade(socket),
             gate: wiring.gate,
-            cut: Mutex::new(wiring.cut),
+            wire: Mutex::new(Wire { cut: wiring.cut, upgrading: false }),
             state: Mutex::new(State::Open { deadline: deadline(connection.clone()) }),
             closing: OnceLock::new(),
             polled: AtomicBool::new(false),
@@ -129,7 +94,23 @@ impl Connection {
 
     /// A WebSocket takes over from polling.
     pub(super) fn upgrades_on(&self, cut: Arc<Cut>) {
-        *self.cut.lock().unwrap_or_else(PoisonError::into_inner) = cut;
+        *self.wire.lock().unwrap_or_else(PoisonError::into_inner) = Wire { cut, upgrading: true };
+    }
+
+    /// Begins a poll unless a WebSocket is taking over; `None` then. engineioxide 0.17 looks for an upgrade and takes its
+    /// channel in two steps, and closes a session whose upgrade begins between them: here they are one.
+    pub(super) async fn poll<T>(&self, poll: impl Future<Output = T>) -> Option<T> {
+        let mut poll = pin!(poll);
+        let mut began = false;
+        poll_fn(|cx| {
+            if began {
+                return poll.as_mut().poll(cx).map(Some);
+            }
+            began = true;
+            let wire = self.wire.lock().unwrap_or_else(PoisonError::into_inner);
+            if wire.upgrading && self.is_polling() { Poll::Ready(None) } else { poll.as_mut().poll(cx).map(Some) }
+        })
+        .await
     }
 
     pub(super) fn is_polling(&self) -> bool {
@@ -145,7 +126,7 @@ impl Connection {
         self.closing.get().is_some()
     }
 
-    fn received(self: &Arc<Self>, text: &str, handler: &Handler) {
+    pub(super) fn received(self: &Arc<Self>, text: &str, handler: &Handler) {
         self.received.fetch_add(1, Ordering::Relaxed);
         if self.is_closing() {
             return;
@@ -230,7 +211,7 @@ impl Connection {
     }
 
     /// An attachment of an event that was refused already; others are broken.
-    fn received_binary(&self) {
+    pub(super) fn received_binary(&self) {
         self.received.fetch_add(1, Ordering::Relaxed);
         let announced = match &mut *self.state.lock().unwrap_or_else(PoisonError::into_inner) {
             State::Connected { attachments: attachments @ 1.., .. } => {
@@ -245,13 +226,13 @@ impl Connection {
     }
 
     /// Queues a packet that must not be missed.
-    fn emit(&self, packet: String) {
+    pub(super) fn emit(&self, packet: String) {
         if self.queue(packet.into()) == Queued::Full {
             self.close(CloseReason::SlowConsumer);
         }
     }
 
-    fn queue(&self, packet: Str) -> Queued {
+    pub(super) fn queue(&self, packet: Str) -> Queued {
         let Some(socket) = self.socket.upgrade().filter(|_| !self.is_closing()) else { return Queued::Closed };
         if !self.gate.queue(packet.len()) {
             return Queued::Full;
@@ -273,7 +254,7 @@ impl Connection {
         }
         self.gate.release();
         let Some(socket) = self.socket.upgrade() else { return };
-        let cut = self.cut.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let cut = self.wire.lock().unwrap_or_else(PoisonError::into_inner).cut.clone();
         // Not here: the caller may hold the state, or be in the middle of its own packets.
         tokio::spawn(async move {
             if let Some(connection) = socket.data.get() {
@@ -306,7 +287,7 @@ impl Connection {
     }
 
     /// The transport is gone.
-    fn ended(&self, reason: CloseReason) {
+    pub(super) fn ended(&self, reason: CloseReason) {
         let reason = *self.closing.get_or_init(|| reason);
         self.gate.release();
         self.end_session();
@@ -350,36 +331,5 @@ fn token(auth: Option<&RawValue>) -> Result<String, AuthError> {
         Some(serde_json::Value::String(token)) => Ok(token),
         Some(_) => Err(AuthError::Invalid("not a string".to_owned())),
         None => Err(AuthError::NoToken),
-    }
-}
-
-/// As engineioxide calls it. It tells nobody; the log has ours.
-fn engine_reason(reason: CloseReason) -> DisconnectReason {
-    match reason {
-        CloseReason::ServerStopping => DisconnectReason::ClosingServer,
-        CloseReason::BrokenPacket | CloseReason::TooLarge => DisconnectReason::PacketParsingError,
-        CloseReason::HeartbeatTimeout => DisconnectReason::HeartbeatTimeout,
-        _ => DisconnectReason::TransportError,
-    }
-}
-
-/// The outbox of a connection that engineioxide runs: its channel of packets.
-struct EngineOutbox(Arc<Connection>);
-
-impl Outbox for EngineOutbox {
-    fn opened(&self, session: SessionId) {
-        self.0.emit(packet::connected(session));
-    }
-
-    fn event(&self, event: &EncodedEvent) -> Queued {
-        self.0.queue(event.form(|event| Str::from(packet::event_of(event))))
-    }
-
-    fn ack(&self, id: AckId, body: &str) {
-        self.0.emit(packet::ack(id, body));
-    }
-
-    fn close(&self, reason: CloseReason) {
-        self.0.close(reason);
     }
 }

@@ -5,13 +5,16 @@
 //! | `upgrade.rs` | WebSocket: the hook checks, answers 101 and hands the stream to engineioxide |
 //! | `polling.rs` | long polling: requests and answers between actix's http types and engineioxide's |
 //! | `stream.rs` | the stream below WebSocket: backpressure, a cut from outside, the crate's first ping |
-//! | `connection.rs` | one connection: its packets, its session, its end; what engineioxide calls back |
+//! | `connection.rs` | one connection: its packets, its session, its end |
+//! | `engine.rs` | what engineioxide calls, and its channel as the connection's outbox |
 //! | `packet.rs`, `events.rs` | packets as text, events as requests |
 //!
-//! Two defects of engineioxide 0.17 are worked around: its first ping goes out at once (`stream.rs` for WebSocket,
-//! `polling.rs` for polling), and a connection dropped in the middle of an upgrade leaks its session (`upgrade.rs`).
+//! Three defects of engineioxide 0.17 are worked around: its first ping goes out at once (`stream.rs` for WebSocket,
+//! `polling.rs` for polling), a connection dropped in the middle of an upgrade leaks its session (`upgrade.rs`), and a
+//! poll that begins at the same moment as an upgrade closes the session (`connection.rs`).
 
 mod connection;
+mod engine;
 mod events;
 mod packet;
 mod polling;
@@ -31,7 +34,8 @@ use engineioxide::{
 
 use crate::auth::Auth;
 
-use connection::{Connection, Handler};
+use connection::Connection;
+use engine::Handler;
 pub use packet::{BrokenPacket, Packet};
 pub(crate) use stream::PrefixedStream;
 

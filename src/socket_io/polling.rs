@@ -17,6 +17,8 @@ use super::{Handshake, HandshakeError, MAX_PAYLOAD, POLLING_SLICE, POLLING_SLICE
 
 /// Between the packets of a payload; inside one JSON escapes it.
 const SEPARATOR: u8 = 0x1e;
+/// Engine.IO's packet that means nothing: ends a poll.
+const NOOP: &[u8] = b"6";
 
 /// A handshake, or a poll for packets.
 pub(super) async fn get(app: Data<App>, request: HttpRequest) -> HttpResponse {
@@ -25,8 +27,9 @@ pub(super) async fn get(app: Data<App>, request: HttpRequest) -> HttpResponse {
         Ok(Some((_, connection))) => {
             let answer = {
                 let _polled = Polled::begin(&connection);
-                call(&app, &request, Bytes::new()).await
+                connection.poll(call(&app, &request, Bytes::new())).await
             };
+            let Some(answer) = answer else { return text(Bytes::from_static(NOOP)) };
             connection.gate.sent(answer.body.split(|byte| *byte == SEPARATOR).count(), answer.body.len());
             answer.into_response()
         }
@@ -60,7 +63,11 @@ pub(super) async fn post(app: Data<App>, request: HttpRequest, payload: Payload)
             return HandshakeError::UnknownSession.response();
         }
     }
-    HttpResponse::Ok().content_type("text/plain; charset=UTF-8").body("ok")
+    text(Bytes::from_static(b"ok"))
+}
+
+fn text(body: Bytes) -> HttpResponse {
+    HttpResponse::Ok().content_type("text/plain; charset=UTF-8").body(body)
 }
 
 /// Marks a connection as being polled.

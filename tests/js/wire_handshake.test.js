@@ -149,6 +149,21 @@ describe('an upgrade', () => {
     probe.drop();
   });
 
+  // A stock client polls on until it has read the answer to its probe, which comes by another way than the noop.
+  test('answers a poll that crosses the answer to the probe', async () => {
+    const polling = await RawPolling.connect(server, alice);
+    const waiting = polling.poll();
+    const probe = probing(polling);
+    await opened(probe);
+    probe.send('2probe');
+    await Promise.all([probe.frames.count(1), waiting]);
+    assert.deepEqual(await polling.poll(), ['6']);
+    probe.send('5');
+    const ack = await probe.ask(7, 'join_conversation', conversation);
+    assert.equal(ack.success, true);
+    probe.drop();
+  });
+
   test('is not a second upgrade', async () => {
     const polling = await RawPolling.connect(server, alice);
     const first = probing(polling);
