@@ -3,7 +3,9 @@
 use std::{
     fmt::Write as _,
     net::{IpAddr, Ipv4Addr, SocketAddr},
+    num::ParseIntError,
     path::PathBuf,
+    str::FromStr,
 };
 
 use ::config::{Config, File, FileFormat};
@@ -26,7 +28,7 @@ pub struct Overrides {
     #[arg(long, env = "HOST", value_name = "ADDRESS", global = true)]
     pub host: Option<String>,
     /// Port to listen on; 0 takes a free one [default: 3000]
-    #[arg(long, env = "PORT", value_name = "PORT", value_parser = whole_number, global = true)]
+    #[arg(long, env = "PORT", value_name = "PORT", value_parser = number::<u16>, global = true)]
     pub port: Option<String>,
     /// Postgres to use, as postgres://user:password@host/database; without it a private one is run
     #[arg(long, env = "DATABASE_URL", hide_env_values = true, value_name = "URL", global = true)]
@@ -42,23 +44,25 @@ pub struct Overrides {
     #[arg(long, env = "DATA_DIR", value_name = "DIR", global = true)]
     pub data_dir: Option<String>,
     /// Worker threads, at most 64 [default: one per core]
-    #[arg(long, env = "WORKERS", value_name = "N", value_parser = whole_number, global = true)]
+    #[arg(long, env = "WORKERS", value_name = "N", value_parser = number::<usize>, global = true)]
     pub workers: Option<String>,
     /// Seconds that a room nobody needs stays in memory [default: 60]
-    #[arg(long, env = "ROOM_IDLE_SECONDS", value_name = "SECONDS", value_parser = whole_number, global = true)]
+    #[arg(long, env = "ROOM_IDLE_SECONDS", value_name = "SECONDS", value_parser = number::<u64>, global = true)]
     pub room_idle_seconds: Option<String>,
     /// Seconds that an orderly stop may take [default: 20]
-    #[arg(long, env = "STOP_SECONDS", value_name = "SECONDS", value_parser = whole_number, global = true)]
+    #[arg(long, env = "STOP_SECONDS", value_name = "SECONDS", value_parser = number::<u64>, global = true)]
     pub stop_seconds: Option<String>,
     /// What is logged: error, warn, info, debug, trace, or a filter by module [default: info]
     #[arg(long, env = "LOG", value_name = "FILTER", global = true)]
     pub log: Option<String>,
 }
 
-/// Digits, or nothing: a variable that is set to nothing counts as not set.
-fn whole_number(text: &str) -> Result<String, String> {
-    let sound = text.bytes().all(|byte| byte.is_ascii_digit());
-    if sound { Ok(text.to_owned()) } else { Err("it must be a whole number".to_owned()) }
+/// A number, or nothing: a variable that is set to nothing counts as not set.
+fn number<T: FromStr<Err = ParseIntError>>(text: &str) -> Result<String, String> {
+    match text.parse::<T>() {
+        Err(error) if !text.is_empty() => Err(error.to_string()),
+        _ => Ok(text.to_owned()),
+    }
 }
 
 /// The configuration as it holds.
