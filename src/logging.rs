@@ -20,8 +20,9 @@ pub fn start(filter: &str) -> Result<(), String> {
     Ok(())
 }
 
-/// A filter from its text. What the listener's own crate says of its start is noise, unless it is asked for.
+/// A filter from its text. The HTTP crates say what nobody needs, at the start, and what anybody could fill a disk with,
+/// at each malformed request; unless it is asked for.
 pub(crate) fn filter(text: &str) -> Result<EnvFilter, ParseError> {
-    let quiet = if text.contains("actix_server") { "" } else { ",actix_server=warn" };
+    let quiet = if text.contains("actix_") { "" } else { ",actix_server=warn,actix_http=off" };
     EnvFilter::try_new(format!("{text}{quiet}"))
 }

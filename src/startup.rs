@@ -229,14 +229,17 @@ async fn stop(running: Running, limit: Duration) {
     let left = || until.saturating_duration_since(Instant::now());
     // A quarter at the end is Postgres'.
     let settle = async {
-        listening.handle.pause().await;
+        // Polling clients fetch their answers by new requests: the listener stays open to the end.
         app.chat.refuse_new();
-        app.chat.settled().await;
+        if tokio::time::timeout(limit / 2, app.chat.settled()).await.is_err() {
+            tracing::warn!("not everything was answered in time");
+        }
         app.socket_io.close_all().await;
+        listening.handle.pause().await;
     };
     let for_postgres = if postgres.is_some() { POSTGRES_STOP.min(limit / 4) } else { Duration::ZERO };
     if tokio::time::timeout(left().saturating_sub(for_postgres), settle).await.is_err() {
-        tracing::warn!("not everything was answered and closed in time");
+        tracing::warn!("not every connection was closed in time");
     }
     let _ = tokio::time::timeout(left(), listening.handle.stop(true)).await;
     app.chat.store().close();

@@ -1,6 +1,9 @@
 //! The rows of one commit.
 
-use std::time::{Duration, Instant};
+use std::{
+    collections::HashMap,
+    time::{Duration, Instant},
+};
 
 use tokio::sync::oneshot;
 
@@ -81,10 +84,16 @@ impl Batch {
         }
     }
 
-    /// The columns of the rows that pass, for `append_messages.sql`.
-    pub(crate) fn columns(&self, include: impl Fn(&MessageId) -> bool) -> Columns<'_> {
+    /// The rows that are not stored yet.
+    pub(crate) fn missing(&self, stored: &HashMap<MessageId, i64>) -> Part {
+        let missing = |row: &usize| !stored.contains_key(&self.appends[*row].post.id);
+        Part { rows: (0..self.appends.len()).filter(missing).collect(), one_conversation: false }
+    }
+
+    /// The columns of some rows, for `append_messages.sql`.
+    pub(crate) fn columns(&self, part: &Part) -> Columns<'_> {
         let mut columns = Columns::default();
-        for Append { post, .. } in self.appends.iter().filter(|append| include(&append.post.id)) {
+        for post in part.rows.iter().map(|row| &self.appends[*row].post) {
             columns.ids.push(post.id);
             columns.conversations.push(post.conversation);
             columns.senders.push(post.sender);
@@ -92,6 +101,36 @@ impl Batch {
             columns.sent_at.push(post.sent_at);
         }
         columns
+    }
+}
+
+/// Some rows of a batch, in their order.
+pub(crate) struct Part {
+    pub(crate) rows: Vec<usize>,
+    one_conversation: bool,
+}
+
+impl Part {
+    /// What was refused as a whole, in smaller parts: by conversation, so that a locked one does not hold up others; then
+    /// row by row, unless the reason would `pass` by itself. It comes back if it is not to be split further. The first
+    /// part to be tried is the last.
+    pub(crate) fn split(self, batch: &Batch, passing: bool) -> Result<Vec<Self>, Self> {
+        if self.one_conversation && (passing || self.rows.len() == 1) {
+            return Err(self);
+        }
+        if self.one_conversation {
+            let rows = self.rows.iter().rev();
+            return Ok(rows.map(|row| Self { rows: vec![*row], one_conversation: true }).collect());
+        }
+        let mut parts: Vec<(ConversationId, Self)> = Vec::new();
+        for row in self.rows {
+            let conversation = batch.appends[row].post.conversation;
+            match parts.iter_mut().find(|(other, _)| *other == conversation) {
+                Some((_, part)) => part.rows.push(row),
+                None => parts.push((conversation, Self { rows: vec![row], one_conversation: true })),
+            }
+        }
+        Ok(parts.into_iter().map(|(_, part)| part).rev().collect())
     }
 }
 

@@ -82,7 +82,8 @@ impl Chat {
         sender: UserId,
         text: MessageText,
     ) -> Result<Committed, PostError> {
-        self.0.room(conversation).post_and_wait(sender, text).await
+        let room = self.0.room(conversation).ok_or_else(|| PostError::Refused(Refusal::overloaded()))?;
+        room.post_and_wait(sender, text).await
     }
 
     /// A page of a conversation, oldest first, as it was before this call marked everything up to then as read.
@@ -98,7 +99,8 @@ impl Chat {
         let history = self.0.store.read_history(conversation, reader, page).await.map_err(log)?;
         let history = history.ok_or_else(Refusal::conversation_not_found)?;
         if history.unread > 0 {
-            self.0.room(conversation).mark_read(reader, history.last_seq).await?;
+            let room = self.0.room(conversation).ok_or_else(Refusal::unavailable)?;
+            room.mark_read(reader, history.last_seq).await?;
         }
         Ok(history.messages)
     }
@@ -128,11 +130,18 @@ impl Chat {
         self.0.stopping.store(true, Ordering::SeqCst);
     }
 
+    /// Whether the server stops.
+    pub fn is_stopping(&self) -> bool {
+        self.0.stopping.load(Ordering::SeqCst)
+    }
+
     /// Returns when everything that was accepted is committed and answered.
     pub async fn settled(&self) {
         // Only a stop waits for it, so that looking now and then is simpler than being told.
         const LOOK: Duration = Duration::from_millis(5);
-        while self.0.persistence.waiting() > 0 || self.0.counters.get(Gauge::MessagesInFlight) > 0 {
+        let counters = &self.0.counters;
+        let open = || counters.get(Gauge::Unanswered) + counters.get(Gauge::MessagesInFlight);
+        while self.0.persistence.waiting() > 0 || open() > 0 {
             tokio::time::sleep(LOOK).await;
         }
     }

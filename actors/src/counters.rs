@@ -23,6 +23,8 @@ gauges! {
     Rooms = "rooms",
     /// Places of sessions in rooms.
     HubMembers = "hub_members",
+    /// Requests of sessions that are not answered yet.
+    Unanswered = "unanswered",
     /// Messages accepted and not yet answered.
     MessagesInFlight = "messages_in_flight",
     /// Messages committed, since the start.

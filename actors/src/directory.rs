@@ -4,27 +4,30 @@ use std::sync::Arc;
 
 use dashmap::{DashMap, Entry};
 
-use crate::{ids::ConversationId, room::RoomHandle, shared::Shared};
+use crate::{counters::Gauge, ids::ConversationId, limits::ROOMS, room::RoomHandle, shared::Shared};
 
 #[derive(Debug, Default)]
 pub(crate) struct Directory(DashMap<ConversationId, RoomHandle>);
 
 impl Directory {
-    /// The conversation's room, started if there is none or it has failed.
-    pub(crate) fn room(&self, conversation: ConversationId, shared: &Arc<Shared>) -> RoomHandle {
+    /// The conversation's room, started if there is none or it has failed. `None` if there are [`ROOMS`] already.
+    pub(crate) fn room(&self, conversation: ConversationId, shared: &Arc<Shared>) -> Option<RoomHandle> {
         if let Some(room) = self.0.get(&conversation)
             && room.is_alive()
         {
-            return room.clone();
+            return Some(room.clone());
         }
-        match self.0.entry(conversation) {
+        if shared.counters.get(Gauge::Rooms) >= ROOMS as i64 {
+            return None;
+        }
+        Some(match self.0.entry(conversation) {
             Entry::Occupied(room) if room.get().is_alive() => room.get().clone(),
             Entry::Occupied(mut failed) => {
                 failed.insert(RoomHandle::start(conversation, shared));
                 failed.get().clone()
             }
             Entry::Vacant(vacant) => vacant.insert(RoomHandle::start(conversation, shared)).clone(),
-        }
+        })
     }
 
     /// Forgets a room that nobody else can reach; `false` if somebody can. Handles are given out under the same lock, so

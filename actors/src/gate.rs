@@ -8,7 +8,10 @@ use std::sync::{
 
 use tokio::sync::Notify;
 
-use crate::limits::{OUTBOX_BYTES, OUTBOX_PACKETS, SESSION_IN_FLIGHT};
+use crate::{
+    event::Durability,
+    limits::{OUTBOX_BYTES, OUTBOX_PACKETS, SESSION_IN_FLIGHT},
+};
 
 /// Closes at [`SESSION_IN_FLIGHT`] unanswered packets, and opens again at half of them; is closed while half of the
 /// outbox's [`OUTBOX_PACKETS`] or [`OUTBOX_BYTES`] wait or are to be expected.
@@ -61,10 +64,12 @@ impl Gate {
         Permit { gate: self.clone(), bytes }
     }
 
-    /// A packet of so many bytes waits to be sent to the client; `false` if there is no room for it.
-    pub fn queue(&self, bytes: usize) -> bool {
+    /// A packet of so many bytes waits to be sent to the client; `false` if there is no room for it. What is ephemeral
+    /// has half the room, so that it never takes the place of something durable.
+    pub fn queue(&self, bytes: usize, durability: Durability) -> bool {
         let (packets, waiting) = self.unsent.get();
-        let room = packets < OUTBOX_PACKETS && waiting + bytes <= OUTBOX_BYTES;
+        let share = if durability == Durability::Durable { 1 } else { 2 };
+        let room = packets < OUTBOX_PACKETS / share && waiting + bytes <= OUTBOX_BYTES / share;
         if room {
             self.unsent.add(bytes);
         }
@@ -143,7 +148,7 @@ mod tests {
     #[tokio::test]
     async fn a_gate_is_closed_while_much_waits_to_be_sent() {
         let gate = Arc::new(Gate::default());
-        assert!((0..OUTBOX_PACKETS / 2).all(|_| gate.queue(1)));
+        assert!((0..OUTBOX_PACKETS / 2).all(|_| gate.queue(1, Durability::Durable)));
         assert!(!gate.is_open());
         let waiting = tokio::spawn(gate.clone().opened());
         tokio::task::yield_now().await;
@@ -158,10 +163,12 @@ mod tests {
     #[test]
     fn there_is_room_for_so_many_packets_and_bytes() {
         let gate = Gate::default();
-        assert!((0..OUTBOX_PACKETS).all(|_| gate.queue(1)));
-        assert!(!gate.queue(1));
+        assert!((0..OUTBOX_PACKETS / 2).all(|_| gate.queue(1, Durability::Ephemeral)));
+        assert!(!gate.queue(1, Durability::Ephemeral));
+        assert!((0..OUTBOX_PACKETS / 2).all(|_| gate.queue(1, Durability::Durable)));
+        assert!(!gate.queue(1, Durability::Durable));
         gate.all_sent();
-        assert!(gate.queue(OUTBOX_BYTES) && !gate.queue(1));
+        assert!(gate.queue(OUTBOX_BYTES, Durability::Durable) && !gate.queue(1, Durability::Durable));
         assert!(!gate.is_open());
     }
 

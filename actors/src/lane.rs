@@ -1,7 +1,7 @@
 //! A lane of the persistence actor: group commit on one connection.
 //!
 //! Nothing waits for a timer: a batch is what gathered while the last one was being committed, [`BATCH_ROWS`] at most.
-//! A row that waits longer than [`LANE_WAIT`] because Postgres is away is refused; it was never sent. A batch whose
+//! A row that waits longer than [`LANE_WAIT`] for its batch is refused; it was never sent. A batch whose
 //! outcome was not heard is neither refused nor sent again until its ids have been looked up. A panic here ends the
 //! process: nobody else could say what was committed.
 
@@ -22,7 +22,7 @@ use crate::{
     batch::{Append, Batch, FlushReason, Mark},
     counters::{Counters, Gauge},
     ids::{ConversationId, MessageId, UserId},
-    limits::{BATCH_ROWS, LANE_QUEUE, LANE_WAIT, UNKNOWN_WAIT},
+    limits::{BATCH_ROWS, LANE_LOOK, LANE_QUEUE, LANE_WAIT, UNKNOWN_WAIT},
     link::{Attempt, Link},
     mailbox::{Mailbox, Waiting},
     refusal::Refusal,
@@ -167,7 +167,6 @@ impl Lane {
             Attempt::Unreachable => self.finish_expired(&mut batch),
             Attempt::Unknown => batch.let_go_after(UNKNOWN_WAIT),
         }
-        self.expire_queued();
         if !batch.is_empty() {
             self.unfinished = Some(batch);
         }
@@ -234,6 +233,11 @@ impl Lane {
 
 impl Actor for Lane {
     type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Context<Self>) {
+        // Also while a batch is being committed, which may take long.
+        ctx.run_interval(LANE_LOOK, |lane, _| lane.expire_queued());
+    }
 }
 
 impl Handler<LaneCommand> for Lane {

@@ -18,6 +18,10 @@ pub const OUTBOX_PACKETS: usize = 1024;
 pub const OUTBOX_BYTES: usize = 4 << 20;
 /// Rooms one session may have joined. Reached: joining is refused.
 pub const SESSION_ROOMS: usize = 1000;
+/// Rooms in memory. Reached: what needs another one is refused as overloaded.
+pub const ROOMS: usize = 200_000;
+/// How long the room of a conversation that does not exist stays in memory.
+pub const UNKNOWN_ROOM: Duration = Duration::from_millis(50);
 /// Commands waiting for one room. Reached: refused as overloaded.
 pub const ROOM_QUEUE: usize = 8192;
 /// Messages of one room under way to their commit. Reached: refused as overloaded.
@@ -32,8 +36,11 @@ pub const LANES: usize = 4;
 pub const LANE_QUEUE: usize = 8192;
 /// Rows in one batch.
 pub const BATCH_ROWS: usize = 256;
-/// How long a row may wait for Postgres before it is refused as overloaded.
+/// How long a row may wait for its batch before it is refused as overloaded.
 pub const LANE_WAIT: Duration = Duration::from_secs(5);
+/// How long a batch may wait for a conversation that somebody else has locked; then its conversations are tried one by
+/// one, and a locked one is refused as overloaded.
+pub const LOCK_TIMEOUT: Duration = Duration::from_secs(1);
 /// How long Postgres may work on a batch before it gives up by itself: refused as overloaded then.
 pub const STATEMENT_TIMEOUT: Duration = Duration::from_secs(7);
 /// How long a batch may take to commit before its connection is given up and its outcome looked up.
@@ -42,6 +49,10 @@ pub const COMMIT_TIMEOUT: Duration = Duration::from_secs(10);
 pub const UNKNOWN_WAIT: Duration = Duration::from_secs(30);
 /// How long connecting to Postgres may take, once.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
+/// How often read marks are tried whose rows somebody else has locked.
+pub const MARK_TRIES: u32 = 5;
+/// How often a lane looks for rows that have waited too long.
+pub const LANE_LOOK: Duration = Duration::from_millis(250);
 /// First and longest pause between two attempts to reach Postgres.
 pub const BACKOFF: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(1));
 

@@ -12,10 +12,10 @@ use tokio_postgres::{
 };
 
 use crate::{
-    batch::{Batch, Columns},
+    batch::{Batch, Columns, Part},
     ids::MessageId,
     lane::Outcome,
-    limits::{COMMIT_TIMEOUT, CONNECT_TIMEOUT, STATEMENT_TIMEOUT},
+    limits::{COMMIT_TIMEOUT, CONNECT_TIMEOUT, LOCK_TIMEOUT, MARK_TRIES, STATEMENT_TIMEOUT},
     refusal::Refusal,
     sql,
 };
@@ -94,7 +94,7 @@ impl Link {
         let Some(connection) = &self.connection else { return Err("not connected".to_owned()) };
         let mut stored = HashMap::new();
         if self.unknown && !batch.appends.is_empty() {
-            let ids = batch.columns(|_| true).ids;
+            let ids: Vec<_> = batch.appends.iter().map(|append| append.post.id).collect();
             let rows = bounded(connection.client.query(&connection.find, &[&ids])).await;
             stored = seqs(&rows.map_err(Failure::into_message)?);
             tracing::info!(rows = ids.len(), stored = stored.len(), "looked up a commit's outcome");
@@ -143,8 +143,11 @@ impl Connection {
         client.execute(sql::END_HOLDER_OF_LOCK, &[&lock]).await?;
         client.execute("SELECT pg_advisory_lock($1)", &[&lock]).await?;
         // Acked means committed, whatever the database's or the role's default is.
-        let settings =
-            format!("SET synchronous_commit = on; SET statement_timeout = {}", STATEMENT_TIMEOUT.as_millis());
+        let settings = format!(
+            "SET synchronous_commit = on; SET statement_timeout = {}; SET lock_timeout = {}",
+            STATEMENT_TIMEOUT.as_millis(),
+            LOCK_TIMEOUT.as_millis()
+        );
         client.batch_execute(&settings).await?;
         let append = client.prepare(sql::APPEND_MESSAGES).await?;
         let mark = client.prepare(sql::MARK_READ).await?;
@@ -159,40 +162,30 @@ impl Connection {
         stored: &mut HashMap<MessageId, i64>,
     ) -> Result<HashMap<MessageId, Refusal>, String> {
         let mut refused = HashMap::new();
-        match self.append_some(batch, |id| !stored.contains_key(id)).await {
-            Ok(more) => stored.extend(more),
-            Err(Failure::Refused(error)) if is_passing(&error) => {
-                tracing::warn!(%error, "Postgres refused a batch for now");
-                refused.extend(batch.appends.iter().map(|append| (append.post.id, Refusal::overloaded())));
-            }
-            Err(Failure::Refused(error)) => {
-                tracing::error!(%error, rows = batch.appends.len(), "Postgres refused a batch; trying its rows alone");
-                for append in &batch.appends {
-                    let id = append.post.id;
-                    if stored.contains_key(&id) {
-                        continue;
-                    }
-                    match self.append_some(batch, |other| *other == id).await {
-                        Ok(more) => stored.extend(more),
-                        Err(Failure::Refused(error)) => {
-                            tracing::error!(%error, message = %id, "Postgres refused a message");
-                            refused.insert(id, Refusal::internal());
+        let mut parts = vec![batch.missing(stored)];
+        // All at once; what is refused then, by conversation; what is refused then, row by row.
+        while let Some(part) = parts.pop() {
+            match self.append_some(batch, &part).await {
+                Ok(more) => stored.extend(more),
+                Err(Failure::Refused(error)) => {
+                    tracing::warn!(%error, rows = part.rows.len(), "Postgres refused a batch");
+                    match part.split(batch, is_passing(&error)) {
+                        Ok(smaller) => parts.extend(smaller),
+                        Err(part) => {
+                            let passing = is_passing(&error);
+                            let refusal = if passing { Refusal::overloaded() } else { Refusal::internal() };
+                            refused.extend(part.rows.iter().map(|row| (batch.appends[*row].post.id, refusal.clone())));
                         }
-                        Err(failure) => return Err(failure.into_message()),
                     }
                 }
+                Err(failure) => return Err(failure.into_message()),
             }
-            Err(failure) => return Err(failure.into_message()),
         }
         Ok(refused)
     }
 
-    async fn append_some(
-        &self,
-        batch: &Batch,
-        include: impl Fn(&MessageId) -> bool,
-    ) -> Result<HashMap<MessageId, i64>, Failure> {
-        let columns = batch.columns(include);
+    async fn append_some(&self, batch: &Batch, part: &Part) -> Result<HashMap<MessageId, i64>, Failure> {
+        let columns = batch.columns(part);
         if columns.ids.is_empty() {
             return Ok(HashMap::new());
         }
@@ -209,7 +202,16 @@ impl Connection {
         let readers: Vec<_> = batch.marks.iter().map(|mark| mark.reader).collect();
         let seqs: Vec<_> = batch.marks.iter().map(|mark| mark.seq).collect();
         let read_at: Vec<_> = batch.marks.iter().map(|mark| mark.read_at).collect();
-        bounded(self.client.query(&self.mark, &[&conversations, &readers, &seqs, &read_at])).await.map(drop)
+        let mut tries = 0;
+        loop {
+            let marked = bounded(self.client.query(&self.mark, &[&conversations, &readers, &seqs, &read_at])).await;
+            tries += 1;
+            match marked {
+                // Somebody changes the same rows by hand, in another order perhaps: one of the two goes on, then the other.
+                Err(Failure::Refused(error)) if is_conflict(&error) && tries < MARK_TRIES => (),
+                marked => return marked.map(drop),
+            }
+        }
     }
 }
 
@@ -266,6 +268,11 @@ fn is_passing(error: &DbError) -> bool {
     let code = error.code();
     let class = &code.code()[..2];
     matches!(class, "40" | "53" | "55" | "57" | "58") || *code == SqlState::READ_ONLY_SQL_TRANSACTION
+}
+
+/// Whether somebody else had the rows: a deadlock, or a lock that was not given in time.
+fn is_conflict(error: &DbError) -> bool {
+    error.code().code().starts_with("40") || *error.code() == SqlState::LOCK_NOT_AVAILABLE
 }
 
 /// An error with its causes.

@@ -1,9 +1,6 @@
 //! Profiles of users, and the ones in use: a change reaches every room that shows them.
 
-use std::sync::{
-    Arc, PoisonError, RwLock, Weak,
-    atomic::{AtomicU64, Ordering},
-};
+use std::sync::{Arc, PoisonError, RwLock, Weak};
 
 use dashmap::{DashMap, Entry};
 use serde::Serialize;
@@ -48,13 +45,37 @@ impl Profile {
 /// A profile that is kept up to date while somebody holds it.
 #[derive(Debug)]
 pub(crate) struct LiveProfile {
-    now: RwLock<Arc<Profile>>,
+    now: RwLock<Version>,
     registry: Weak<Registry>,
+}
+
+#[derive(Debug)]
+struct Version {
+    number: u64,
+    profile: Arc<Profile>,
 }
 
 impl LiveProfile {
     pub(crate) fn get(&self) -> Arc<Profile> {
-        self.now.read().unwrap_or_else(PoisonError::into_inner).clone()
+        self.now.read().unwrap_or_else(PoisonError::into_inner).profile.clone()
+    }
+
+    /// Counts changes.
+    pub(crate) fn version(&self) -> u64 {
+        self.now.read().unwrap_or_else(PoisonError::into_inner).number
+    }
+
+    /// Takes what was read after it had this version, unless it changed since.
+    pub(crate) fn refresh(&self, version: u64, profile: Profile) {
+        let mut now = self.now.write().unwrap_or_else(PoisonError::into_inner);
+        if now.number == version {
+            now.profile = Arc::new(profile);
+        }
+    }
+
+    fn change(&self, profile: Profile) {
+        let mut now = self.now.write().unwrap_or_else(PoisonError::into_inner);
+        *now = Version { number: now.number + 1, profile: Arc::new(profile) };
     }
 }
 
@@ -63,60 +84,51 @@ impl Drop for LiveProfile {
         if let Some(registry) = self.registry.upgrade() {
             let id = self.get().id;
             // Somebody may have put a new one in its place since.
-            registry.live.remove_if(&id, |_, held| held.strong_count() == 0);
+            registry.0.remove_if(&id, |_, held| held.strong_count() == 0);
         }
     }
 }
 
 #[derive(Debug, Default)]
-struct Registry {
-    live: DashMap<UserId, Weak<LiveProfile>>,
-    changes: AtomicU64,
-}
+struct Registry(DashMap<UserId, Weak<LiveProfile>>);
 
 /// The profiles in use.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Profiles(Arc<Registry>);
 
 impl Profiles {
-    /// Counts changes. A profile read from the database before a change must not be held after it.
-    pub(crate) fn changes(&self) -> u64 {
-        self.0.changes.load(Ordering::SeqCst)
-    }
-
-    /// Holds a profile that was read when there had been `changes`; `None` if there were more since: read again.
-    pub(crate) fn hold(&self, profile: Profile, changes: u64) -> Option<Arc<LiveProfile>> {
-        let mut entry = self.0.live.entry(profile.id);
+    /// Holds a user's profile: the one that others hold, else this one. Changes reach it from now on; whoever has read
+    /// it before reads again, see [`LiveProfile::refresh`].
+    pub(crate) fn hold(&self, profile: Profile) -> Arc<LiveProfile> {
+        let mut entry = self.0.0.entry(profile.id);
         if let Entry::Occupied(held) = &mut entry
             && let Some(live) = held.get().upgrade()
         {
-            return Some(live);
+            return live;
         }
-        // Under the entry's lock: a change is either counted already or finds the profile here.
-        if self.changes() != changes {
-            return None;
-        }
-        let live = Arc::new(LiveProfile { now: RwLock::new(Arc::new(profile)), registry: Arc::downgrade(&self.0) });
+        let live = Arc::new(LiveProfile {
+            now: RwLock::new(Version { number: 0, profile: Arc::new(profile) }),
+            registry: Arc::downgrade(&self.0),
+        });
         entry.insert(Arc::downgrade(&live));
-        Some(live)
+        live
     }
 
     /// A profile changed: whoever holds it has the new one from now on.
     pub(crate) fn changed(&self, profile: Profile) {
-        self.0.changes.fetch_add(1, Ordering::SeqCst);
-        let live = self.0.live.get(&profile.id).and_then(|held| held.upgrade());
+        let live = self.0.0.get(&profile.id).and_then(|held| held.upgrade());
         if let Some(live) = live {
-            *live.now.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(profile);
+            live.change(profile);
         }
     }
 
     /// Whose profiles are in use.
     pub(crate) fn in_use(&self) -> Vec<UserId> {
-        self.0.live.iter().map(|held| *held.key()).collect()
+        self.0.0.iter().map(|held| *held.key()).collect()
     }
 
     pub(crate) fn is_in_use(&self, user: &UserId) -> bool {
-        self.0.live.contains_key(user)
+        self.0.0.contains_key(user)
     }
 }
 
@@ -131,23 +143,27 @@ mod tests {
     #[test]
     fn a_change_reaches_who_holds_the_profile() {
         let (profiles, id) = (Profiles::default(), UserId::new());
-        let held = profiles.hold(profile(id, "old"), profiles.changes()).expect("no change since");
+        let held = profiles.hold(profile(id, "old"));
         profiles.changed(profile(id, "new"));
         assert_eq!(held.get().full_name, "new");
     }
 
     #[test]
-    fn a_profile_read_before_a_change_is_not_held() {
+    fn what_was_read_before_a_change_does_not_undo_it() {
         let (profiles, id) = (Profiles::default(), UserId::new());
-        let before = profiles.changes();
+        let held = profiles.hold(profile(id, "old"));
+        let version = held.version();
+        held.refresh(version, profile(id, "read again"));
+        assert_eq!(held.get().full_name, "read again");
         profiles.changed(profile(id, "new"));
-        assert!(profiles.hold(profile(id, "old"), before).is_none());
+        held.refresh(version, profile(id, "read before"));
+        assert_eq!(held.get().full_name, "new");
     }
 
     #[test]
     fn a_profile_nobody_holds_is_forgotten() {
         let (profiles, id) = (Profiles::default(), UserId::new());
-        let held = profiles.hold(profile(id, "name"), 0).expect("no change since");
+        let held = profiles.hold(profile(id, "name"));
         assert!(profiles.is_in_use(&id));
         drop(held);
         assert_eq!(profiles.in_use(), vec![]);

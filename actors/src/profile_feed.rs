@@ -9,7 +9,7 @@ use futures::{StreamExt, stream};
 use tokio::time::sleep;
 use tokio_postgres::{AsyncMessage, Config, NoTls};
 
-use crate::{backoff::Backoff, ids::UserId, limits::CONNECT_TIMEOUT, link::explain, shared::Shared};
+use crate::{backoff::Backoff, ids::UserId, limits::CONNECT_TIMEOUT, shared::Shared, store::StoreError};
 
 /// Follows the announcements until the server stops.
 pub(crate) async fn follow(mut database: Config, shared: Arc<Shared>) {
@@ -22,13 +22,13 @@ pub(crate) async fn follow(mut database: Config, shared: Arc<Shared>) {
         }
         match listened {
             Ok(()) => tracing::warn!("lost the connection that announces changed profiles"),
-            Err(error) => tracing::warn!(error = explain(&error), "cannot listen for changed profiles"),
+            Err(error) => tracing::warn!(%error, "cannot listen for changed profiles"),
         }
         sleep(backoff.next()).await;
     }
 }
 
-async fn listen(database: &Config, shared: &Shared, backoff: &mut Backoff) -> Result<(), tokio_postgres::Error> {
+async fn listen(database: &Config, shared: &Shared, backoff: &mut Backoff) -> Result<(), StoreError> {
     let (client, mut connection) = database.connect(NoTls).await?;
     let mut messages = stream::poll_fn(move |cx| connection.poll_message(cx));
     // The connection has to be driven while the statement is under way.
@@ -41,21 +41,21 @@ async fn listen(database: &Config, shared: &Shared, backoff: &mut Backoff) -> Re
         }
     }
     backoff.reset();
-    refresh(shared, &shared.profiles.in_use()).await;
+    refresh(shared, &shared.profiles.in_use()).await?;
     while let Some(message) = messages.next().await {
         if let AsyncMessage::Notification(announcement) = message?
             && let Some(user) = UserId::parse(announcement.payload())
             && shared.profiles.is_in_use(&user)
         {
-            refresh(shared, &[user]).await;
+            refresh(shared, &[user]).await?;
         }
     }
     Ok(())
 }
 
-async fn refresh(shared: &Shared, users: &[UserId]) {
-    match shared.store.find_users(users).await {
-        Ok(profiles) => profiles.into_iter().for_each(|profile| shared.profiles.changed(profile)),
-        Err(error) => tracing::warn!(%error, "cannot read changed profiles"),
-    }
+/// Reads profiles again. A failure ends the listening, so that all are read when it begins anew.
+async fn refresh(shared: &Shared, users: &[UserId]) -> Result<(), StoreError> {
+    let profiles = shared.store.find_users(users).await?;
+    profiles.into_iter().for_each(|profile| shared.profiles.changed(profile));
+    Ok(())
 }

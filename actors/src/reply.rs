@@ -6,6 +6,7 @@ use thiserror::Error;
 use tokio::sync::oneshot;
 
 use crate::{
+    counters::{Counters, Gauge},
     gate::Permit,
     ids::{MessageId, UserId},
     message::Message,
@@ -45,7 +46,30 @@ pub(crate) struct Reply(Option<Target>);
 
 /// A message that is answered and not yet delivered.
 pub(crate) struct Delivering {
-    _held: Option<(Permit, Option<UnderWay>)>,
+    _held: Option<Held>,
+}
+
+/// What counts a session's request until it is answered, and a message until it is delivered.
+struct Held {
+    under_way: Option<UnderWay>,
+    _permit: Permit,
+    _unanswered: Unanswered,
+}
+
+/// One request of a session that is not answered yet.
+pub(crate) struct Unanswered(Arc<Counters>);
+
+impl Unanswered {
+    pub(crate) fn begin(counters: &Arc<Counters>) -> Self {
+        counters.add(Gauge::Unanswered);
+        Self(counters.clone())
+    }
+}
+
+impl Drop for Unanswered {
+    fn drop(&mut self) {
+        self.0.sub(Gauge::Unanswered);
+    }
 }
 
 fn acknowledge(outbox: &dyn Outbox, ack: AckId, data: &str) {
@@ -54,14 +78,15 @@ fn acknowledge(outbox: &dyn Outbox, ack: AckId, data: &str) {
 
 enum Target {
     /// To a session: its acknowledgement, if it asked for one.
-    Session { outbox: Arc<dyn Outbox>, ack: Option<AckId>, permit: Permit, under_way: Option<UnderWay> },
+    Session { outbox: Arc<dyn Outbox>, ack: Option<AckId>, held: Held },
     /// To a caller that awaits it.
     Caller(oneshot::Sender<Result<Committed, Refusal>>),
 }
 
 impl Reply {
-    pub(crate) fn session(outbox: Arc<dyn Outbox>, ack: Option<AckId>, permit: Permit) -> Self {
-        Self(Some(Target::Session { outbox, ack, permit, under_way: None }))
+    pub(crate) fn session(outbox: Arc<dyn Outbox>, ack: Option<AckId>, permit: Permit, unanswered: Unanswered) -> Self {
+        let held = Held { under_way: None, _permit: permit, _unanswered: unanswered };
+        Self(Some(Target::Session { outbox, ack, held }))
     }
 
     pub(crate) fn caller(sender: oneshot::Sender<Result<Committed, Refusal>>) -> Self {
@@ -70,8 +95,8 @@ impl Reply {
 
     /// The reply to a message, which counts as under way until it is delivered or refused.
     pub(crate) fn counted(mut self, count: UnderWay) -> Self {
-        if let Some(Target::Session { under_way, .. }) = &mut self.0 {
-            *under_way = Some(count);
+        if let Some(Target::Session { held, .. }) = &mut self.0 {
+            held.under_way = Some(count);
         }
         self
     }
@@ -89,11 +114,11 @@ impl Reply {
     /// A message was committed; `json` is its form on the wire. What comes back is to be dropped when it is delivered.
     pub(crate) fn committed(mut self, message: &Message<'_, &Profile>, json: &str) -> Delivering {
         match self.0.take() {
-            Some(Target::Session { outbox, ack, permit, under_way }) => {
+            Some(Target::Session { outbox, ack, held }) => {
                 if let Some(ack) = ack {
                     acknowledge(&*outbox, ack, json);
                 }
-                Delivering { _held: Some((permit, under_way)) }
+                Delivering { _held: Some(held) }
             }
             Some(Target::Caller(sender)) => {
                 // A caller that went away meanwhile needs no answer.

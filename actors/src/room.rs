@@ -19,7 +19,7 @@ use crate::{
     hub::Delivery,
     ids::{ConversationId, MessageId, SessionId, UserId},
     lane::{Outcome, Post, Settled},
-    limits::{RETRY_AFTER, ROOM_IN_FLIGHT, ROOM_QUEUE},
+    limits::{RETRY_AFTER, ROOM_IN_FLIGHT, ROOM_QUEUE, UNKNOWN_ROOM},
     mailbox::{Mailbox, Waiting},
     message::{Message, Notification, Typist},
     outbox::CloseReason,
@@ -132,8 +132,6 @@ enum Participants {
     Unknown,
     /// Postgres could not say; not asked again before then.
     Unavailable(Instant),
-    /// There is no such conversation.
-    None,
     Two([Arc<LiveProfile>; 2]),
 }
 
@@ -194,16 +192,24 @@ impl Room {
     fn load_and_run(&self, command: RoomCommand, ctx: &mut Context<Self>) {
         let (shared, conversation) = (self.shared.clone(), self.conversation);
         let load = async move { shared.load_participants(conversation).await };
-        ctx.wait(load.into_actor(self).map(move |loaded, room, _| {
-            room.participants = match loaded {
-                Ok(Some(two)) => Participants::Two(two),
-                Ok(None) => Participants::None,
-                Err(error) => {
-                    tracing::warn!(conversation = %room.conversation, %error, "cannot load a room");
-                    Participants::Unavailable(Instant::now() + RETRY_AFTER)
-                }
-            };
-            room.run(command);
+        ctx.wait(load.into_actor(self).map(move |loaded, room, ctx| match loaded {
+            Ok(Some(two)) => {
+                room.participants = Participants::Two(two);
+                room.run(command);
+            }
+            Ok(None) => {
+                // Not kept: it may be made at any moment. Nor is the room, which costs more than asking.
+                command.refuse(&Refusal::conversation_not_found());
+                ctx.run_later(UNKNOWN_ROOM, |room, ctx| {
+                    room.used = false;
+                    room.stop_if_idle(ctx);
+                });
+            }
+            Err(error) => {
+                tracing::warn!(conversation = %room.conversation, %error, "cannot load a room");
+                room.participants = Participants::Unavailable(Instant::now() + RETRY_AFTER);
+                room.run(command);
+            }
         }));
     }
 
@@ -214,7 +220,7 @@ impl Room {
             (Participants::Two(two), Some(user)) if two.iter().any(|profile| profile.get().id == user) => {
                 return self.apply(command);
             }
-            (Participants::Two(_) | Participants::None, _) => Refusal::conversation_not_found(),
+            (Participants::Two(_), _) => Refusal::conversation_not_found(),
             (Participants::Unknown | Participants::Unavailable(_), _) => Refusal::overloaded(),
         };
         command.refuse(&refusal);

@@ -13,7 +13,7 @@ use std::{
 use actix::{Actor, ActorContext, AsyncContext, Context, Handler, Message, WeakAddr};
 
 use crate::{
-    counters::Gauge,
+    counters::{Counters, Gauge},
     gate::Permit,
     hub::HubHandle,
     ids::{ConversationId, SessionId, UserId},
@@ -21,7 +21,7 @@ use crate::{
     mailbox::{Mailbox, Waiting},
     outbox::{AckId, CloseReason, Outbox},
     refusal::Refusal,
-    reply::Reply,
+    reply::{Reply, Unanswered},
     room::RoomHandle,
     sends::Sends,
     shared::Shared,
@@ -53,12 +53,13 @@ pub enum Request {
 pub struct SessionHandle {
     mailbox: Mailbox<Session>,
     outbox: Arc<dyn Outbox>,
+    counters: Arc<Counters>,
 }
 
 impl SessionHandle {
     /// Takes a request; `ack` is given where the client wants an answer. Requests are handled in the order they come.
     pub fn request(&self, request: Request, ack: Option<AckId>, permit: Permit) {
-        let reply = Reply::session(self.outbox.clone(), ack, permit);
+        let reply = Reply::session(self.outbox.clone(), ack, permit, Unanswered::begin(&self.counters));
         self.mailbox.push(SessionCommand::Request(request, reply));
     }
 
@@ -85,7 +86,7 @@ impl SessionHandle {
         shared.counters.add(Gauge::Sessions);
         session.hub.register(session.id, user, outbox.clone());
         let address = Session::start_in_arbiter(&actix::Arbiter::current(), move |_| session);
-        Self { mailbox: Mailbox::new(address, waiting, SESSION_IN_FLIGHT), outbox }
+        Self { mailbox: Mailbox::new(address, waiting, SESSION_IN_FLIGHT), outbox, counters: shared.counters.clone() }
     }
 }
 
@@ -123,13 +124,17 @@ pub(crate) struct Member {
     pub(crate) user: UserId,
     pub(crate) hub: HubHandle,
     conversation: ConversationId,
+    /// It has asked before, and may be in the room already.
+    again: bool,
     address: Address,
 }
 
 impl Member {
     /// The room refused: the session lets go of it.
     pub(crate) fn not_joined(&self) {
-        self.address.push(SessionCommand::NotJoined(self.conversation));
+        if !self.again {
+            self.address.push(SessionCommand::NotJoined(self.conversation));
+        }
     }
 }
 
@@ -198,11 +203,15 @@ impl Session {
             Request::Send { conversation, text } => {
                 self.sends_to = Some(conversation);
                 let reply = reply.counted(self.sends.begin());
-                self.room(conversation).post(user, text, reply);
+                match self.room(conversation) {
+                    Some(room) => room.post(user, text, reply),
+                    None => reply.refuse(&Refusal::overloaded()),
+                }
             }
-            Request::Typing { conversation, started } => {
-                self.room(conversation).typing(user, session, started, reply);
-            }
+            Request::Typing { conversation, started } => match self.room(conversation) {
+                Some(room) => room.typing(user, session, started, reply),
+                None => reply.refuse(&Refusal::overloaded()),
+            },
         }
     }
 
@@ -210,9 +219,10 @@ impl Session {
         if self.joined.len() >= SESSION_ROOMS && !self.joined.contains_key(&conversation) {
             return reply.refuse(&Refusal::invalid("too many conversations joined; use another connection"));
         }
-        let room = self.room(conversation).clone();
+        let Some(room) = self.room(conversation).cloned() else { return reply.refuse(&Refusal::overloaded()) };
+        let again = self.joined.contains_key(&conversation);
         let (hub, address) = (self.hub.clone(), self.address(ctx));
-        room.join(Member { session: self.id, user: self.user, hub, conversation, address }, reply);
+        room.join(Member { session: self.id, user: self.user, hub, conversation, again, address }, reply);
         self.joined.insert(conversation, room);
     }
 
@@ -220,17 +230,17 @@ impl Session {
         Address { session: ctx.address().downgrade(), waiting: self.waiting.clone() }
     }
 
-    /// Looks a room up once and keeps the handle.
-    fn room(&mut self, conversation: ConversationId) -> &RoomHandle {
+    /// Looks a room up once and keeps the handle. `None` if there are too many rooms.
+    fn room(&mut self, conversation: ConversationId) -> Option<&RoomHandle> {
         let known = match &self.latest {
             Some((latest, room)) if *latest == conversation => Some(room),
             _ => self.joined.get(&conversation),
         };
         let room = match known {
             Some(room) if room.is_alive() => room.clone(),
-            _ => self.shared.room(conversation),
+            _ => self.shared.room(conversation)?,
         };
-        &self.latest.insert((conversation, room)).1
+        Some(&self.latest.insert((conversation, room)).1)
     }
 }
 

@@ -32,7 +32,7 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
-    pub(crate) fn room(self: &Arc<Self>, conversation: ConversationId) -> RoomHandle {
+    pub(crate) fn room(self: &Arc<Self>, conversation: ConversationId) -> Option<RoomHandle> {
         self.directory.room(conversation, self)
     }
 
@@ -41,14 +41,15 @@ impl Shared {
         &self,
         conversation: ConversationId,
     ) -> Result<Option<[Arc<LiveProfile>; 2]>, StoreError> {
-        loop {
-            let changes = self.profiles.changes();
-            let Some([creator, recipient]) = self.store.find_room(conversation).await? else { return Ok(None) };
-            let held = (self.profiles.hold(creator, changes), self.profiles.hold(recipient, changes));
-            // A profile changed meanwhile: what was read may be old.
-            if let (Some(creator), Some(recipient)) = held {
-                return Ok(Some([creator, recipient]));
+        let Some(profiles) = self.store.find_room(conversation).await? else { return Ok(None) };
+        let two = profiles.map(|profile| self.profiles.hold(profile));
+        // Once more, now that changes reach them: one that came since the first reading was for nobody.
+        let seen = [0, 1].map(|one: usize| (two[one].version(), two[one].get().id));
+        for profile in self.store.find_users(&seen.map(|(_, id)| id)).await? {
+            if let Some(one) = seen.iter().position(|(_, id)| *id == profile.id) {
+                two[one].refresh(seen[one].0, profile);
             }
         }
+        Ok(Some(two))
     }
 }

@@ -67,7 +67,10 @@ DECLARE
 BEGIN
     UPDATE conversations
     SET creator_unread = creator_unread + CASE WHEN creator_id = NEW.sender_id THEN 0 ELSE change END,
-        recipient_unread = recipient_unread + CASE WHEN recipient_id = NEW.sender_id THEN 0 ELSE change END
+        recipient_unread = recipient_unread + CASE WHEN recipient_id = NEW.sender_id THEN 0 ELSE change END,
+        -- What came back may lie before what was read since.
+        creator_read_seq = least(creator_read_seq, NEW.seq - 1),
+        recipient_read_seq = least(recipient_read_seq, NEW.seq - 1)
     WHERE id = NEW.conversation_id;
     RETURN NULL;
 END

@@ -1,6 +1,8 @@
 //! Whether the server and its database are there, and whether WebSocket gets through.
 
-use actix::{Actor, StreamHandler};
+use std::time::Duration;
+
+use actix::{Actor, ActorContext, AsyncContext, StreamHandler};
 use actix_web::{HttpRequest, HttpResponse, web};
 use actix_web_actors::ws;
 use actors::Refusal;
@@ -21,33 +23,47 @@ pub(super) async fn database(app: web::Data<App>) -> Result<HttpResponse, ApiErr
 
 /// A plain WebSocket that says back what it is told: shows whether proxies on the way let upgrades through.
 pub(super) async fn websocket(request: HttpRequest, body: web::Payload) -> Result<HttpResponse, ApiError> {
-    let started = ws::WsResponseBuilder::new(Echo, &request, body).frame_size(Echo::MAX_BYTES).start();
+    let started = ws::WsResponseBuilder::new(Echo { heard: false }, &request, body).frame_size(Echo::MAX_BYTES).start();
     started.map_err(|_| Refusal::invalid("This route wants a WebSocket handshake").into())
 }
 
-struct Echo;
+struct Echo {
+    /// Since the last look.
+    heard: bool,
+}
 
 impl Echo {
+    /// A connection that says nothing for one to two of these is closed.
+    const IDLE: Duration = Duration::from_secs(30);
     /// Largest frame. Larger: the connection is closed.
     const MAX_BYTES: usize = 4096;
 }
 
 impl Actor for Echo {
     type Context = ws::WebsocketContext<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        ctx.run_interval(Self::IDLE, |echo, ctx| {
+            if !std::mem::take(&mut echo.heard) {
+                ctx.stop();
+            }
+        });
+    }
 }
 
 impl StreamHandler<Result<ws::Message, ws::ProtocolError>> for Echo {
     fn handle(&mut self, frame: Result<ws::Message, ws::ProtocolError>, ctx: &mut Self::Context) {
+        self.heard = true;
         match frame {
             Ok(ws::Message::Text(text)) => ctx.text(text),
             Ok(ws::Message::Ping(bytes)) => ctx.pong(&bytes),
             Ok(ws::Message::Pong(_)) => (),
             Ok(ws::Message::Close(reason)) => {
                 ctx.close(reason);
-                actix::ActorContext::stop(ctx);
+                ctx.stop();
             }
             Ok(ws::Message::Binary(_) | ws::Message::Continuation(_) | ws::Message::Nop) | Err(_) => {
-                actix::ActorContext::stop(ctx);
+                ctx.stop();
             }
         }
     }

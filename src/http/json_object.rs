@@ -6,8 +6,9 @@ use actix_web::{FromRequest, HttpRequest, dev::Payload};
 use actors::{Code, Refusal};
 use futures::StreamExt;
 use serde_json::{Map, Value};
+use tokio::time::timeout;
 
-use super::ApiError;
+use super::{ApiError, BODY_TIMEOUT};
 
 /// Largest body. Larger: refused.
 const MAX_BYTES: usize = 64 * 1024;
@@ -34,7 +35,11 @@ impl FromRequest for JsonObject {
 
     fn from_request(_: &HttpRequest, payload: &mut Payload) -> Self::Future {
         let payload = payload.take();
-        Box::pin(async move { Ok(Self(parse(&collect(payload).await?)?)) })
+        Box::pin(async move {
+            let collected = timeout(BODY_TIMEOUT, collect(payload)).await;
+            let body = collected.unwrap_or_else(|_| Err(Refusal::invalid("the body took too long")))?;
+            Ok(Self(parse(&body)?))
+        })
     }
 }
 

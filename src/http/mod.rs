@@ -18,13 +18,16 @@ use actix_web::{
     web::{self, ServiceConfig},
 };
 use actors::{Chat, Code, Refusal};
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use crate::{auth::Auth, socket_io::SocketIo};
 
 pub use error::ApiError;
 pub use origins::Origins;
 pub use server::{Listening, listen};
+
+/// How long a request's body may take to come.
+pub(crate) const BODY_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// What the handlers share.
 #[derive(Clone, Debug)]

@@ -5,9 +5,11 @@ use std::{
     os::unix::{fs::PermissionsExt, process::CommandExt},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
+    sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
 
+use nix::unistd::Pid;
 use tokio::time::sleep;
 use tokio_postgres::{Config, NoTls, error::SqlState};
 
@@ -17,6 +19,8 @@ use super::{Binaries, PostgresError, context, owner::Owner, postmaster};
 pub(super) const DATABASE: &str = "horsetrust";
 /// How often the postmaster is looked after.
 const LOOK: Duration = Duration::from_millis(100);
+/// What the names of clusters begin with that are not made yet.
+const UNFINISHED: &str = "postgres.new.";
 /// How long a postmaster that ends at once is started again and again.
 const START_AGAIN: Duration = Duration::from_secs(15);
 /// Pause before it is started again.
@@ -30,6 +34,8 @@ pub(super) struct Cluster {
     log: PathBuf,
     binaries: Binaries,
     owner: Owner,
+    /// The postmaster that this process started, as long as it has not been seen to end: it writes its pid file late.
+    child: Arc<Mutex<Option<Child>>>,
 }
 
 impl Cluster {
@@ -41,11 +47,13 @@ impl Cluster {
             log: data_dir.join("postgres.log"),
             binaries,
             owner: Owner::choose(&data_dir.join("postgres"))?,
+            child: Arc::default(),
         };
         make_private(&cluster.socket, cluster.owner)?;
         if !cluster.directory.exists() {
-            let unfinished = data_dir.join("postgres.new");
-            let _ = fs::remove_dir_all(&unfinished);
+            remove_unfinished(data_dir);
+            // A name of its own: an initdb that outlived its server may still be writing to another.
+            let unfinished = data_dir.join(format!("{UNFINISHED}{}", actors::SessionId::new()));
             make_private(&unfinished, cluster.owner)?;
             let made = cluster.clone();
             let at = unfinished.clone();
@@ -76,10 +84,10 @@ impl Cluster {
         )))
     }
 
-    /// Starts the postmaster unless it lives. A child is returned only by the process that started it.
-    pub(super) fn ensure_running(&self) -> Result<Option<Child>, PostgresError> {
-        if postmaster::of(&self.directory).is_some() {
-            return Ok(None);
+    /// Starts the postmaster unless it lives.
+    pub(super) fn ensure_running(&self) -> Result<(), PostgresError> {
+        if self.lives() {
+            return Ok(());
         }
         // Left by a killed postmaster; its pid may be somebody else's by now, which Postgres cannot tell.
         let _ = fs::remove_file(self.directory.join("postmaster.pid"));
@@ -100,31 +108,44 @@ impl Cluster {
             // A signal from the terminal is for the server, which stops Postgres when it is done.
             .process_group(0);
         self.owner.run_as(&mut command);
-        command.spawn().map(Some).map_err(context("cannot start Postgres"))
+        let child = command.spawn().map_err(context("cannot start Postgres"))?;
+        *self.child.lock().unwrap_or_else(PoisonError::into_inner) = Some(child);
+        Ok(())
+    }
+
+    /// Whether the postmaster lives: our child, or one that was taken over.
+    fn lives(&self) -> bool {
+        let mut child = self.child.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(started) = &mut *child {
+            if matches!(started.try_wait(), Ok(None)) {
+                return true;
+            }
+            *child = None;
+        }
+        postmaster::of(&self.directory).is_some()
     }
 
     /// Starts the postmaster again whenever it is gone.
-    pub(super) async fn watch(self, mut child: Option<Child>) {
+    pub(super) async fn watch(self) {
         loop {
             sleep(LOOK).await;
-            if !lives(&self.directory, &mut child) {
+            if !self.lives() {
                 tracing::error!("{}; starting it again", self.explain("the private Postgres is gone"));
                 sleep(RESTART_PAUSE).await;
-                child = self.ensure_running().unwrap_or_else(|error| {
+                if let Err(error) = self.ensure_running() {
                     tracing::error!(%error, "cannot start the private Postgres");
-                    None
-                });
+                }
             }
         }
     }
 
     /// Starts the postmaster, or takes over the one that lives, and returns when it accepts connections.
-    pub(super) async fn start(&self) -> Result<Option<Child>, PostgresError> {
+    pub(super) async fn start(&self) -> Result<(), PostgresError> {
         let began = Instant::now();
-        let mut child = self.ensure_running()?;
+        self.ensure_running()?;
         while !self.accepts().await {
             sleep(LOOK).await;
-            if lives(&self.directory, &mut child) {
+            if self.lives() {
                 continue;
             }
             // Backends of a killed postmaster keep its shared memory for a moment.
@@ -132,9 +153,9 @@ impl Cluster {
                 return Err(PostgresError::Failed(self.explain("Postgres does not start")));
             }
             sleep(LOOK).await;
-            child = self.ensure_running()?;
+            self.ensure_running()?;
         }
-        Ok(child)
+        Ok(())
     }
 
     /// Whether the database is there and accepts connections.
@@ -152,14 +173,16 @@ impl Cluster {
     }
 
     pub(super) fn stop(&self) {
-        if let Some(pid) = postmaster::of(&self.directory) {
+        let child = self.child.lock().unwrap_or_else(PoisonError::into_inner);
+        let started = child.as_ref().and_then(|child| i32::try_from(child.id()).ok()).map(Pid::from_raw);
+        if let Some(pid) = started.or_else(|| postmaster::of(&self.directory)) {
             postmaster::stop(pid);
         }
     }
 
     /// Returns when the postmaster has ended.
     pub(super) async fn gone(&self) {
-        while postmaster::of(&self.directory).is_some() {
+        while self.lives() {
             sleep(LOOK / 4).await;
         }
     }
@@ -173,11 +196,11 @@ impl Cluster {
     }
 }
 
-/// Whether the postmaster lives: our child, or one that was taken over.
-fn lives(cluster: &Path, child: &mut Option<Child>) -> bool {
-    match child {
-        Some(child) => matches!(child.try_wait(), Ok(None)),
-        None => postmaster::of(cluster).is_some(),
+/// Clusters whose making was cut short; what cannot be removed is left.
+fn remove_unfinished(data_dir: &Path) {
+    let is_unfinished = |entry: &fs::DirEntry| entry.file_name().to_string_lossy().starts_with(UNFINISHED);
+    for entry in fs::read_dir(data_dir).into_iter().flatten().flatten().filter(is_unfinished) {
+        let _ = fs::remove_dir_all(entry.path());
     }
 }
 

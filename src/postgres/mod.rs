@@ -82,13 +82,13 @@ impl PrivatePostgres {
         let cluster = Cluster::prepare(&data_dir, binaries).await?;
         // From here on, a start that is given up stops it.
         let mut started = Self { cluster, watch: tokio::spawn(async {}), _lock: lock };
-        let child = match timeout(START_TIMEOUT, started.cluster.start()).await {
-            Ok(child) => child?,
+        match timeout(START_TIMEOUT, started.cluster.start()).await {
+            Ok(ready) => ready?,
             Err(_) => {
                 return Err(PostgresError::Failed(started.cluster.explain("Postgres does not accept connections")));
             }
-        };
-        started.watch = tokio::spawn(started.cluster.clone().watch(child));
+        }
+        started.watch = tokio::spawn(started.cluster.clone().watch());
         Ok(started)
     }
 

@@ -12,7 +12,7 @@ use std::{
     time::Instant,
 };
 
-use actors::{CloseReason, Code, Counters, Gate, Gauge, Queued, Refusal, SessionHandle};
+use actors::{CloseReason, Code, Counters, Durability, Gate, Gauge, Queued, Refusal, SessionHandle};
 use engineioxide::{Socket, Str, TransportType};
 use serde_json::value::RawValue;
 use tokio::{sync::mpsc::error::TrySendError, task::AbortHandle};
@@ -68,6 +68,7 @@ enum State {
     /// The client has connected.
     Connected {
         session: SessionHandle,
+        outbox: Arc<EngineOutbox>,
         attachments: u16,
     },
     Ended,
@@ -153,7 +154,8 @@ impl Connection {
                 self.connect(&mut state, auth, handler);
                 true
             }
-            (State::Connected { session, .. }, Packet::Disconnect { namespace: "/" }) => {
+            (State::Connected { session, outbox, .. }, Packet::Disconnect { namespace: "/" }) => {
+                outbox.silence();
                 session.end();
                 *state = State::Open { deadline: deadline(Arc::downgrade(self)) };
                 true
@@ -164,11 +166,12 @@ impl Connection {
                 true
             }
             (
-                State::Connected { session, attachments: expected },
+                State::Connected { session, attachments: expected, .. },
                 Packet::Event { namespace: "/", ack, name, arguments, attachments },
             ) => {
                 *expected = attachments;
                 let request = match attachments {
+                    _ if handler.chat.is_stopping() => Err(Refusal::overloaded()),
                     0 => events::parse(&name, &arguments),
                     _ => Err(Refusal::invalid("Binary data is not supported")),
                 };
@@ -191,9 +194,10 @@ impl Connection {
     fn connect(self: &Arc<Self>, state: &mut State, auth: Option<&RawValue>, handler: &Handler) {
         match token(auth).and_then(|token| handler.auth.verify(&token)) {
             Ok(caller) => {
-                let session = handler.chat.connect(caller.user, Arc::new(EngineOutbox(self.clone())));
-                if let State::Open { deadline } = std::mem::replace(state, State::Connected { session, attachments: 0 })
-                {
+                let outbox = Arc::new(EngineOutbox::new(self.clone()));
+                let session = handler.chat.connect(caller.user, outbox.clone());
+                let connected = State::Connected { session, outbox, attachments: 0 };
+                if let State::Open { deadline } = std::mem::replace(state, connected) {
                     deadline.abort();
                 }
             }
@@ -227,14 +231,14 @@ impl Connection {
 
     /// Queues a packet that must not be missed.
     pub(super) fn emit(&self, packet: String) {
-        if self.queue(packet.into()) == Queued::Full {
+        if self.queue(packet.into(), Durability::Durable) == Queued::Full {
             self.close(CloseReason::SlowConsumer);
         }
     }
 
-    pub(super) fn queue(&self, packet: Str) -> Queued {
+    pub(super) fn queue(&self, packet: Str, durability: Durability) -> Queued {
         let Some(socket) = self.socket.upgrade().filter(|_| !self.is_closing()) else { return Queued::Closed };
-        if !self.gate.queue(packet.len()) {
+        if !self.gate.queue(packet.len(), durability) {
             return Queued::Full;
         }
         match socket.emit(packet) {

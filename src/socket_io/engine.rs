@@ -1,6 +1,9 @@
 //! Where engineioxide and the connections meet: its calls, its reasons, its channel as an outbox.
 
-use std::sync::Arc;
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
 
 use actors::{AckId, Chat, CloseReason, EncodedEvent, Outbox, Queued, SessionId};
 use bytes::Bytes;
@@ -71,23 +74,48 @@ pub(super) fn engine_reason(reason: CloseReason) -> DisconnectReason {
     }
 }
 
-/// The outbox of a connection that engineioxide runs: its channel of packets.
-pub(super) struct EngineOutbox(pub(super) Arc<Connection>);
+/// A session's outbox on a connection that engineioxide runs: its channel of packets. A client may leave its session and
+/// connect again on the same connection; the old session says nothing more then.
+pub(super) struct EngineOutbox {
+    connection: Arc<Connection>,
+    silent: AtomicBool,
+}
+
+impl EngineOutbox {
+    pub(super) fn new(connection: Arc<Connection>) -> Self {
+        Self { connection, silent: AtomicBool::new(false) }
+    }
+
+    pub(super) fn silence(&self) {
+        self.silent.store(true, Ordering::SeqCst);
+    }
+
+    fn connection(&self) -> Option<&Connection> {
+        (!self.silent.load(Ordering::SeqCst)).then_some(&*self.connection)
+    }
+}
 
 impl Outbox for EngineOutbox {
     fn opened(&self, session: SessionId) {
-        self.0.emit(packet::connected(session));
+        if let Some(connection) = self.connection() {
+            connection.emit(packet::connected(session));
+        }
     }
 
     fn event(&self, event: &EncodedEvent) -> Queued {
-        self.0.queue(event.form(|event| Str::from(packet::event_of(event))))
+        let Some(connection) = self.connection() else { return Queued::Closed };
+        connection.queue(event.form(|event| Str::from(packet::event_of(event))), event.durability)
     }
 
     fn ack(&self, id: AckId, body: &str) {
-        self.0.emit(packet::ack(id, body));
+        if let Some(connection) = self.connection() {
+            connection.emit(packet::ack(id, body));
+        }
     }
 
     fn close(&self, reason: CloseReason) {
-        self.0.close(reason);
+        if let Some(connection) = self.connection() {
+            connection.close(reason);
+        }
     }
 }

@@ -134,6 +134,7 @@ enum HandshakeError {
     BadRequest,
     Forbidden,
     UnsupportedVersion,
+    Stopping,
 }
 
 impl HandshakeError {
@@ -145,6 +146,7 @@ impl HandshakeError {
             Self::BadRequest => (StatusCode::BAD_REQUEST, 3, "Bad request"),
             Self::Forbidden => (StatusCode::FORBIDDEN, 4, "Forbidden"),
             Self::UnsupportedVersion => (StatusCode::BAD_REQUEST, 5, "Unsupported protocol version"),
+            Self::Stopping => (StatusCode::SERVICE_UNAVAILABLE, 3, "The server is stopping"),
         }
     }
 

@@ -10,8 +10,9 @@ use bytes::{Bytes, BytesMut};
 use engineioxide::socket::Sid;
 use futures::StreamExt;
 use http_body_util::{BodyExt, Full};
+use tokio::time::timeout;
 
-use crate::http::App;
+use crate::http::{App, BODY_TIMEOUT};
 
 use super::{Handshake, HandshakeError, MAX_PAYLOAD, POLLING_SLICE, POLLING_SLICE_BYTES, connection::Connection};
 
@@ -44,11 +45,15 @@ pub(super) async fn post(app: Data<App>, request: HttpRequest, payload: Payload)
         Ok(None) => return HandshakeError::BadMethod.response(),
         Err(error) => return error.response(),
     };
-    let body = match collect(payload).await {
-        Ok(body) => body,
-        Err(status) => {
+    let body = match timeout(BODY_TIMEOUT, collect(payload)).await {
+        Ok(Ok(body)) => body,
+        Ok(Err(status)) => {
             connection.close(CloseReason::TooLarge);
             return HttpResponse::build(status).finish();
+        }
+        Err(_) => {
+            connection.close(CloseReason::TransportLost);
+            return HttpResponse::build(StatusCode::REQUEST_TIMEOUT).finish();
         }
     };
     for slice in slices(&body) {
@@ -95,7 +100,9 @@ fn admit(app: &App, request: &HttpRequest) -> Result<Option<(Sid, std::sync::Arc
     if handshake.websocket {
         return Err(HandshakeError::BadRequest);
     }
-    let Some(sid) = handshake.sid else { return Ok(None) };
+    let Some(sid) = handshake.sid else {
+        return if app.chat.is_stopping() { Err(HandshakeError::Stopping) } else { Ok(None) };
+    };
     let connection = app.socket_io.connections.get(&sid).ok_or(HandshakeError::UnknownSession)?;
     Ok(Some((sid, connection.clone())))
 }

@@ -66,6 +66,7 @@ fn admit(app: &App, request: &Request) -> Result<Handshake, HandshakeError> {
             Some(_) => Err(HandshakeError::BadRequest),
             None => Err(HandshakeError::UnknownSession),
         },
+        None if app.chat.is_stopping() => Err(HandshakeError::Stopping),
         None => Ok(handshake),
     }
 }
