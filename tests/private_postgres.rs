@@ -2,6 +2,7 @@
 
 mod support;
 
+use std::os::unix::process::ExitStatusExt;
 use std::process::{Child, Command};
 use std::sync::Arc;
 use std::time::Duration;
@@ -156,4 +157,30 @@ fn a_server_without_its_postgres_says_so_within_a_bounded_time() {
     assert_eq!(health_of_the_database(&server), 503);
     drop(frozen);
     until("the database is back", Duration::from_secs(30), || health_of_the_database(&server) == 200);
+}
+
+#[test]
+fn a_cluster_whose_making_was_cut_short_is_made_anew() {
+    let directory = DataDir::new();
+    let unfinished = directory.path().join("postgres.new.507f1f77bcf86cd799439011");
+    std::fs::create_dir_all(unfinished.join("base")).expect("what a killed server leaves");
+    let server = Launch::on(&directory).start();
+    assert_eq!(health_of_the_database(&server), 200);
+    assert!(!unfinished.exists());
+}
+
+#[test]
+fn a_signal_while_postgres_starts_leaves_no_postgres() {
+    let directory = DataDir::new();
+    assert_eq!(Launch::on(&directory).start().stop().code(), Some(0));
+    for milliseconds in [0, 5, 10, 15, 20, 40, 80] {
+        let starting = Launch::on(&directory).spawn();
+        std::thread::sleep(Duration::from_millis(milliseconds));
+        let status = starting.stop();
+        // So early, it may not even listen for signals yet.
+        let in_order = status.success() || status.signal() == Some(Signal::SIGTERM as i32);
+        assert!(in_order, "after {milliseconds} ms: {status}");
+        let is_gone = || !directory.postmaster().is_some_and(is_alive);
+        until("Postgres is gone", EVENT_LIMIT, is_gone);
+    }
 }

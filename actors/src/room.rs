@@ -53,6 +53,7 @@ impl RoomHandle {
             in_flight: 0,
             last_sent_at: None,
             used: true,
+            stops_soon: false,
         };
         shared.counters.add(Gauge::Rooms);
         let address = Room::start_in_arbiter(&shared.workers.arbiter_of(conversation), move |_| room);
@@ -125,6 +126,8 @@ pub(crate) struct Room {
     last_sent_at: Option<Timestamp>,
     /// Since the last look whether the room is idle.
     used: bool,
+    /// A look is under way because there is no such conversation.
+    stops_soon: bool,
 }
 
 enum Participants {
@@ -200,10 +203,7 @@ impl Room {
             Ok(None) => {
                 // Not kept: it may be made at any moment. Nor is the room, which costs more than asking.
                 command.refuse(&Refusal::conversation_not_found());
-                ctx.run_later(UNKNOWN_ROOM, |room, ctx| {
-                    room.used = false;
-                    room.stop_if_idle(ctx);
-                });
+                room.stop_if_unknown(UNKNOWN_ROOM, ctx);
             }
             Err(error) => {
                 tracing::warn!(conversation = %room.conversation, %error, "cannot load a room");
@@ -350,6 +350,22 @@ impl Room {
             Participants::Two(two) => two.iter().map(|profile| profile.get().id).find(|id| *id != user),
             _ => None,
         }
+    }
+
+    /// Stops soon, without waiting to be idle; now and then again while somebody holds the handle.
+    fn stop_if_unknown(&mut self, after: Duration, ctx: &mut Context<Self>) {
+        if self.stops_soon {
+            return;
+        }
+        self.stops_soon = true;
+        ctx.run_later(after, |room, ctx| {
+            room.stops_soon = false;
+            if matches!(room.participants, Participants::Unknown) {
+                room.used = false;
+                room.stop_if_idle(ctx);
+                room.stop_if_unknown(RETRY_AFTER, ctx);
+            }
+        });
     }
 
     /// Stops if nobody needs the room. The directory decides under its lock, so that no command is lost.

@@ -182,6 +182,11 @@ pub(crate) struct Starting {
 }
 
 impl Starting {
+    /// SIGTERM before it is ready, or just then.
+    pub(crate) fn stop(self) -> ExitStatus {
+        self.server.stop()
+    }
+
     pub(crate) fn ready(mut self) -> Server {
         let line = self.lines.recv_timeout(START_LIMIT);
         let address = line.as_deref().ok().and_then(|line| line.strip_prefix(READY));

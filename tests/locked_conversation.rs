@@ -1,0 +1,53 @@
+//! A conversation whose row somebody else holds: its messages are refused in time, and others do not wait for it.
+
+mod support;
+
+use std::thread;
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+use support::postgres::Sql;
+use support::{Server, new_id};
+
+/// More than the wait for a lock, and less than the wait for a batch.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// So many that some share the locked one's lane.
+const OTHERS: usize = 12;
+
+#[test]
+fn a_locked_conversation_is_refused_and_the_others_go_on() {
+    let server = Server::start();
+    let (ana, ben) = (server.person("Ana"), server.person("Ben"));
+    let locked = server.conversation(&ana, &ben);
+    let others: Vec<_> = (0..OTHERS)
+        .map(|_| {
+            let body = json!({ "recipient_id": ben.id, "horse_id": new_id() });
+            let (_, reply) = server.rest(&ana.token, "POST", "/api/chat/conversations", Some(&body));
+            reply["data"]["_id"].as_str().expect("an id").to_owned()
+        })
+        .collect();
+    for conversation in others.iter().chain([&locked]) {
+        server.post(&ana, conversation, "before");
+    }
+    let sql = Sql::connect(server.directory());
+    sql.run(&format!("BEGIN; SELECT FROM conversations WHERE id = decode('{locked}', 'hex') FOR UPDATE"));
+    let send = |conversation: &str| {
+        let path = format!("/api/chat/conversations/{conversation}/messages");
+        let began = Instant::now();
+        let (status, reply) = server.rest(&ana.token, "POST", &path, Some(&json!({ "text": "meanwhile" })));
+        (status, reply, began.elapsed())
+    };
+    thread::scope(|scope| {
+        let held = scope.spawn(|| send(&locked));
+        let going: Vec<_> = others.iter().map(|other| scope.spawn(|| send(other))).collect();
+        for other in going {
+            let (status, reply, waited) = other.join().expect("no panic");
+            assert!(status == 201 && waited < PATIENCE, "{status} after {waited:?}: {reply}");
+        }
+        let (status, reply, _) = held.join().expect("no panic");
+        assert_eq!((status, &reply["code"]), (503, &json!("OVERLOADED")));
+    });
+    sql.run("COMMIT");
+    assert_eq!(server.texts(&ben, &locked), ["before"]);
+    server.post(&ana, &locked, "after");
+}
