@@ -1,7 +1,7 @@
 //! A conversation's room: who may be in it, who is, and the order in which its messages reach everybody.
 //!
 //! It loads its participants once, with the first command, and holds no messages: what it lets in goes to persistence
-//! and comes back committed and numbered. Commands wait in a queue of [`ROOM_QUEUE`]. A room that nobody is in, whose
+//! and comes back committed and numbered. Commands wait in a queue of [`ROOM_QUEUE`](crate::limits::ROOM_QUEUE). A room that nobody is in, whose
 //! handle nobody holds and that has nothing under way stops after a while. When one panics, its members are closed.
 
 use std::{
@@ -19,100 +19,24 @@ use crate::{
     hub::Delivery,
     ids::{ConversationId, MessageId, SessionId, UserId},
     lane::{Outcome, Post, Settled},
-    limits::{RETRY_AFTER, ROOM_IN_FLIGHT, ROOM_QUEUE, UNKNOWN_ROOM},
-    mailbox::{Mailbox, Waiting},
+    limits::{RETRY_AFTER, ROOM_IN_FLIGHT, UNKNOWN_ROOM},
+    mailbox::Waiting,
     message::{Message, Notification, Typist},
     outbox::CloseReason,
     profile::LiveProfile,
     refusal::Refusal,
-    reply::{Committed, PostError, Reply},
+    reply::Reply,
     session::Member,
     shared::Shared,
     text::MessageText,
     timestamp::Timestamp,
 };
 
+mod handle;
 #[cfg(test)]
 mod tests;
 
-/// Callers' side of a room. Whoever holds one keeps the room from stopping.
-#[derive(Clone, Debug)]
-pub(crate) struct RoomHandle(Arc<Mailbox<Room>>);
-
-impl RoomHandle {
-    /// Starts the room on one of the workers, the same one for the same conversation.
-    pub(crate) fn start(conversation: ConversationId, shared: &Arc<Shared>) -> Self {
-        let waiting = Waiting::default();
-        let room = Room {
-            conversation,
-            shared: shared.clone(),
-            waiting: waiting.clone(),
-            participants: Participants::Unknown,
-            members: HashMap::new(),
-            members_on: Vec::new(),
-            in_flight: 0,
-            last_sent_at: None,
-            used: true,
-            stops_soon: false,
-        };
-        shared.counters.add(Gauge::Rooms);
-        let address = Room::start_in_arbiter(&shared.workers.arbiter_of(conversation), move |_| room);
-        Self(Arc::new(Mailbox::new(address, waiting, ROOM_QUEUE)))
-    }
-
-    pub(crate) fn join(&self, member: Member, reply: Reply) {
-        self.offer(RoomCommand::Join(member, reply));
-    }
-
-    pub(crate) fn leave(&self, session: SessionId) {
-        self.0.push(RoomCommand::Leave(session));
-    }
-
-    pub(crate) fn post(&self, sender: UserId, text: MessageText, reply: Reply) {
-        self.offer(RoomCommand::Post { sender, text, reply, room: self.clone() });
-    }
-
-    /// Posts and waits for the commit.
-    pub(crate) async fn post_and_wait(&self, sender: UserId, text: MessageText) -> Result<Committed, PostError> {
-        let (answer, answered) = oneshot::channel();
-        self.post(sender, text, Reply::caller(answer));
-        match answered.await {
-            Ok(outcome) => outcome.map_err(PostError::Refused),
-            Err(_) => Err(PostError::OutcomeUnknown),
-        }
-    }
-
-    pub(crate) fn typing(&self, typist: UserId, session: SessionId, started: bool, reply: Reply) {
-        self.offer(RoomCommand::Typing { typist, session, started, reply });
-    }
-
-    /// Marks what the other participant wrote up to `seq` as read, and waits for the commit.
-    pub(crate) async fn mark_read(&self, reader: UserId, seq: i64) -> Result<(), Refusal> {
-        let (answer, answered) = oneshot::channel();
-        self.offer(RoomCommand::MarkRead { reader, seq, answer });
-        answered.await.unwrap_or_else(|_| Err(Refusal::unavailable()))
-    }
-
-    /// Rows that the room gave to persistence come back.
-    pub(crate) fn committed(&self, rows: Vec<Settled>) {
-        self.0.push(RoomCommand::Committed(rows));
-    }
-
-    pub(crate) fn is_alive(&self) -> bool {
-        self.0.is_alive()
-    }
-
-    /// Whether nobody but the holder of `self` could send to the room, and nothing is on its way.
-    pub(crate) fn is_forgotten(&self) -> bool {
-        Arc::strong_count(&self.0) == 1 && self.0.waiting() == 0
-    }
-
-    fn offer(&self, command: RoomCommand) {
-        if let Err(command) = self.0.offer(command) {
-            command.refuse(&Refusal::overloaded());
-        }
-    }
-}
+pub(crate) use handle::RoomHandle;
 
 pub(crate) struct Room {
     conversation: ConversationId,
@@ -191,6 +115,21 @@ impl RoomCommand {
 }
 
 impl Room {
+    fn new(conversation: ConversationId, shared: Arc<Shared>, waiting: Waiting) -> Self {
+        Self {
+            conversation,
+            shared,
+            waiting,
+            participants: Participants::Unknown,
+            members: HashMap::new(),
+            members_on: Vec::new(),
+            in_flight: 0,
+            last_sent_at: None,
+            used: true,
+            stops_soon: false,
+        }
+    }
+
     /// Loads the participants and runs the command then; nothing else is handled meanwhile, so that order is kept.
     fn load_and_run(&self, command: RoomCommand, ctx: &mut Context<Self>) {
         let (shared, conversation) = (self.shared.clone(), self.conversation);

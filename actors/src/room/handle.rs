@@ -1,0 +1,89 @@
+//! Callers' side of a room: methods instead of messages.
+
+use std::sync::Arc;
+
+use actix::Actor;
+use tokio::sync::oneshot;
+
+use crate::{
+    counters::Gauge,
+    ids::{ConversationId, SessionId, UserId},
+    lane::Settled,
+    limits::ROOM_QUEUE,
+    mailbox::{Mailbox, Waiting},
+    refusal::Refusal,
+    reply::{Committed, PostError, Reply},
+    session::Member,
+    shared::Shared,
+    text::MessageText,
+};
+
+use super::{Room, RoomCommand};
+
+/// Whoever holds one keeps the room from stopping.
+#[derive(Clone, Debug)]
+pub(crate) struct RoomHandle(pub(super) Arc<Mailbox<Room>>);
+
+impl RoomHandle {
+    /// Starts the room on one of the workers, the same one for the same conversation.
+    pub(crate) fn start(conversation: ConversationId, shared: &Arc<Shared>) -> Self {
+        let waiting = Waiting::default();
+        let room = Room::new(conversation, shared.clone(), waiting.clone());
+        shared.counters.add(Gauge::Rooms);
+        let address = Room::start_in_arbiter(&shared.workers.arbiter_of(conversation), move |_| room);
+        Self(Arc::new(Mailbox::new(address, waiting, ROOM_QUEUE)))
+    }
+
+    pub(crate) fn join(&self, member: Member, reply: Reply) {
+        self.offer(RoomCommand::Join(member, reply));
+    }
+
+    pub(crate) fn leave(&self, session: SessionId) {
+        self.0.push(RoomCommand::Leave(session));
+    }
+
+    pub(crate) fn post(&self, sender: UserId, text: MessageText, reply: Reply) {
+        self.offer(RoomCommand::Post { sender, text, reply, room: self.clone() });
+    }
+
+    /// Posts and waits for the commit.
+    pub(crate) async fn post_and_wait(&self, sender: UserId, text: MessageText) -> Result<Committed, PostError> {
+        let (answer, answered) = oneshot::channel();
+        self.post(sender, text, Reply::caller(answer));
+        match answered.await {
+            Ok(outcome) => outcome.map_err(PostError::Refused),
+            Err(_) => Err(PostError::OutcomeUnknown),
+        }
+    }
+
+    pub(crate) fn typing(&self, typist: UserId, session: SessionId, started: bool, reply: Reply) {
+        self.offer(RoomCommand::Typing { typist, session, started, reply });
+    }
+
+    /// Marks what the other participant wrote up to `seq` as read, and waits for the commit.
+    pub(crate) async fn mark_read(&self, reader: UserId, seq: i64) -> Result<(), Refusal> {
+        let (answer, answered) = oneshot::channel();
+        self.offer(RoomCommand::MarkRead { reader, seq, answer });
+        answered.await.unwrap_or_else(|_| Err(Refusal::unavailable()))
+    }
+
+    /// Rows that the room gave to persistence come back.
+    pub(crate) fn committed(&self, rows: Vec<Settled>) {
+        self.0.push(RoomCommand::Committed(rows));
+    }
+
+    pub(crate) fn is_alive(&self) -> bool {
+        self.0.is_alive()
+    }
+
+    /// Whether nobody but the holder of `self` could send to the room, and nothing is on its way.
+    pub(crate) fn is_forgotten(&self) -> bool {
+        Arc::strong_count(&self.0) == 1 && self.0.waiting() == 0
+    }
+
+    fn offer(&self, command: RoomCommand) {
+        if let Err(command) = self.0.offer(command) {
+            command.refuse(&Refusal::overloaded());
+        }
+    }
+}
