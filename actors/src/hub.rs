@@ -12,7 +12,7 @@ use crate::{
     counters::{Counters, Gauge},
     event::{Durability, EncodedEvent},
     ids::{ConversationId, SessionId, UserId},
-    limits::HUB_QUEUE,
+    limits::{EXIT_ACTOR_FAILED, HUB_QUEUE},
     mailbox::{Mailbox, Waiting},
     outbox::{CloseReason, Outbox, Queued},
 };
@@ -190,7 +190,7 @@ impl Drop for Hub {
     fn drop(&mut self) {
         if std::thread::panicking() {
             tracing::error!("a hub failed; the server ends");
-            std::process::abort();
+            std::process::exit(EXIT_ACTOR_FAILED);
         }
     }
 }

@@ -22,7 +22,7 @@ use crate::{
     batch::{Append, Batch, FlushReason, Mark},
     counters::{Counters, Gauge},
     ids::{ConversationId, MessageId, UserId},
-    limits::{BATCH_ROWS, LANE_LOOK, LANE_QUEUE, LANE_WAIT, UNKNOWN_WAIT},
+    limits::{BATCH_ROWS, EXIT_ACTOR_FAILED, LANE_LOOK, LANE_QUEUE, LANE_WAIT, UNKNOWN_WAIT},
     link::{Attempt, Link},
     mailbox::{Mailbox, Waiting},
     refusal::Refusal,
@@ -63,7 +63,7 @@ impl LaneHandle {
         let command = LaneCommand::Append(Append { post, room, since: Instant::now() });
         self.0.offer(command).map_err(|command| match command {
             LaneCommand::Append(append) => append.post,
-            LaneCommand::Mark(_) => unreachable!("what comes back is what was offered"),
+            _ => unreachable!("what comes back is what was offered"),
         })
     }
 
@@ -102,6 +102,8 @@ pub(crate) struct Lane {
 enum LaneCommand {
     Append(Append),
     Mark(Mark),
+    #[cfg(test)]
+    Panic,
 }
 
 impl Lane {
@@ -247,6 +249,8 @@ impl Handler<LaneCommand> for Lane {
         match command {
             LaneCommand::Append(append) => self.appends.push_back(append),
             LaneCommand::Mark(mark) => self.marks.push_back(mark),
+            #[cfg(test)]
+            LaneCommand::Panic => panic!("asked to"),
         }
         self.flush(FlushReason::Idle, ctx);
     }
@@ -256,7 +260,34 @@ impl Drop for Lane {
     fn drop(&mut self) {
         if std::thread::panicking() {
             tracing::error!("a persistence lane failed; the server ends");
-            std::process::abort();
+            std::process::exit(EXIT_ACTOR_FAILED);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{env, process::Command, time::Duration};
+
+    use super::*;
+
+    const CHILD: &str = "HORSETRUST_CHAT_LANE_PANICS";
+
+    #[test]
+    fn a_lane_that_fails_ends_the_process() {
+        let mut child = Command::new(env::current_exe().expect("this test"));
+        let child = child.args(["--exact", "lane::tests::a_lane_fails_in_a_process_of_its_own"]).env(CHILD, "1");
+        assert_eq!(child.output().expect("this test, once more").status.code(), Some(EXIT_ACTOR_FAILED));
+    }
+
+    /// The other test's child; by itself it does nothing.
+    #[actix::test]
+    async fn a_lane_fails_in_a_process_of_its_own() {
+        if env::var_os(CHILD).is_none() {
+            return;
+        }
+        let lane = Lane::start(0, Config::new(), Arc::default(), &actix::Arbiter::new().handle());
+        lane.0.push(LaneCommand::Panic);
+        tokio::time::sleep(Duration::from_secs(60)).await;
     }
 }

@@ -65,6 +65,8 @@ pub const READ_TIMEOUT: Duration = Duration::from_secs(10);
 /// Longest list of conversations, the last changed ones.
 pub const CONVERSATIONS: i64 = 1000;
 
+/// The exit code when an actor has failed that the server cannot do without (`EX_SOFTWARE` of sysexits).
+pub const EXIT_ACTOR_FAILED: i32 = 70;
 /// What a refused caller is told to wait.
 pub const RETRY_AFTER: Duration = Duration::from_secs(1);
 /// Workers of one server: presence is a bit each.
