@@ -104,7 +104,7 @@ impl Link {
         let marks = match marked {
             Ok(()) => Ok(()),
             Err(Failure::Refused(error)) => {
-                tracing::error!(%error, "Postgres refused read marks");
+                tracing::error!(error = describe(&error), "Postgres refused read marks");
                 Err(Refusal::unavailable())
             }
             Err(failure) => return Err(failure.into_message()),
@@ -168,7 +168,7 @@ impl Connection {
             match self.append_some(batch, &part).await {
                 Ok(more) => stored.extend(more),
                 Err(Failure::Refused(error)) => {
-                    tracing::warn!(%error, rows = part.rows.len(), "Postgres refused a batch");
+                    tracing::warn!(error = describe(&error), rows = part.rows.len(), "Postgres refused a batch");
                     match part.split(batch, is_passing(&error)) {
                         Ok(smaller) => parts.extend(smaller),
                         Err(part) => {
@@ -238,7 +238,7 @@ impl Drop for UnpreparedConnection {
 impl Failure {
     fn into_message(self) -> String {
         match self {
-            Self::Refused(error) => error.to_string(),
+            Self::Refused(error) => describe(&error),
             Self::Unknown(message) => message,
         }
     }
@@ -275,8 +275,16 @@ fn is_conflict(error: &DbError) -> bool {
     error.code().code().starts_with("40") || *error.code() == SqlState::LOCK_NOT_AVAILABLE
 }
 
+/// A refusal without its details: those may show a row, and so the text of a message, which does not belong into a log.
+fn describe(error: &DbError) -> String {
+    format!("{} {}: {}", error.severity(), error.code().code(), error.message())
+}
+
 /// An error with its causes.
 pub(crate) fn explain(error: &Error) -> String {
+    if let Some(refused) = error.as_db_error() {
+        return describe(refused);
+    }
     let mut message = error.to_string();
     let mut cause = std::error::Error::source(error);
     while let Some(error) = cause {
