@@ -9,8 +9,7 @@ use tracing_subscriber::{EnvFilter, filter::ParseError, fmt};
 /// # Errors
 /// The filter cannot be read.
 pub fn start(filter: &str) -> Result<(), String> {
-    let filter =
-        EnvFilter::try_new(filter).map_err(|error| format!("cannot read the log filter {filter:?}: {error}"))?;
+    let filter = self::filter(filter).map_err(|error| format!("cannot read the log filter {filter:?}: {error}"))?;
     let logs = fmt().with_env_filter(filter).with_writer(stderr);
     if stderr().is_terminal() {
         logs.init();
