@@ -1,63 +1,45 @@
 //! One Engine.IO connection: its Socket.IO packets, its session once the client has connected, and its end.
+//!
+//! What carries it is one of two kinds: engineioxide's socket, for polling and what upgrades from it, or frames of ours,
+//! for what opens with WebSocket. The first bound on what waits to be sent is the gate's, for both.
 
 use std::{
     fmt,
-    future::{Future, poll_fn},
-    pin::pin,
     sync::{
         Arc, Mutex, OnceLock, PoisonError, Weak,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
-    task::Poll,
     time::Instant,
 };
 
-use actors::{CloseReason, Code, Counters, Durability, Gate, Gauge, Queued, Refusal, SessionHandle};
-use engineioxide::{Socket, Str, TransportType};
+use actors::{
+    AckId, CloseReason, Code, Counters, Durability, EncodedEvent, Gate, Gauge, Outbox, Queued, Refusal, SessionHandle,
+    SessionId,
+};
+use engineioxide::Str;
 use serde_json::value::RawValue;
-use tokio::{sync::mpsc::error::TrySendError, task::AbortHandle};
+use tokio::task::AbortHandle;
 
 use crate::auth::AuthError;
 
-use super::{
-    CLOSE_FLUSH, CONNECT_TIMEOUT,
-    engine::{EngineOutbox, Handler, engine_reason},
-    events, packet,
-    packet::Packet,
-    stream::Cut,
-};
+use super::{CONNECT_TIMEOUT, Handler, engine::EngineSocket, events, frames::Frames, packet, packet::Packet};
 
-/// What engineioxide keeps with its socket.
-pub(super) type SocketData = OnceLock<Arc<Connection>>;
-type EngineSocket = Socket<SocketData>;
-
-/// What the hook puts beside a WebSocket handshake for the connection that comes of it.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Wiring {
-    pub(super) gate: Arc<Gate>,
-    pub(super) cut: Arc<Cut>,
-}
-
-/// One connection. The engine's socket owns it.
+/// One connection.
 pub(super) struct Connection {
-    socket: Weak<EngineSocket>,
+    pub(super) carrier: Carrier,
     pub(super) gate: Arc<Gate>,
-    wire: Mutex<Wire>,
     state: Mutex<State>,
     closing: OnceLock<CloseReason>,
-    /// A poll waits for packets: whatever was queued before it has been sent.
-    polled: AtomicBool,
     opened_at: Instant,
     received: AtomicU64,
     sent: AtomicU64,
     counters: Arc<Counters>,
 }
 
-/// What carries the connection.
-struct Wire {
-    cut: Arc<Cut>,
-    /// A WebSocket is taking over from polling.
-    upgrading: bool,
+/// What brings packets to the client.
+pub(super) enum Carrier {
+    Engine(EngineSocket),
+    Frames(Frames),
 }
 
 enum State {
@@ -68,24 +50,21 @@ enum State {
     /// The client has connected.
     Connected {
         session: SessionHandle,
-        outbox: Arc<EngineOutbox>,
+        outbox: Arc<SessionOutbox>,
         attachments: u16,
     },
     Ended,
 }
 
 impl Connection {
-    pub(super) fn open(socket: &Arc<EngineSocket>, handler: &Handler) -> Arc<Self> {
-        let wiring = socket.req_parts.extensions.get::<Wiring>().cloned().unwrap_or_default();
+    pub(super) fn open(carrier: Carrier, handler: &Handler) -> Arc<Self> {
         let counters = handler.chat.counters().clone();
         counters.add(Gauge::Connections);
         Arc::new_cyclic(|connection| Self {
-            socket: Arc::downgrade(socket),
-            gate: wiring.gate,
-            wire: Mutex::new(Wire { cut: wiring.cut, upgrading: false }),
+            carrier,
+            gate: Arc::default(),
             state: Mutex::new(State::Open { deadline: deadline(connection.clone()) }),
             closing: OnceLock::new(),
-            polled: AtomicBool::new(false),
             opened_at: Instant::now(),
             received: AtomicU64::new(0),
             sent: AtomicU64::new(0),
@@ -93,34 +72,16 @@ impl Connection {
         })
     }
 
-    /// A WebSocket takes over from polling.
-    pub(super) fn upgrades_on(&self, cut: Arc<Cut>) {
-        *self.wire.lock().unwrap_or_else(PoisonError::into_inner) = Wire { cut, upgrading: true };
-    }
-
-    /// Begins a poll unless a WebSocket is taking over; `None` then. engineioxide 0.17 looks for an upgrade and takes its
-    /// channel in two steps, and closes a session whose upgrade begins between them: here they are one.
-    pub(super) async fn poll<T>(&self, poll: impl Future<Output = T>) -> Option<T> {
-        let mut poll = pin!(poll);
-        let mut began = false;
-        poll_fn(|cx| {
-            if began {
-                return poll.as_mut().poll(cx).map(Some);
-            }
-            began = true;
-            let wire = self.wire.lock().unwrap_or_else(PoisonError::into_inner);
-            if wire.upgrading && self.is_polling() { Poll::Ready(None) } else { poll.as_mut().poll(cx).map(Some) }
-        })
-        .await
+    /// engineioxide's socket, for a connection that it carries.
+    pub(super) fn engine(&self) -> Option<&EngineSocket> {
+        match &self.carrier {
+            Carrier::Engine(socket) => Some(socket),
+            Carrier::Frames(_) => None,
+        }
     }
 
     pub(super) fn is_polling(&self) -> bool {
-        self.socket.upgrade().is_some_and(|socket| socket.transport_type() == TransportType::Polling)
-    }
-
-    /// A poll begins to wait, or ends.
-    pub(super) fn polled(&self, waiting: bool) {
-        self.polled.store(waiting, Ordering::SeqCst);
+        self.engine().is_some_and(EngineSocket::is_polling)
     }
 
     pub(super) fn is_closing(&self) -> bool {
@@ -194,7 +155,7 @@ impl Connection {
     fn connect(self: &Arc<Self>, state: &mut State, auth: Option<&RawValue>, handler: &Handler) {
         match token(auth).and_then(|token| handler.auth.verify(&token)) {
             Ok(caller) => {
-                let outbox = Arc::new(EngineOutbox::new(self.clone()));
+                let outbox = Arc::new(SessionOutbox { connection: self.clone(), silent: AtomicBool::new(false) });
                 let session = handler.chat.connect(caller.user, outbox.clone());
                 let connected = State::Connected { session, outbox, attachments: 0 };
                 if let State::Open { deadline } = std::mem::replace(state, connected) {
@@ -215,7 +176,7 @@ impl Connection {
     }
 
     /// An attachment of an event that was refused already; others are broken.
-    pub(super) fn received_binary(&self) {
+    pub(super) fn received_binary(self: &Arc<Self>) {
         self.received.fetch_add(1, Ordering::Relaxed);
         let announced = match &mut *self.state.lock().unwrap_or_else(PoisonError::into_inner) {
             State::Connected { attachments: attachments @ 1.., .. } => {
@@ -230,58 +191,69 @@ impl Connection {
     }
 
     /// Queues a packet that must not be missed.
-    pub(super) fn emit(&self, packet: String) {
-        if self.queue(packet.into(), Durability::Durable) == Queued::Full {
+    fn emit(self: &Arc<Self>, packet: String) {
+        let queued = match &self.carrier {
+            Carrier::Engine(socket) => self.queue(packet.len(), Durability::Durable, || socket.send(packet.into())),
+            Carrier::Frames(frames) => {
+                let frame = Frames::message(&[&packet]);
+                self.queue(frame.len(), Durability::Durable, || frames.send(frame))
+            }
+        };
+        if queued == Queued::Full {
             self.close(CloseReason::SlowConsumer);
         }
     }
 
-    pub(super) fn queue(&self, packet: Str, durability: Durability) -> Queued {
-        let Some(socket) = self.socket.upgrade().filter(|_| !self.is_closing()) else { return Queued::Closed };
-        if !self.gate.queue(packet.len(), durability) {
-            return Queued::Full;
-        }
-        match socket.emit(packet) {
-            Ok(()) => {
-                self.sent.fetch_add(1, Ordering::Relaxed);
-                Queued::Yes
+    fn event(&self, event: &EncodedEvent) -> Queued {
+        match &self.carrier {
+            Carrier::Engine(socket) => {
+                let packet = event.form(|event| Str::from(packet::event_of(event)));
+                self.queue(packet.len(), event.durability, || socket.send(packet))
             }
-            Err(TrySendError::Full(_)) => Queued::Full,
-            Err(TrySendError::Closed(_)) => Queued::Closed,
+            Carrier::Frames(frames) => {
+                let frame = event.form(|event| Frames::message(&packet::parts_of(event)));
+                self.queue(frame.len(), event.durability, || frames.send(frame))
+            }
         }
     }
 
-    /// Ends the connection, once: what was queued is still sent, for [`CLOSE_FLUSH`] at most.
-    pub(super) fn close(&self, reason: CloseReason) {
+    /// Sends if the gate has room for so many bytes.
+    fn queue(&self, bytes: usize, durability: Durability, send: impl FnOnce() -> Queued) -> Queued {
+        if self.is_closing() {
+            return Queued::Closed;
+        }
+        if !self.gate.queue(bytes, durability) {
+            return Queued::Full;
+        }
+        let queued = send();
+        if queued == Queued::Yes {
+            self.sent.fetch_add(1, Ordering::Relaxed);
+        }
+        queued
+    }
+
+    /// Ends the connection, once: what was queued is still sent, for [`CLOSE_FLUSH`](super::CLOSE_FLUSH) at most.
+    pub(super) fn close(self: &Arc<Self>, reason: CloseReason) {
         if self.closing.set(reason).is_err() {
             return;
         }
         self.gate.release();
-        let Some(socket) = self.socket.upgrade() else { return };
-        let cut = self.wire.lock().unwrap_or_else(PoisonError::into_inner).cut.clone();
-        // Not here: the caller may hold the state, or be in the middle of its own packets.
-        tokio::spawn(async move {
-            if let Some(connection) = socket.data.get() {
-                connection.end_session();
-            }
-            socket.close(engine_reason(reason));
-            tokio::time::sleep(CLOSE_FLUSH).await;
-            cut.now();
-        });
+        match &self.carrier {
+            Carrier::Engine(socket) => socket.close(reason, self.clone()),
+            Carrier::Frames(frames) => frames.end(),
+        }
     }
 
     /// Like [`Connection::close`], but a polling client first fetches what it has not yet, for a bounded time.
     pub(super) fn close_when_polled(self: Arc<Self>, reason: CloseReason) {
-        tokio::spawn(async move {
-            let until = Instant::now() + super::STOP_POLL;
-            while self.is_polling() && !self.polled.load(Ordering::SeqCst) && Instant::now() < until {
-                tokio::time::sleep(std::time::Duration::from_millis(5)).await;
-            }
-            self.close(reason);
-        });
+        match &self.carrier {
+            Carrier::Engine(socket) => socket.close_when_polled(reason, self.clone()),
+            Carrier::Frames(_) => self.close(reason),
+        }
     }
 
-    fn end_session(&self) {
+    /// The client's session is over, the connection perhaps not yet.
+    pub(super) fn end_session(&self) {
         let state = &mut *self.state.lock().unwrap_or_else(PoisonError::into_inner);
         match std::mem::replace(state, State::Ended) {
             State::Connected { session, .. } => session.end(),
@@ -309,6 +281,47 @@ impl Connection {
 impl fmt::Debug for Connection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Connection").field("closing", &self.closing).finish_non_exhaustive()
+    }
+}
+
+/// A session's outbox: the connection that carries it. A client may leave its session and connect again on the same
+/// connection; the old session says nothing more then.
+struct SessionOutbox {
+    connection: Arc<Connection>,
+    silent: AtomicBool,
+}
+
+impl SessionOutbox {
+    fn silence(&self) {
+        self.silent.store(true, Ordering::SeqCst);
+    }
+
+    fn connection(&self) -> Option<&Arc<Connection>> {
+        (!self.silent.load(Ordering::SeqCst)).then_some(&self.connection)
+    }
+}
+
+impl Outbox for SessionOutbox {
+    fn opened(&self, session: SessionId) {
+        if let Some(connection) = self.connection() {
+            connection.emit(packet::connected(session));
+        }
+    }
+
+    fn event(&self, event: &EncodedEvent) -> Queued {
+        self.connection().map_or(Queued::Closed, |connection| connection.event(event))
+    }
+
+    fn ack(&self, id: AckId, body: &str) {
+        if let Some(connection) = self.connection() {
+            connection.emit(packet::ack(id, body));
+        }
+    }
+
+    fn close(&self, reason: CloseReason) {
+        if let Some(connection) = self.connection() {
+            connection.close(reason);
+        }
     }
 }
 

@@ -2,20 +2,23 @@
 //!
 //! | file | |
 //! | --- | --- |
-//! | `upgrade.rs` | WebSocket: the hook checks, answers 101 and hands the stream to engineioxide |
+//! | `upgrade.rs` | WebSocket: the hook checks, answers 101 and hands the stream on |
+//! | `link.rs`, `frames.rs` | connections that open with WebSocket: an Engine.IO session of ours, and what it sends |
 //! | `polling.rs` | long polling: requests and answers between actix's http types and engineioxide's |
-//! | `stream.rs` | the stream below WebSocket: backpressure, a cut from outside, the crate's first ping |
-//! | `connection.rs` | one connection: its packets, its session, its end |
-//! | `engine.rs` | what engineioxide calls, and its channel as the connection's outbox |
+//! | `engine.rs` | connections that begin with polling: what engineioxide calls, and its socket |
+//! | `stream.rs` | the stream below a WebSocket that takes over from polling: backpressure, a cut from outside |
+//! | `connection.rs` | one connection of either kind: its packets, its session, its end |
 //! | `packet.rs`, `events.rs` | packets as text, events as requests |
 //!
-//! Three defects of engineioxide 0.17 are worked around: its first ping goes out at once (`stream.rs` for WebSocket,
-//! `polling.rs` for polling), a connection dropped in the middle of an upgrade leaks its session (`upgrade.rs`), and a
-//! poll that begins at the same moment as an upgrade closes the session (`connection.rs`).
+//! Three defects of engineioxide 0.17 are worked around: its first ping goes out at once (`polling.rs`), a connection
+//! dropped in the middle of an upgrade leaks its session (`upgrade.rs`), and a poll that begins at the same moment as an
+//! upgrade closes the session (`engine.rs`).
 
 mod connection;
 mod engine;
 mod events;
+mod frames;
+mod link;
 mod packet;
 mod polling;
 mod stream;
@@ -35,7 +38,6 @@ use engineioxide::{
 use crate::auth::Auth;
 
 use connection::Connection;
-use engine::Handler;
 pub use packet::{BrokenPacket, Packet};
 pub(crate) use stream::PrefixedStream;
 
@@ -60,20 +62,29 @@ const POLLING_SLICE: usize = 128;
 /// The same in bytes.
 const POLLING_SLICE_BYTES: usize = 64 * 1024;
 
-/// Engine.IO's service and the connections it has.
+/// All connections, and the service of those that engineioxide carries.
 #[derive(Clone)]
 pub struct SocketIo {
     service: EngineIoService<Handler, NotFoundService>,
+    handler: Arc<Handler>,
     connections: Connections,
 }
 
 type Connections = Arc<DashMap<Sid, Arc<Connection>>>;
 
+/// What a connection needs of the server.
+#[derive(Debug)]
+struct Handler {
+    chat: Chat,
+    auth: Arc<Auth>,
+    connections: Connections,
+}
+
 impl SocketIo {
     /// For a chat, with the tokens it checks.
     pub fn new(chat: Chat, auth: Arc<Auth>) -> Self {
         let connections = Connections::default();
-        let handler = Handler { chat, auth, connections: connections.clone() };
+        let handler = Arc::new(Handler { chat, auth, connections: connections.clone() });
         let config = EngineIoConfig::builder()
             .req_path(PATH)
             .ping_interval(PING_INTERVAL)
@@ -85,7 +96,7 @@ impl SocketIo {
             // The bound that counts is the gate's; the crate's own packets come on top.
             .max_buffer_size(OUTBOX_PACKETS + 64)
             .build();
-        Self { service: EngineIoService::with_config(Arc::new(handler), config), connections }
+        Self { service: EngineIoService::with_config(handler.clone(), config), handler, connections }
     }
 
     /// Closes all connections; what they were to be sent is still sent. Returns when none is left.

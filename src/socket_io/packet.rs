@@ -151,7 +151,12 @@ pub(super) fn refused(namespace: &str, message: &str, code: &str) -> String {
 
 /// `2`: an event with its one argument.
 pub(super) fn event_of(event: &EncodedEvent) -> String {
-    format!(r#"2["{}",{}]"#, event.name, event.payload)
+    parts_of(event).concat()
+}
+
+/// The same in pieces.
+pub(super) fn parts_of(event: &EncodedEvent) -> [&str; 5] {
+    [r#"2[""#, event.name, r#"","#, &event.payload, "]"]
 }
 
 /// `3`: an acknowledgement; `body` is JSON.

@@ -26,10 +26,8 @@ pub(super) async fn get(app: Data<App>, request: HttpRequest) -> HttpResponse {
     match admit(&app, &request) {
         Ok(None) => open(&app, &request).await,
         Ok(Some((_, connection))) => {
-            let answer = {
-                let _polled = Polled::begin(&connection);
-                connection.poll(call(&app, &request, Bytes::new())).await
-            };
+            let Some(socket) = connection.engine() else { return HandshakeError::BadRequest.response() };
+            let answer = socket.poll(call(&app, &request, Bytes::new())).await;
             let Some(answer) = answer else { return text(Bytes::from_static(NOOP)) };
             connection.gate.sent(answer.body.split(|byte| *byte == SEPARATOR).count(), answer.body.len());
             answer.into_response()
@@ -56,6 +54,9 @@ pub(super) async fn post(app: Data<App>, request: HttpRequest, payload: Payload)
             return HttpResponse::build(StatusCode::REQUEST_TIMEOUT).finish();
         }
     };
+    if connection.engine().is_none() {
+        return HandshakeError::BadRequest.response();
+    }
     for slice in slices(&body) {
         connection.gate.clone().opened().await;
         let answer = call(&app, &request, slice).await;
@@ -73,22 +74,6 @@ pub(super) async fn post(app: Data<App>, request: HttpRequest, payload: Payload)
 
 fn text(body: Bytes) -> HttpResponse {
     HttpResponse::Ok().content_type("text/plain; charset=UTF-8").body(body)
-}
-
-/// Marks a connection as being polled.
-struct Polled<'a>(&'a Connection);
-
-impl<'a> Polled<'a> {
-    fn begin(connection: &'a Connection) -> Self {
-        connection.polled(true);
-        Self(connection)
-    }
-}
-
-impl Drop for Polled<'_> {
-    fn drop(&mut self) {
-        self.0.polled(false);
-    }
 }
 
 /// The connection that a request is for; `None` for a handshake.

@@ -74,39 +74,19 @@ impl Cut {
     }
 }
 
-/// What engineioxide reads and writes of a WebSocket connection: it is not read while the connection's gate is closed,
-/// it can be cut, and it hides the crate's first ping.
+/// What engineioxide reads and writes of a WebSocket that a polling session upgrades to: it is not read while the
+/// connection's gate is closed, and it can be cut.
 pub(super) struct EngineStream<S> {
     stream: PrefixedStream<S>,
     gate: Arc<Gate>,
     waiting: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
     cut: Arc<Cut>,
-    first_ping: FirstPing,
     on_drop: Option<Box<dyn FnOnce() + Send>>,
 }
 
-/// engineioxide 0.17 sends its first ping right after the handshake instead of one `pingInterval` later. Until it has
-/// come the client's bytes wait (it comes at once); it is swallowed, and answered here in the client's place.
-#[derive(PartialEq, Eq)]
-enum FirstPing {
-    Expected,
-    Past,
-}
-
-/// A WebSocket text frame from the server with Engine.IO's ping.
-const PING: &[u8] = &[0x81, 1, b'2'];
-/// A WebSocket text frame from a client, masked with zeros, with Engine.IO's pong.
-const PONG: &[u8] = &[0x81, 0x81, 0, 0, 0, 0, b'3'];
-
 impl<S> EngineStream<S> {
-    /// A connection that opens with WebSocket; the first ping is still to come.
-    pub(super) fn direct(stream: S, ahead: Bytes, gate: Arc<Gate>, cut: Arc<Cut>) -> Self {
-        let stream = PrefixedStream::new(stream, ahead);
-        Self { stream, gate, waiting: None, cut, first_ping: FirstPing::Expected, on_drop: None }
-    }
-
-    /// A connection that a polling session upgrades to. `on_drop` runs when it ends, however it does.
-    pub(super) fn upgrade(
+    /// `on_drop` runs when it ends, however it does.
+    pub(super) fn new(
         stream: S,
         ahead: Bytes,
         gate: Arc<Gate>,
@@ -114,7 +94,7 @@ impl<S> EngineStream<S> {
         on_drop: impl FnOnce() + Send + 'static,
     ) -> Self {
         let stream = PrefixedStream::new(stream, ahead);
-        Self { stream, gate, waiting: None, cut, first_ping: FirstPing::Past, on_drop: Some(Box::new(on_drop)) }
+        Self { stream, gate, waiting: None, cut, on_drop: Some(Box::new(on_drop)) }
     }
 }
 
@@ -123,9 +103,6 @@ impl<S: AsyncRead + Unpin> AsyncRead for EngineStream<S> {
         let this = &mut *self;
         this.cut.reader.register(cx.waker());
         this.cut.check()?;
-        if this.first_ping == FirstPing::Expected {
-            return Poll::Pending;
-        }
         if this.waiting.is_none() && !this.gate.is_open() {
             this.waiting = Some(Box::pin(this.gate.clone().opened()));
         }
@@ -142,13 +119,6 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for EngineStream<S> {
         let this = &mut *self;
         this.cut.writer.register(cx.waker());
         this.cut.check()?;
-        if this.first_ping == FirstPing::Expected && bytes.starts_with(PING) {
-            this.first_ping = FirstPing::Past;
-            let ahead = [PONG, &this.stream.prefix].concat();
-            this.stream.prefix = ahead.into();
-            this.cut.reader.wake();
-            return Poll::Ready(Ok(PING.len()));
-        }
         Pin::new(&mut this.stream).poll_write(cx, bytes)
     }
 
@@ -191,26 +161,10 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_first_ping_is_answered_here_and_the_next_goes_out() {
-        let (ours, mut theirs) = tokio::io::duplex(64);
-        let mut stream = EngineStream::direct(ours, Bytes::from("client"), Arc::default(), Arc::default());
-        stream.write_all(b"open").await.expect("room for it");
-        stream.write_all(PING).await.expect("room for it");
-        stream.write_all(PING).await.expect("room for it");
-        let mut read = [0; 13];
-        stream.read_exact(&mut read).await.expect("the pong and the client's bytes");
-        assert_eq!(read, *b"\x81\x81\0\0\0\x003client");
-        drop(stream);
-        let mut sent = Vec::new();
-        theirs.read_to_end(&mut sent).await.expect("what was sent");
-        assert_eq!(sent, b"open\x81\x012");
-    }
-
-    #[tokio::test]
     async fn a_cut_stream_fails_even_a_writer_that_is_stuck() {
         let (ours, _theirs) = tokio::io::duplex(4);
         let cut = Arc::new(Cut::default());
-        let mut stream = EngineStream::upgrade(ours, Bytes::new(), Arc::default(), cut.clone(), || ());
+        let mut stream = EngineStream::new(ours, Bytes::new(), Arc::default(), cut.clone(), || ());
         let stuck = tokio::spawn(async move { stream.write_all(b"more than there is room for").await });
         tokio::task::yield_now().await;
         cut.now();
@@ -223,7 +177,7 @@ mod tests {
         theirs.write_all(b"x").await.expect("room for it");
         let gate = Arc::new(Gate::default());
         let permits: Vec<_> = (0..actors::limits::SESSION_IN_FLIGHT).map(|_| gate.enter(1)).collect();
-        let mut stream = EngineStream::upgrade(ours, Bytes::new(), gate, Arc::default(), || ());
+        let mut stream = EngineStream::new(ours, Bytes::new(), gate, Arc::default(), || ());
         let reading = tokio::spawn(async move { stream.read_u8().await });
         tokio::task::yield_now().await;
         assert!(!reading.is_finished());

@@ -1,5 +1,7 @@
 //! WebSocket: what the upgrade hook does with a request for Engine.IO.
 
+use std::sync::Arc;
+
 use actix_codec::Framed;
 use actix_http::{Request, Response, body::BodySize, h1, ws};
 use actix_web::{Error, http::StatusCode};
@@ -10,9 +12,14 @@ use tokio::net::TcpStream;
 
 use crate::http::App;
 
-use super::{Handshake, HandshakeError, connection::Wiring, stream::EngineStream};
+use super::{
+    Handshake, HandshakeError,
+    connection::Connection,
+    link,
+    stream::{Cut, EngineStream},
+};
 
-/// Checks the request, answers 101 and hands the stream to engineioxide, with what the client sent behind its request.
+/// Checks the request, answers 101 and hands the stream on, with what the client sent behind its request.
 pub(crate) async fn accept(
     app: &App,
     request: &Request,
@@ -29,25 +36,36 @@ pub(crate) async fn accept(
     framed.send((answer, BodySize::None).into()).await?;
     let parts = framed.into_parts();
     let ahead = parts.read_buf.freeze();
-    let mut forwarded =
-        http::Request::get(request.uri().to_string()).body(()).map_err(actix_web::error::ErrorBadRequest)?;
-    let wiring = Wiring::default();
     match handshake.sid.and_then(|sid| app.socket_io.connections.get(&sid).map(|known| known.clone())) {
-        Some(connection) => {
-            connection.upgrades_on(wiring.cut.clone());
-            let gate = connection.gate.clone();
-            // engineioxide 0.17 forgets a session whose upgrade breaks off: it polls for ever and gets nothing.
-            let stream = EngineStream::upgrade(parts.io, ahead, gate, wiring.cut, move || {
-                if connection.is_polling() {
-                    connection.close(CloseReason::UpgradeDropped);
-                }
-            });
-            hand_over(app, stream, forwarded);
+        Some(connection) => take_over(app, request, connection, parts.io, ahead)?,
+        None => drop(actix_web::rt::spawn(link::run(parts.io, ahead, app.socket_io.handler.clone()))),
+    }
+    Ok(())
+}
+
+/// Hands the stream to engineioxide, whose polling session goes on over it.
+fn take_over(
+    app: &App,
+    request: &Request,
+    connection: Arc<Connection>,
+    stream: TcpStream,
+    ahead: Bytes,
+) -> Result<(), Error> {
+    let Some(socket) = connection.engine() else { return Ok(()) };
+    let cut = Arc::new(Cut::default());
+    socket.upgrades_on(cut.clone());
+    let gate = connection.gate.clone();
+    // engineioxide 0.17 forgets a session whose upgrade breaks off: it polls for ever and gets nothing.
+    let stream = EngineStream::new(stream, ahead, gate, cut, move || {
+        if connection.is_polling() {
+            connection.close(CloseReason::UpgradeDropped);
         }
-        None => {
-            forwarded.extensions_mut().insert(wiring.clone());
-            hand_over(app, EngineStream::direct(parts.io, ahead, wiring.gate, wiring.cut), forwarded);
-        }
+    });
+    let forwarded = http::Request::get(request.uri().to_string()).body(());
+    let forwarded = forwarded.map_err(actix_web::error::ErrorBadRequest)?;
+    if let Err(error) = hyper::service::Service::call(&app.socket_io.service, (stream, forwarded)).into_inner() {
+        // It was checked above; the stream is gone, and with it the client.
+        tracing::warn!(%error, "engineioxide refused a request that was checked");
     }
     Ok(())
 }
@@ -68,14 +86,6 @@ fn admit(app: &App, request: &Request) -> Result<Handshake, HandshakeError> {
         },
         None if app.chat.is_stopping() => Err(HandshakeError::Stopping),
         None => Ok(handshake),
-    }
-}
-
-fn hand_over(app: &App, stream: EngineStream<TcpStream>, request: http::Request<()>) {
-    let handed = hyper::service::Service::call(&app.socket_io.service, (stream, request)).into_inner();
-    if let Err(error) = handed {
-        // It was checked above; the stream is gone, and with it the client.
-        tracing::warn!(%error, "engineioxide refused a request that was checked");
     }
 }
 

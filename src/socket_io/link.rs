@@ -1,0 +1,350 @@
+//! Connections that open directly with WebSocket: an Engine.IO session (protocol 4) of ours on the raw stream.
+//!
+//! One task a connection does everything: it reads, asks for heartbeats and sends what is queued in its `Frames`. An idle
+//! connection has no buffer: what is read goes into a buffer of the worker's, and only a frame that has not come whole is
+//! kept. The gate stops the reading; a frame has [`MAX_PAYLOAD`] bytes at most. The task ends with the connection, which it
+//! takes out of the directory.
+
+use std::{
+    cell::Cell,
+    collections::VecDeque,
+    future::poll_fn,
+    io::{self, IoSlice},
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, ready},
+};
+
+use actix_codec::{Decoder, Encoder};
+use actix_http::ws::{CloseCode, Codec, Frame, Item, Message, ProtocolError};
+use actors::{CloseReason, Durability};
+use bytes::{Buf, Bytes, BytesMut};
+use engineioxide::socket::Sid;
+use tokio::{
+    io::AsyncWrite,
+    net::TcpStream,
+    time::{Instant, Sleep, sleep_until},
+};
+use tokio_util::io::poll_read_buf;
+
+use super::{
+    CLOSE_FLUSH, Handler, MAX_PAYLOAD, PING_INTERVAL, PING_TIMEOUT,
+    connection::{Carrier, Connection},
+    frames::{Frames, framed},
+};
+
+/// How much is read at once, in bytes.
+const READ_BYTES: usize = 64 * 1024;
+/// The same for a connection whose last frame has not come whole.
+const PARTIAL_BYTES: usize = 4 * 1024;
+/// Frames in one write; the kernel's limit is 1024.
+const WRITE_FRAMES: usize = 64;
+/// Places that an empty queue keeps.
+const QUEUE_KEPT: usize = 16;
+
+thread_local! {
+    /// What the connections of this worker read into.
+    static READ_BUFFER: Cell<BytesMut> = Cell::default();
+}
+
+/// Runs a connection to its end. `ahead` is what the client sent behind its request.
+pub(super) async fn run(stream: TcpStream, ahead: Bytes, handler: Arc<Handler>) {
+    let sid = Sid::new();
+    let connection = Connection::open(Carrier::Frames(Frames::default()), &handler);
+    handler.connections.insert(sid, connection.clone());
+    let mut listed = Listed { sid, connection: connection.clone(), handler: handler.clone(), reason: None };
+    let mut link = Link::new(stream, connection, handler, BytesMut::from(ahead));
+    link.send(framed(b'0', &[&open_packet(sid)]));
+    listed.reason = Some(poll_fn(|cx| link.poll(cx)).await);
+}
+
+fn open_packet(sid: Sid) -> String {
+    let (interval, timeout) = (PING_INTERVAL.as_millis(), PING_TIMEOUT.as_millis());
+    format!(
+        r#"{{"sid":"{sid}","upgrades":[],"pingInterval":{interval},"pingTimeout":{timeout},"maxPayload":{MAX_PAYLOAD}}}"#
+    )
+}
+
+/// A connection's place in the directory; it goes with the task, however that ends.
+struct Listed {
+    sid: Sid,
+    connection: Arc<Connection>,
+    handler: Arc<Handler>,
+    reason: Option<CloseReason>,
+}
+
+impl Drop for Listed {
+    fn drop(&mut self) {
+        self.handler.connections.remove(&self.sid);
+        self.connection.ended(self.reason.unwrap_or(CloseReason::TransportLost));
+    }
+}
+
+/// What the clock is for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    /// A ping is due at its end.
+    Quiet,
+    /// The client's pong is overdue at its end.
+    Asked,
+    /// The connection is closed; what is not sent at its end is lost.
+    Closing,
+}
+
+/// A stream and what it takes to speak Engine.IO over it.
+struct Link {
+    stream: TcpStream,
+    connection: Arc<Connection>,
+    handler: Arc<Handler>,
+    codec: Codec,
+    /// The beginning of a frame, or what came ahead.
+    partial: BytesMut,
+    /// A message of several frames, so far; whether it is text.
+    fragments: Option<(bool, BytesMut)>,
+    /// Frames being written.
+    writing: VecDeque<Bytes>,
+    phase: Phase,
+    clock: Pin<Box<Sleep>>,
+    /// For the gate, while it is closed.
+    waiting: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
+    /// The client's last frame is queued.
+    is_ending: bool,
+}
+
+impl Link {
+    fn new(stream: TcpStream, connection: Arc<Connection>, handler: Arc<Handler>, ahead: BytesMut) -> Self {
+        Self {
+            stream,
+            connection,
+            handler,
+            codec: Codec::new().max_size(MAX_PAYLOAD),
+            partial: ahead,
+            fragments: None,
+            writing: VecDeque::new(),
+            phase: Phase::Quiet,
+            clock: Box::pin(sleep_until(Instant::now() + PING_INTERVAL)),
+            waiting: None,
+            is_ending: false,
+        }
+    }
+
+    fn frames(&self) -> &Frames {
+        match &self.connection.carrier {
+            Carrier::Frames(frames) => frames,
+            Carrier::Engine(_) => unreachable!("the task runs connections of its own kind only"),
+        }
+    }
+
+    /// Queues what the transport itself has to say; dropped where so much waits that nobody would hear it in time.
+    fn send(&self, frame: Bytes) {
+        if self.connection.gate.queue(frame.len(), Durability::Durable) {
+            self.frames().send(frame);
+        }
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<CloseReason> {
+        self.frames().wakes(cx.waker());
+        while self.clock.as_mut().poll(cx).is_ready() {
+            match self.phase {
+                Phase::Quiet => {
+                    self.send(framed(b'2', &[]));
+                    self.enter(Phase::Asked);
+                }
+                Phase::Asked => return Poll::Ready(CloseReason::HeartbeatTimeout),
+                Phase::Closing => return Poll::Ready(CloseReason::TransportLost),
+            }
+        }
+        if let Poll::Ready(Err(_)) = self.poll_read(cx) {
+            return Poll::Ready(CloseReason::TransportLost);
+        }
+        if self.connection.is_closing() && self.phase != Phase::Closing {
+            self.enter(Phase::Closing);
+            self.connection.end_session();
+            // Registers the new time.
+            cx.waker().wake_by_ref();
+        }
+        match self.poll_write(cx) {
+            Poll::Ready(Err(_)) => Poll::Ready(CloseReason::TransportLost),
+            _ => Poll::Pending,
+        }
+    }
+
+    fn enter(&mut self, phase: Phase) {
+        self.phase = phase;
+        let limit = match phase {
+            Phase::Quiet => PING_INTERVAL,
+            Phase::Asked => PING_TIMEOUT,
+            Phase::Closing => CLOSE_FLUSH,
+        };
+        self.clock.as_mut().reset(Instant::now() + limit);
+    }
+
+    /// Reads and handles what there is. Ready when the stream has failed or ended.
+    fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let is_shared = self.partial.is_empty();
+        let mut buffer = if is_shared { READ_BUFFER.take() } else { std::mem::take(&mut self.partial) };
+        let read = self.poll_read_into(&mut buffer, if is_shared { READ_BYTES } else { PARTIAL_BYTES }, cx);
+        if is_shared {
+            self.partial = BytesMut::from(&*buffer);
+            buffer.clear();
+            READ_BUFFER.set(buffer);
+        } else if !buffer.is_empty() {
+            self.partial = buffer;
+        }
+        read
+    }
+
+    fn poll_read_into(&mut self, buffer: &mut BytesMut, room: usize, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        loop {
+            ready!(self.poll_gate(cx));
+            if self.decode(buffer) {
+                buffer.reserve(room);
+                if ready!(poll_read_buf(Pin::new(&mut self.stream), cx, buffer))? == 0 {
+                    return Poll::Ready(Err(io::ErrorKind::UnexpectedEof.into()));
+                }
+            }
+        }
+    }
+
+    /// Ready while the connection's gate is open, or nobody cares any more.
+    fn poll_gate(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let connection = &self.connection;
+        if self.waiting.is_none() && !connection.gate.is_open() && !connection.is_closing() {
+            self.waiting = Some(Box::pin(connection.gate.clone().opened()));
+        }
+        if let Some(waiting) = &mut self.waiting {
+            ready!(waiting.as_mut().poll(cx));
+            self.waiting = None;
+        }
+        Poll::Ready(())
+    }
+
+    /// Handles the frames that are there; whether more has to be read, which is not so while the gate is closed.
+    fn decode(&mut self, buffer: &mut BytesMut) -> bool {
+        while !self.connection.is_closing() {
+            if !self.connection.gate.is_open() {
+                return false;
+            }
+            match self.codec.decode(buffer) {
+                Ok(Some(frame)) => self.handle(frame),
+                Ok(None) if announced(buffer) <= MAX_PAYLOAD as u64 => return true,
+                Ok(None) | Err(ProtocolError::Overflow) => self.connection.close(CloseReason::TooLarge),
+                Err(_) => self.connection.close(CloseReason::BrokenPacket),
+            }
+        }
+        // Read and thrown away to the end, so that the client gets what was sent before.
+        buffer.clear();
+        true
+    }
+
+    fn handle(&mut self, frame: Frame) {
+        match frame {
+            Frame::Text(text) => self.text(&text),
+            Frame::Binary(_) => self.connection.received_binary(),
+            Frame::Continuation(Item::FirstText(piece)) => self.fragments = Some((true, piece.into())),
+            Frame::Continuation(Item::FirstBinary(piece)) => self.fragments = Some((false, piece.into())),
+            Frame::Continuation(Item::Continue(piece)) => self.append(&piece),
+            Frame::Continuation(Item::Last(piece)) => {
+                self.append(&piece);
+                match self.fragments.take() {
+                    Some((true, text)) => self.text(&text),
+                    Some((false, _)) => self.connection.received_binary(),
+                    None => (),
+                }
+            }
+            Frame::Ping(payload) => self.send(self.encoded(Message::Pong(payload))),
+            Frame::Pong(_) => (),
+            Frame::Close(_) => self.connection.close(CloseReason::ClientLeft),
+        }
+    }
+
+    /// A further piece of a message; the codec has seen to it that there was a first one.
+    fn append(&mut self, piece: &[u8]) {
+        let Some((_, message)) = &mut self.fragments else { return };
+        message.extend_from_slice(piece);
+        if message.len() > MAX_PAYLOAD {
+            self.fragments = None;
+            self.connection.close(CloseReason::TooLarge);
+        }
+    }
+
+    /// An Engine.IO packet.
+    fn text(&mut self, packet: &[u8]) {
+        match (packet.first(), std::str::from_utf8(packet)) {
+            (Some(b'4'), Ok(text)) => self.connection.received(&text[1..], &self.handler),
+            // An answer that nobody asked for does no harm.
+            (Some(b'2' | b'3'), Ok(_)) if self.phase == Phase::Asked => self.enter(Phase::Quiet),
+            (Some(b'2' | b'3'), Ok(_)) => (),
+            (Some(b'1'), Ok(_)) => self.connection.close(CloseReason::ClientLeft),
+            _ => self.connection.close(CloseReason::BrokenPacket),
+        }
+    }
+
+    fn encoded(&self, message: Message) -> Bytes {
+        let mut frame = BytesMut::new();
+        let encoded = self.codec.clone().encode(message, &mut frame);
+        encoded.expect("only fragments can come at the wrong moment");
+        frame.freeze()
+    }
+
+    /// Writes what is queued and, when the connection is closed, that it is.
+    fn poll_write(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        loop {
+            if self.writing.is_empty() {
+                let mut queued = std::mem::take(&mut self.writing);
+                let ended = self.frames().take(&mut queued);
+                self.writing = queued;
+                if ended && !self.is_ending {
+                    self.is_ending = true;
+                    self.writing.push_back(self.encoded(Message::Close(Some(CloseCode::Normal.into()))));
+                }
+            }
+            if self.writing.is_empty() {
+                self.writing.shrink_to(QUEUE_KEPT);
+                return if self.is_ending { Pin::new(&mut self.stream).poll_shutdown(cx) } else { Poll::Ready(Ok(())) };
+            }
+            let mut slices = [IoSlice::new(&[]); WRITE_FRAMES];
+            let count = self.writing.len().min(WRITE_FRAMES);
+            for (slice, frame) in slices.iter_mut().zip(&self.writing) {
+                *slice = IoSlice::new(frame);
+            }
+            let written = ready!(Pin::new(&mut self.stream).poll_write_vectored(cx, &slices[..count]))?;
+            self.written(written);
+        }
+    }
+
+    /// So many bytes are with the kernel.
+    fn written(&mut self, mut bytes: usize) {
+        let (mut packets, all) = (0, bytes);
+        while let Some(frame) = self.writing.front_mut() {
+            if bytes < frame.len() {
+                frame.advance(bytes);
+                break;
+            }
+            bytes -= frame.len();
+            self.writing.pop_front();
+            packets += 1;
+        }
+        self.connection.gate.sent(packets, all);
+    }
+}
+
+/// The length that a frame's head announces (RFC 6455, section 5.2), as far as it has come.
+fn announced(head: &[u8]) -> u64 {
+    match *head {
+        [_, length, a, b, c, d, e, f, g, h, ..] if length & 0x7f == 127 => u64::from_be_bytes([a, b, c, d, e, f, g, h]),
+        _ => 0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_head_announces_its_length_before_the_frame_has_come() {
+        assert_eq!(announced(&[0x81, 0xff, 0x40, 0, 0, 0, 0, 0, 0, 0]), 1 << 62);
+        assert_eq!(announced(&[0x81, 0xff, 0x40]), 0);
+        assert_eq!(announced(&[0x81, 0xfe, 255, 255]), 0);
+    }
+}
