@@ -15,7 +15,7 @@ use crate::{
     directory::Directory,
     hub::Presence,
     ids::{ConversationId, UserId},
-    message::StoredMessage,
+    message::MessagePage,
     outbox::Outbox,
     persistence::Persistence,
     profile::{Profile, Profiles},
@@ -95,14 +95,14 @@ impl Chat {
         conversation: ConversationId,
         reader: UserId,
         page: Page,
-    ) -> Result<Vec<StoredMessage>, Refusal> {
+    ) -> Result<MessagePage, Refusal> {
+        let room = self.0.room(conversation).ok_or_else(Refusal::unavailable)?;
+        let participants = room.introduce(reader).await?;
         let history = self.0.store.read_history(conversation, reader, page).await.map_err(log)?;
-        let history = history.ok_or_else(Refusal::conversation_not_found)?;
         if history.unread > 0 {
-            let room = self.0.room(conversation).ok_or_else(Refusal::unavailable)?;
             room.mark_read(reader, history.last_seq).await?;
         }
-        Ok(history.messages)
+        Ok(MessagePage { conversation, participants, messages: history.messages })
     }
 
     /// Stores a profile; rooms show it from now on.

@@ -70,7 +70,7 @@ pub use counters::{Counters, Gauge};
 pub use event::{Durability, EncodedEvent};
 pub use gate::{Gate, Permit};
 pub use ids::{ConversationId, HorseId, MessageId, SessionId, UserId};
-pub use message::{Message, StoredMessage};
+pub use message::{Message, MessagePage, StoredMessage};
 pub use migrations::{MigrateError, migrate};
 pub use outbox::{AckId, CloseReason, Outbox, Queued};
 pub use profile::Profile;

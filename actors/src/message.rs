@@ -1,5 +1,7 @@
 //! A stored message, as clients see it.
 
+use std::sync::Arc;
+
 use serde::Serialize;
 
 use crate::{
@@ -46,7 +48,7 @@ pub(crate) struct Typist {
     pub(crate) conversation_id: ConversationId,
 }
 
-/// A message as history has it, with its own copy of everything.
+/// A message as history has it.
 #[derive(Debug)]
 pub struct StoredMessage {
     /// The message.
@@ -54,7 +56,7 @@ pub struct StoredMessage {
     /// Its place in the conversation.
     pub seq: i64,
     /// By whom.
-    pub sender: Profile,
+    pub sender: UserId,
     /// What.
     pub text: String,
     /// When the server took it in.
@@ -63,18 +65,28 @@ pub struct StoredMessage {
     pub read_at: Option<Timestamp>,
 }
 
-impl StoredMessage {
-    /// As clients see it.
-    pub fn on_the_wire(&self, conversation_id: ConversationId) -> Message<'_, &Profile> {
-        Message {
-            id: self.id,
-            conversation_id,
-            sender_id: &self.sender,
-            text: &self.text,
-            is_read: self.read_at.is_some(),
-            read_at: self.read_at,
-            sent_at: self.sent_at,
-            seq: self.seq,
-        }
+/// Some messages of a conversation, oldest first.
+#[derive(Debug)]
+pub struct MessagePage {
+    pub(crate) conversation: ConversationId,
+    pub(crate) participants: [Arc<Profile>; 2],
+    pub(crate) messages: Vec<StoredMessage>,
+}
+
+impl MessagePage {
+    /// As clients see them.
+    pub fn on_the_wire(&self) -> impl Iterator<Item = Message<'_, &Profile>> {
+        let [one, other] = self.participants.each_ref().map(|profile| &**profile);
+        self.messages.iter().map(move |message| Message {
+            id: message.id,
+            conversation_id: self.conversation,
+            // Only participants are let in, and stored.
+            sender_id: if message.sender == one.id { one } else { other },
+            text: &message.text,
+            is_read: message.read_at.is_some(),
+            read_at: message.read_at,
+            sent_at: message.sent_at,
+            seq: message.seq,
+        })
     }
 }

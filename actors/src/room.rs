@@ -6,7 +6,7 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, atomic::Ordering},
+    sync::{Arc, OnceLock, atomic::Ordering},
     time::{Duration, Instant},
 };
 
@@ -43,6 +43,8 @@ pub(crate) struct Room {
     shared: Arc<Shared>,
     waiting: Waiting,
     participants: Participants,
+    /// Postgres could not say who they are; not asked again before then.
+    unavailable_until: Option<Instant>,
     members: HashMap<SessionId, usize>,
     /// Members by worker.
     members_on: Vec<u32>,
@@ -54,13 +56,8 @@ pub(crate) struct Room {
     stops_soon: bool,
 }
 
-enum Participants {
-    /// Not loaded yet.
-    Unknown,
-    /// Postgres could not say; not asked again before then.
-    Unavailable(Instant),
-    Two([Arc<LiveProfile>; 2]),
-}
+/// The conversation's two, once they are loaded; who holds the room's handle sees them, too.
+pub(crate) type Participants = Arc<OnceLock<[Arc<LiveProfile>; 2]>>;
 
 #[derive(ActixMessage)]
 #[rtype(result = "()")]
@@ -85,6 +82,11 @@ enum RoomCommand {
         answer: oneshot::Sender<Result<(), Refusal>>,
     },
     Committed(Vec<Settled>),
+    /// Load the participants.
+    Introduce {
+        to: UserId,
+        answer: oneshot::Sender<Result<(), Refusal>>,
+    },
     #[cfg(test)]
     Test(Box<dyn FnOnce(&mut Room) + Send>),
 }
@@ -96,7 +98,8 @@ impl RoomCommand {
             Self::Join(member, _) => Some(member.user),
             Self::Post { sender: user, .. }
             | Self::Typing { typist: user, .. }
-            | Self::MarkRead { reader: user, .. } => Some(*user),
+            | Self::MarkRead { reader: user, .. }
+            | Self::Introduce { to: user, .. } => Some(*user),
             _ => None,
         }
     }
@@ -108,19 +111,20 @@ impl RoomCommand {
                 reply.refuse(refusal);
             }
             Self::Post { reply, .. } | Self::Typing { reply, .. } => reply.refuse(refusal),
-            Self::MarkRead { answer, .. } => drop(answer.send(Err(refusal.clone()))),
+            Self::MarkRead { answer, .. } | Self::Introduce { answer, .. } => drop(answer.send(Err(refusal.clone()))),
             _ => (),
         }
     }
 }
 
 impl Room {
-    fn new(conversation: ConversationId, shared: Arc<Shared>, waiting: Waiting) -> Self {
+    fn new(conversation: ConversationId, shared: Arc<Shared>, waiting: Waiting, participants: Participants) -> Self {
         Self {
             conversation,
             shared,
             waiting,
-            participants: Participants::Unknown,
+            participants,
+            unavailable_until: None,
             members: HashMap::new(),
             members_on: Vec::new(),
             in_flight: 0,
@@ -136,7 +140,8 @@ impl Room {
         let load = async move { shared.load_participants(conversation).await };
         ctx.wait(load.into_actor(self).map(move |loaded, room, ctx| match loaded {
             Ok(Some(two)) => {
-                room.participants = Participants::Two(two);
+                // Loaded once: nothing else is handled meanwhile.
+                let _ = room.participants.set(two);
                 room.run(command);
             }
             Ok(None) => {
@@ -146,7 +151,7 @@ impl Room {
             }
             Err(error) => {
                 tracing::warn!(conversation = %room.conversation, %error, "cannot load a room");
-                room.participants = Participants::Unavailable(Instant::now() + RETRY_AFTER);
+                room.unavailable_until = Some(Instant::now() + RETRY_AFTER);
                 room.run(command);
             }
         }));
@@ -154,13 +159,13 @@ impl Room {
 
     /// Lets participants through.
     fn run(&mut self, command: RoomCommand) {
-        let refusal = match (&self.participants, command.on_behalf_of()) {
+        let refusal = match (self.participants.get(), command.on_behalf_of()) {
             (_, None) => return self.apply(command),
-            (Participants::Two(two), Some(user)) if two.iter().any(|profile| profile.get().id == user) => {
+            (Some(two), Some(user)) if two.iter().any(|profile| profile.get().id == user) => {
                 return self.apply(command);
             }
-            (Participants::Two(_), _) => Refusal::conversation_not_found(),
-            (Participants::Unknown | Participants::Unavailable(_), _) => Refusal::overloaded(),
+            (Some(_), _) => Refusal::conversation_not_found(),
+            (None, _) => Refusal::overloaded(),
         };
         command.refuse(&refusal);
     }
@@ -174,6 +179,8 @@ impl Room {
             RoomCommand::MarkRead { reader, seq, answer } => {
                 self.shared.persistence.mark_read(self.conversation, reader, seq, answer);
             }
+            // Whoever asked may have gone meanwhile.
+            RoomCommand::Introduce { answer, .. } => drop(answer.send(Ok(()))),
             RoomCommand::Committed(rows) => rows.into_iter().for_each(|(post, outcome)| self.finish(*post, outcome)),
             #[cfg(test)]
             RoomCommand::Test(act) => act(self),
@@ -230,7 +237,7 @@ impl Room {
 
     /// The message is committed: the acknowledgement, then everybody else.
     fn announce(&mut self, post: Post, seq: i64) {
-        let Participants::Two(two) = &self.participants else { return };
+        let Some(two) = self.participants.get() else { return };
         let Some(sender) = two.iter().map(|profile| profile.get()).find(|profile| profile.id == post.sender) else {
             return;
         };
@@ -285,10 +292,8 @@ impl Room {
     }
 
     fn other(&self, user: UserId) -> Option<UserId> {
-        match &self.participants {
-            Participants::Two(two) => two.iter().map(|profile| profile.get().id).find(|id| *id != user),
-            _ => None,
-        }
+        let two = self.participants.get()?;
+        two.iter().map(|profile| profile.get().id).find(|id| *id != user)
     }
 
     /// Stops soon, without waiting to be idle; now and then again while somebody holds the handle.
@@ -299,7 +304,7 @@ impl Room {
         self.stops_soon = true;
         ctx.run_later(after, |room, ctx| {
             room.stops_soon = false;
-            if matches!(room.participants, Participants::Unknown) {
+            if room.participants.get().is_none() && room.unavailable_until.is_none() {
                 room.used = false;
                 room.stop_if_idle(ctx);
                 room.stop_if_unknown(RETRY_AFTER, ctx);
@@ -332,11 +337,9 @@ impl Handler<RoomCommand> for Room {
     fn handle(&mut self, command: RoomCommand, ctx: &mut Context<Self>) {
         self.waiting.taken();
         self.used = true;
-        match self.participants {
-            Participants::Unknown => self.load_and_run(command, ctx),
-            Participants::Unavailable(until) if Instant::now() >= until => self.load_and_run(command, ctx),
-            _ => self.run(command),
-        }
+        let must_load =
+            self.participants.get().is_none() && self.unavailable_until.is_none_or(|until| Instant::now() >= until);
+        if must_load { self.load_and_run(command, ctx) } else { self.run(command) }
     }
 }
 

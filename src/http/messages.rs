@@ -25,9 +25,8 @@ pub(super) async fn history(
     let query = query.map_or_else(|_| Vec::new(), Query::into_inner);
     let value = |name: &str| query.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str());
     let page = Page::parse(value("page"), value("limit"));
-    let messages = app.chat.read_history(conversation, caller.user, page).await?;
-    let data: Vec<_> = messages.iter().map(|message| message.on_the_wire(conversation)).collect();
-    Ok(Success::ok(data))
+    let page = app.chat.read_history(conversation, caller.user, page).await?;
+    Ok(Success::ok(page.on_the_wire().collect::<Vec<_>>()))
 }
 
 /// Stores a message and sends it to everybody, as a socket's send does.

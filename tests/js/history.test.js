@@ -2,12 +2,12 @@
 import { before, describe, test } from 'node:test';
 import assert from 'node:assert/strict';
 import { connect, send } from './support/clients.js';
-import { markDeleted } from './support/database.js';
+import { markDeleted, query } from './support/database.js';
 import { call, refused, succeeded } from './support/rest.js';
 import { serverForFile } from './support/server.js';
 import { assertMessage, profile, range, seqs, texts } from './support/shapes.js';
 import {
-  adminToken, history, malformedIds, newConversation, newId, newPair, newUser, say, wholeHistory,
+  adminToken, history, malformedIds, newConversation, newId, newPair, newUser, say, unreadCount, wholeHistory,
 } from './support/world.js';
 
 const server = await serverForFile();
@@ -124,6 +124,21 @@ test('soft-deleted messages are left out, and pages close over the gap', async (
   assert.deepEqual(texts(await history(server, carol, theirs, '?limit=2')), ['4', '6']);
   assert.deepEqual(texts(await history(server, carol, theirs, '?limit=2&page=2')), ['1', '3']);
   assert.equal((await say(server, carol, theirs, '7')).seq, 7, 'the number of a deleted message is not given again');
+});
+
+test('a message that comes back is on its page again, and one that is removed for good leaves no hole', async () => {
+  const { alice: carol, bob: dave, conversation: theirs } = await newPair(server);
+  const sent = [];
+  for (const n of range(1, 6)) sent.push(await say(server, carol, theirs, `${n}`));
+  await markDeleted(server, sent[2]._id);
+  assert.deepEqual(texts(await history(server, carol, theirs, '?limit=3&page=2')), ['1', '2']);
+  await query(server, 'UPDATE messages SET deleted_at = NULL WHERE id = $1', [Buffer.from(sent[2]._id, 'hex')]);
+  assert.deepEqual(texts(await history(server, carol, theirs, '?limit=3&page=2')), ['1', '2', '3']);
+  await query(server, 'DELETE FROM messages WHERE id = $1', [Buffer.from(sent[4]._id, 'hex')]);
+  assert.deepEqual(texts(await history(server, carol, theirs, '?limit=3')), ['3', '4', '6']);
+  assert.deepEqual(texts(await history(server, carol, theirs, '?limit=3&page=2')), ['1', '2']);
+  assert.deepEqual(texts(await history(server, carol, theirs, '?limit=3&page=3')), []);
+  assert.equal(await unreadCount(server, dave), 5);
 });
 
 test('pages are contiguous and ordered while messages arrive', async () => {

@@ -11,27 +11,36 @@ use crate::{
     lane::Settled,
     limits::ROOM_QUEUE,
     mailbox::{Mailbox, Waiting},
-    refusal::Refusal,
+    profile::Profile,
+    refusal::{Code, Refusal},
     reply::{Committed, PostError, Reply},
     session::Member,
     shared::Shared,
     text::MessageText,
 };
 
-use super::{Room, RoomCommand};
+use super::{Participants, Room, RoomCommand};
 
 /// Whoever holds one keeps the room from stopping.
 #[derive(Clone, Debug)]
-pub(crate) struct RoomHandle(pub(super) Arc<Mailbox<Room>>);
+pub(crate) struct RoomHandle(pub(super) Arc<Known>);
+
+/// What callers know of a room.
+#[derive(Debug)]
+pub(crate) struct Known {
+    pub(super) mailbox: Mailbox<Room>,
+    participants: Participants,
+}
 
 impl RoomHandle {
     /// Starts the room on one of the workers, the same one for the same conversation.
     pub(crate) fn start(conversation: ConversationId, shared: &Arc<Shared>) -> Self {
         let waiting = Waiting::default();
-        let room = Room::new(conversation, shared.clone(), waiting.clone());
+        let participants = Participants::default();
+        let room = Room::new(conversation, shared.clone(), waiting.clone(), participants.clone());
         shared.counters.add(Gauge::Rooms);
         let address = Room::start_in_arbiter(&shared.workers.arbiter_of(conversation), move |_| room);
-        Self(Arc::new(Mailbox::new(address, waiting, ROOM_QUEUE)))
+        Self(Arc::new(Known { mailbox: Mailbox::new(address, waiting, ROOM_QUEUE), participants }))
     }
 
     pub(crate) fn join(&self, member: Member, reply: Reply) {
@@ -39,7 +48,7 @@ impl RoomHandle {
     }
 
     pub(crate) fn leave(&self, session: SessionId) {
-        self.0.push(RoomCommand::Leave(session));
+        self.0.mailbox.push(RoomCommand::Leave(session));
     }
 
     pub(crate) fn post(&self, sender: UserId, text: MessageText, reply: Reply) {
@@ -60,30 +69,48 @@ impl RoomHandle {
         self.offer(RoomCommand::Typing { typist, session, started, reply });
     }
 
+    /// The profiles of the participants, as they are now, if `user` is one of them; mostly without asking the actor.
+    pub(crate) async fn introduce(&self, user: UserId) -> Result<[Arc<Profile>; 2], Refusal> {
+        if self.0.participants.get().is_none() {
+            let (answer, answered) = oneshot::channel();
+            self.offer(RoomCommand::Introduce { to: user, answer });
+            answered.await.unwrap_or_else(|_| Err(Refusal::unavailable())).map_err(as_a_read)?;
+        }
+        let two = self.0.participants.get().ok_or_else(Refusal::unavailable)?;
+        let profiles = two.each_ref().map(|profile| profile.get());
+        let is_participant = profiles.iter().any(|profile| profile.id == user);
+        if is_participant { Ok(profiles) } else { Err(Refusal::conversation_not_found()) }
+    }
+
     /// Marks what the other participant wrote up to `seq` as read, and waits for the commit.
     pub(crate) async fn mark_read(&self, reader: UserId, seq: i64) -> Result<(), Refusal> {
         let (answer, answered) = oneshot::channel();
         self.offer(RoomCommand::MarkRead { reader, seq, answer });
-        answered.await.unwrap_or_else(|_| Err(Refusal::unavailable()))
+        answered.await.unwrap_or_else(|_| Err(Refusal::unavailable())).map_err(as_a_read)
     }
 
     /// Rows that the room gave to persistence come back.
     pub(crate) fn committed(&self, rows: Vec<Settled>) {
-        self.0.push(RoomCommand::Committed(rows));
+        self.0.mailbox.push(RoomCommand::Committed(rows));
     }
 
     pub(crate) fn is_alive(&self) -> bool {
-        self.0.is_alive()
+        self.0.mailbox.is_alive()
     }
 
     /// Whether nobody but the holder of `self` could send to the room, and nothing is on its way.
     pub(crate) fn is_forgotten(&self) -> bool {
-        Arc::strong_count(&self.0) == 1 && self.0.waiting() == 0
+        Arc::strong_count(&self.0) == 1 && self.0.mailbox.waiting() == 0
     }
 
     fn offer(&self, command: RoomCommand) {
-        if let Err(command) = self.0.offer(command) {
+        if let Err(command) = self.0.mailbox.offer(command) {
             command.refuse(&Refusal::overloaded());
         }
     }
+}
+
+/// A room refuses as if a message was to be sent.
+fn as_a_read(refusal: Refusal) -> Refusal {
+    if refusal.code == Code::Overloaded { Refusal::unavailable() } else { refusal }
 }

@@ -67,12 +67,12 @@ fn room_of(chat: &Chat, users: [UserId; 2]) -> (ConversationId, RoomHandle) {
         let profile = Profile { id, full_name: "Somebody".to_owned(), profile_picture_url: None };
         profiles.hold(profile)
     });
-    run_in(&room, move |room| room.participants = Participants::Two(live));
+    run_in(&room, move |room| room.participants.set(live).expect("set once"));
     (conversation, room)
 }
 
 fn run_in(room: &RoomHandle, act: impl FnOnce(&mut Room) + Send + 'static) {
-    room.0.push(RoomCommand::Test(Box::new(act)));
+    room.0.mailbox.push(RoomCommand::Test(Box::new(act)));
 }
 
 fn connect(chat: &Chat, user: UserId) -> (SessionHandle, Arc<Recorder>) {

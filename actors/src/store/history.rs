@@ -8,7 +8,7 @@ use crate::{
     sql,
 };
 
-use super::{Store, StoreError, users::profile};
+use super::{Store, StoreError};
 
 /// Which messages: page 1 has the newest.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -57,7 +57,7 @@ pub struct History {
 }
 
 impl Store {
-    /// A page of a conversation; `None` if there is no such one or the reader is not in it.
+    /// A page of a conversation that exists, as one of its participants sees it.
     ///
     /// # Errors
     /// Postgres is away.
@@ -66,16 +66,12 @@ impl Store {
         conversation: ConversationId,
         reader: UserId,
         page: Page,
-    ) -> Result<Option<History>, StoreError> {
+    ) -> Result<History, StoreError> {
         let parameters: [&(dyn tokio_postgres::types::ToSql + Sync); 4] =
             [&conversation, &reader, &page.limit, &page.offset()];
         let rows = self.query(sql::READ_HISTORY, &parameters).await?;
-        let Some(first) = rows.first() else { return Ok(None) };
-        Ok(Some(History {
-            last_seq: first.get(0),
-            unread: first.get(1),
-            messages: rows.iter().rev().filter_map(message).collect(),
-        }))
+        let (last_seq, unread) = rows.first().map_or((0, 0), |row| (row.get(0), row.get(1)));
+        Ok(History { last_seq, unread, messages: rows.iter().rev().filter_map(message).collect() })
     }
 }
 
@@ -83,10 +79,10 @@ fn message(row: &Row) -> Option<StoredMessage> {
     Some(StoredMessage {
         id: row.get::<_, Option<_>>(2)?,
         seq: row.get(3),
-        text: row.get(4),
-        sent_at: row.get(5),
-        read_at: row.get(6),
-        sender: profile(row, 7),
+        sender: row.get(4),
+        text: row.get(5),
+        sent_at: row.get(6),
+        read_at: row.get(7),
     })
 }
 
