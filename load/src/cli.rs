@@ -1,0 +1,111 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::{processes::Process, scenarios, threshold::Threshold};
+
+/// Load generator for horsetrust-chat and every server that speaks its contract. Exit codes: 0 all is well, 1 the run
+/// could not be made, 2 messages were lost, repeated, reordered or altered, 3 a threshold does not hold
+#[derive(Parser, Debug)]
+#[command(name = "chat-load", version, max_term_width = 100)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) common: Common,
+    #[command(subcommand)]
+    pub(crate) scenario: Scenario,
+}
+
+/// What to do.
+#[derive(Subcommand, Debug)]
+pub(crate) enum Scenario {
+    /// Closed loop: users in pairs, each with a few messages in flight; how many messages a second?
+    Chat(scenarios::chat::Options),
+    /// Open loop: messages at a fixed rate, latency from the moment each was due; how long does an ack take?
+    Rate(scenarios::rate::Options),
+    /// Many sockets in one room; what does a delivery cost?
+    Fanout(scenarios::fanout::Options),
+    /// Typing events, relayed to the other side
+    Typing(scenarios::typing::Options),
+    /// Many connections that say nothing; what does one cost, to open and to keep?
+    Idle(scenarios::idle::Options),
+    /// All connections drop and come back at once, while others go on talking
+    Storm(scenarios::storm::Options),
+    /// The REST fallback: POST, GET of the newest page, GET of pages deep in the history
+    Rest(scenarios::rest::Options),
+    /// A realistic day: mostly idle, some typing, some messages, some REST, some reconnects
+    Mixed(scenarios::mixed::Options),
+}
+
+/// How connections are made.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+pub(crate) enum Transport {
+    /// WebSocket from the start
+    Websocket,
+    /// Polling first, then the upgrade to WebSocket, as stock clients do
+    Upgrade,
+}
+
+/// What all scenarios have in common.
+#[derive(Args, Debug)]
+pub(crate) struct Common {
+    /// Where the server is
+    #[arg(long, global = true, default_value = "http://127.0.0.1:3000", value_name = "URL")]
+    pub(crate) url: String,
+    /// Secret (HS256) to make users and their tokens with
+    #[arg(long, global = true, env = "JWT_SECRET", hide_env_values = true, value_name = "SECRET")]
+    pub(crate) secret: Option<String>,
+    /// File of tokens instead, one a line, of users that exist
+    #[arg(long, global = true, value_name = "FILE", conflicts_with = "secret")]
+    pub(crate) tokens: Option<PathBuf>,
+    /// First 8 hexadecimal digits of the ids of the users that are made
+    #[arg(long, global = true, default_value = "6c6f6164", value_parser = id_prefix, value_name = "HEX")]
+    pub(crate) id_prefix: String,
+    /// How connections are made
+    #[arg(long, global = true, default_value = "websocket", value_enum)]
+    pub(crate) transport: Transport,
+    /// How long to measure, in seconds
+    #[arg(long, global = true, default_value_t = 10.0, value_parser = seconds, value_name = "SECONDS")]
+    pub(crate) duration: f64,
+    /// How long to run before measuring, in seconds
+    #[arg(long, global = true, default_value_t = 2.0, value_parser = seconds, value_name = "SECONDS")]
+    pub(crate) warmup: f64,
+    /// How long answers and deliveries may take after the end, in seconds
+    #[arg(long, global = true, default_value_t = 15.0, value_parser = seconds, value_name = "SECONDS")]
+    pub(crate) patience: f64,
+    /// Write the result as JSON
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(crate) json: Option<PathBuf>,
+    /// Write the result as a page to look at
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(crate) html: Option<PathBuf>,
+    /// Fail unless this holds, such as 'ack.p99<50ms' or 'sends_per_s>=1000'; may be given several times
+    #[arg(long, global = true, value_name = "RULE")]
+    pub(crate) threshold: Vec<Threshold>,
+    /// Measure a process: NAME=PID, or NAME=PID+ with all its descendants (such as Postgres); may be given several times
+    #[arg(long, global = true, value_name = "NAME=PID[+]")]
+    pub(crate) process: Vec<Process>,
+    /// Seed of everything random
+    #[arg(long, global = true, default_value_t = 1)]
+    pub(crate) seed: u64,
+    /// Show no progress
+    #[arg(long, global = true)]
+    pub(crate) no_progress: bool,
+}
+
+fn id_prefix(text: &str) -> Result<String, String> {
+    let is_hex = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
+    if text.len() == 8 && text.bytes().all(is_hex) {
+        Ok(text.to_owned())
+    } else {
+        Err("must be 8 lower-case hexadecimal digits".to_owned())
+    }
+}
+
+fn seconds(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(seconds) if (0.0..=86_400.0).contains(&seconds) => Ok(seconds),
+        _ => Err("must be a number of seconds, a day at most".to_owned()),
+    }
+}

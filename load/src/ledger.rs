@@ -1,0 +1,372 @@
+//! The verdict: every message that was sent is followed to its acknowledgement and to everybody who is to hear of it.
+//!
+//! A text begins with a token, `<run>-<user>-<number>`; the number counts that user's messages: 1, 2, 3 … So each recipient
+//! can be checked by itself: what comes must be the sender's next message (once, in order), and, where the server numbers
+//! messages, the conversation's next `seq`. A message is forgotten as soon as it is acknowledged and everybody has it, so
+//! that memory is bounded by what is under way; violations are all counted, and the first [`NAMED`] of them named.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    fmt,
+    time::Instant,
+};
+
+use serde::Serialize;
+
+use crate::{
+    track::{Track, Wrong},
+    wire::{Message, Notification},
+};
+
+/// So many violations are named.
+const NAMED: usize = 100;
+
+/// A user's number.
+pub(crate) type UserNumber = usize;
+/// A conversation's number.
+pub(crate) type Room = usize;
+/// A socket's number.
+pub(crate) type SocketNumber = usize;
+
+/// One message, by its sender and the sender's count.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
+pub(crate) struct Token {
+    pub(crate) user: UserNumber,
+    pub(crate) number: u64,
+}
+
+/// What was checked.
+#[derive(Clone, Copy, Debug, Default, Serialize)]
+pub(crate) struct Checked {
+    pub(crate) acks: u64,
+    pub(crate) deliveries: u64,
+    pub(crate) notifications: u64,
+    pub(crate) refusals: u64,
+}
+
+/// A message that is under way.
+#[derive(Debug)]
+struct Open {
+    room: Room,
+    sent_at: Instant,
+    acked: bool,
+    /// As the first who had it said.
+    id: Option<String>,
+    seq: Option<u64>,
+    /// Sockets that have not got it.
+    deliveries: usize,
+    notifications: usize,
+}
+
+/// One socket in a room, or one that is notified of it.
+#[derive(Debug, Default)]
+struct Listener {
+    by_sender: BTreeMap<UserNumber, Track>,
+    by_seq: Track,
+    notified: BTreeMap<UserNumber, Track>,
+}
+
+/// A conversation: its id, its two users, and who listens.
+#[derive(Debug)]
+struct Conversation {
+    id: String,
+    users: [UserNumber; 2],
+    members: Vec<SocketNumber>,
+    sockets: [usize; 2],
+    listeners: HashMap<SocketNumber, Listener>,
+}
+
+impl Conversation {
+    /// The numbers that never came, with whom they did not come to.
+    fn gaps(&self) -> impl Iterator<Item = (String, SocketNumber, u64)> {
+        self.listeners
+            .iter()
+            .flat_map(|(socket, listener)| listener.by_seq.missing().iter().map(|seq| (self.id.clone(), *socket, *seq)))
+    }
+}
+
+/// All conversations and what is under way in them.
+#[derive(Debug)]
+pub(crate) struct Ledger {
+    run: String,
+    user_ids: Vec<String>,
+    conversations: Vec<Conversation>,
+    by_id: HashMap<String, Room>,
+    sent: Vec<u64>,
+    open: HashMap<Token, Open>,
+    pub(crate) checked: Checked,
+    violations: u64,
+    named: Vec<String>,
+}
+
+impl Ledger {
+    /// For users with these ids; `run` sets this run's messages apart from others in the same conversations.
+    pub(crate) fn new(run: String, user_ids: Vec<String>) -> Self {
+        let sent = vec![0; user_ids.len()];
+        Self {
+            run,
+            user_ids,
+            conversations: Vec::new(),
+            by_id: HashMap::new(),
+            sent,
+            open: HashMap::new(),
+            checked: Checked::default(),
+            violations: 0,
+            named: Vec::new(),
+        }
+    }
+
+    pub(crate) fn add_conversation(&mut self, id: String, users: [UserNumber; 2]) -> Room {
+        let room = self.conversations.len();
+        self.by_id.insert(id.clone(), room);
+        let (members, listeners) = (Vec::new(), HashMap::new());
+        self.conversations.push(Conversation { id, users, members, sockets: [0, 0], listeners });
+        room
+    }
+
+    pub(crate) fn conversation_id(&self, room: Room) -> &str {
+        &self.conversations[room].id
+    }
+
+    /// A user's socket is connected, and hears of messages from now on; in the room, too, if it has `joined`.
+    pub(crate) fn listens(&mut self, room: Room, user: UserNumber, socket: SocketNumber, joined: bool) {
+        let sent = &self.sent;
+        let conversation = &mut self.conversations[room];
+        let side = usize::from(conversation.users[1] == user);
+        conversation.sockets[side] += 1;
+        let mut listener = Listener::default();
+        for sender in conversation.users {
+            listener.by_sender.insert(sender, Track::starting_after(sent[sender]));
+            if sender != user {
+                listener.notified.insert(sender, Track::starting_after(sent[sender]));
+            }
+        }
+        if joined {
+            conversation.members.push(socket);
+        }
+        conversation.listeners.insert(socket, listener);
+    }
+
+    /// A socket is gone on purpose: what was under way to it is not waited for. Only with nothing under way in its room.
+    pub(crate) fn leaves(&mut self, room: Room, user: UserNumber, socket: SocketNumber) {
+        let conversation = &mut self.conversations[room];
+        if conversation.listeners.remove(&socket).is_some() {
+            conversation.sockets[usize::from(conversation.users[1] == user)] -= 1;
+            conversation.members.retain(|member| *member != socket);
+        }
+    }
+
+    /// A message is about to be sent: its token and its text, of so many characters if the token leaves room for them.
+    pub(crate) fn sends(&mut self, room: Room, user: UserNumber, length: usize, now: Instant) -> (Token, String) {
+        self.sent[user] += 1;
+        let token = Token { user, number: self.sent[user] };
+        let conversation = &self.conversations[room];
+        let other = usize::from(conversation.users[0] == user);
+        let open = Open {
+            room,
+            sent_at: now,
+            acked: false,
+            id: None,
+            seq: None,
+            deliveries: conversation.members.len(),
+            notifications: conversation.sockets[other],
+        };
+        self.open.insert(token, open);
+        let mut text = format!("{}-{}-{} ", self.run, token.user, token.number);
+        while text.len() < length {
+            text.push(char::from(b'a' + (text.len() % 26) as u8));
+        }
+        (token, text)
+    }
+
+    fn token(&self, text: &str) -> Option<Token> {
+        let mut parts = text.split(' ').next()?.split('-');
+        let (run, user, number) = (parts.next()?, parts.next()?, parts.next()?);
+        let token = Token { user: user.parse().ok()?, number: number.parse().ok()? };
+        (run == self.run && token.user < self.user_ids.len()).then_some(token)
+    }
+
+    /// The answer to a send was a message: it must be the one that was sent.
+    pub(crate) fn acked(&mut self, token: Token, message: &Message<'_>) {
+        self.checked.acks += 1;
+        if self.token(&message.text) != Some(token) {
+            return self.violation(format_args!("the ack of {token} is of another message: {}", message.text));
+        }
+        self.check_fields(token, message);
+        match self.open.get_mut(&token) {
+            Some(open) => open.acked = true,
+            None => self.violation(format_args!("{token} was acknowledged twice")),
+        }
+        self.forget(token);
+    }
+
+    /// The answer to a send was a refusal: nobody may hear of it.
+    pub(crate) fn refused(&mut self, token: Token) {
+        self.checked.refusals += 1;
+        let Some(open) = self.open.remove(&token) else { return };
+        for listener in self.conversations[open.room].listeners.values_mut() {
+            for tracks in [&mut listener.by_sender, &mut listener.notified] {
+                if let Some(track) = tracks.get_mut(&token.user) {
+                    track.skip(token.number);
+                }
+            }
+        }
+    }
+
+    /// A `new_message` came to a socket. When it was sent, if that was in this run and not everybody has it yet.
+    pub(crate) fn delivered(&mut self, socket: SocketNumber, message: &Message<'_>) -> Option<Instant> {
+        let room = self.by_id.get(&*message.conversation_id).copied();
+        let listener = room.and_then(|room| self.conversations[room].listeners.get_mut(&socket));
+        let Some(listener) = listener else {
+            self.violation(format_args!("a message came to socket {socket}, which is not for it: {}", message.text));
+            return None;
+        };
+        if let Some(seq) = message.seq
+            && let Err(wrong) = listener.by_seq.came(seq)
+        {
+            self.violation(format_args!("seq {seq} came {wrong} to socket {socket} ({})", message.conversation_id));
+        }
+        let token = self.token(&message.text)?;
+        self.checked.deliveries += 1;
+        self.check_fields(token, message);
+        if !self.came(room?, socket, token, Kind::Delivery) {
+            return None;
+        }
+        let open = self.open.get_mut(&token)?;
+        open.deliveries = open.deliveries.saturating_sub(1);
+        let sent_at = open.sent_at;
+        self.forget(token);
+        Some(sent_at)
+    }
+
+    /// A `message_notification` came to a socket.
+    pub(crate) fn notified(&mut self, socket: SocketNumber, notification: &Notification<'_>) {
+        let Some(token) = self.token(&notification.preview) else { return };
+        self.checked.notifications += 1;
+        let Some(room) = self.by_id.get(&*notification.conversation_id).copied() else {
+            return self.violation(format_args!("socket {socket} was notified of {token} in an unknown conversation"));
+        };
+        if self.came(room, socket, token, Kind::Notification)
+            && let Some(open) = self.open.get_mut(&token)
+        {
+            open.notifications = open.notifications.saturating_sub(1);
+            self.forget(token);
+        }
+    }
+
+    /// Whether a message came to a socket that had not got it.
+    fn came(&mut self, room: Room, socket: SocketNumber, token: Token, kind: Kind) -> bool {
+        let conversation = &mut self.conversations[room];
+        let track = conversation.listeners.get_mut(&socket).and_then(|listener| match kind {
+            Kind::Delivery => listener.by_sender.get_mut(&token.user),
+            Kind::Notification => listener.notified.get_mut(&token.user),
+        });
+        let wrong = match track.map(|track| track.came(token.number)) {
+            Some(Ok(())) => return true,
+            Some(Err(wrong)) => wrong,
+            None => {
+                self.violation(format_args!("{kind} of {token} came to socket {socket}, which is not for it"));
+                return false;
+            }
+        };
+        let id = self.conversations[room].id.clone();
+        self.violation(format_args!("{kind} of {token} came {wrong} to socket {socket} in conversation {id}"));
+        wrong == Wrong::Late
+    }
+
+    fn check_fields(&mut self, token: Token, message: &Message<'_>) {
+        let Some(open) = self.open.get_mut(&token) else { return };
+        let same = open.id.get_or_insert_with(|| message.id.to_string()) == &*message.id
+            && (open.seq.is_none() || open.seq == message.seq);
+        open.seq = message.seq;
+        let conversation = &self.conversations[open.room];
+        let place = conversation.id == *message.conversation_id;
+        let sender = self.user_ids[token.user] == *message.sender_id.id;
+        if !(same && place && sender) {
+            self.violation(format_args!("{token} is not the same to all: id, seq, conversation or sender differ"));
+        }
+    }
+
+    fn forget(&mut self, token: Token) {
+        let done = |open: &Open| open.acked && open.deliveries == 0 && open.notifications == 0;
+        if self.open.get(&token).is_some_and(done) {
+            self.open.remove(&token);
+        }
+    }
+
+    /// Messages that are not yet acknowledged and with everybody.
+    pub(crate) fn under_way(&self) -> usize {
+        self.open.len()
+    }
+
+    /// Everything that was to come has had its time: what is still missing is lost. All violations, the first ones named.
+    pub(crate) fn finish(&mut self) -> (u64, Vec<String>) {
+        let mut open: Vec<_> = std::mem::take(&mut self.open).into_iter().collect();
+        open.sort_unstable_by_key(|(token, _)| *token);
+        for (token, open) in open {
+            let id = self.conversations[open.room].id.clone();
+            if !open.acked {
+                self.violation(format_args!("{token} in conversation {id} was never acknowledged"));
+            }
+            for socket in self.lacking(open.room, token, open.deliveries > 0, Kind::Delivery) {
+                let seq = open.seq.map_or_else(String::new, |seq| format!(" (seq {seq})"));
+                self.violation(format_args!("{token}{seq} in conversation {id} never came to socket {socket}"));
+            }
+            for socket in self.lacking(open.room, token, open.notifications > 0, Kind::Notification) {
+                self.violation(format_args!("{token} in conversation {id} was never notified to socket {socket}"));
+            }
+        }
+        let gaps: Vec<_> = self.conversations.iter().flat_map(Conversation::gaps).collect();
+        for (conversation, socket, seq) in gaps {
+            self.violation(format_args!("seq {seq} of conversation {conversation} never came to socket {socket}"));
+        }
+        (self.violations, self.named.clone())
+    }
+
+    /// Who has not got a message, if anybody has not.
+    fn lacking(&self, room: Room, token: Token, any: bool, kind: Kind) -> Vec<SocketNumber> {
+        let lacks = |(socket, listener): (&SocketNumber, &Listener)| {
+            let tracks = if kind == Kind::Delivery { &listener.by_sender } else { &listener.notified };
+            let expected = match kind {
+                Kind::Delivery => self.conversations[room].members.contains(socket),
+                Kind::Notification => tracks.contains_key(&token.user),
+            };
+            let lacks = expected && tracks.get(&token.user).is_some_and(|track| track.lacks(token.number));
+            lacks.then_some(*socket)
+        };
+        if any { self.conversations[room].listeners.iter().filter_map(lacks).collect() } else { Vec::new() }
+    }
+
+    /// Something happened that must not.
+    pub(crate) fn violation(&mut self, what: fmt::Arguments<'_>) {
+        self.violations += 1;
+        if self.named.len() < NAMED {
+            self.named.push(what.to_string());
+        }
+    }
+}
+
+/// What comes to a socket.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Delivery,
+    Notification,
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if *self == Self::Delivery { "new_message" } else { "message_notification" })
+    }
+}
+
+impl fmt::Display for Wrong {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if *self == Self::Late { "out of order" } else { "twice" })
+    }
+}
+
+impl fmt::Display for Token {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "message {} of user {}", self.number, self.user)
+    }
+}

@@ -1,0 +1,52 @@
+//! `chat-load`: measures horsetrust-chat, or another server of its contract, as its users would use it, and checks on the
+//! way that every message is where it has to be.
+//!
+//! | file | |
+//! | --- | --- |
+//! | `cli.rs`, `threshold.rs` | what is typed |
+//! | `people.rs`, `rest.rs` | users, tokens and conversations; REST calls |
+//! | `socket.rs`, `wire.rs` | a lean Socket.IO client, and what it says and hears |
+//! | `world.rs` | what the connections of a run share |
+//! | `ledger.rs`, `track.rs` | the verdict: each message followed to everybody who is to hear of it |
+//! | `meter.rs`, `processes.rs` | latencies; CPU and memory |
+//! | `scenarios/` | who says what when |
+//! | `report.rs`, `html.rs` | the result for people and machines |
+
+mod cli;
+mod failure;
+mod html;
+mod ledger;
+mod meter;
+mod people;
+mod processes;
+mod report;
+mod rest;
+mod scenarios;
+mod socket;
+mod threshold;
+mod track;
+mod wire;
+mod world;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use tokio::{runtime::Builder, task::LocalSet};
+
+fn main() -> ExitCode {
+    let cli = cli::Cli::parse();
+    // One thread: it shares the machine with what it measures.
+    let runtime = Builder::new_current_thread().enable_all().build();
+    let outcome =
+        runtime.map_err(|error| failure::Failure::new(format!("cannot start: {error}"))).and_then(|runtime| {
+            let outcome = LocalSet::new().block_on(&runtime, scenarios::run(&cli.common, &cli.scenario))?;
+            outcome.conclude(&cli.common)
+        });
+    match outcome {
+        Ok(code) => ExitCode::from(code),
+        Err(failure) => {
+            eprintln!("chat-load: {failure}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,98 @@
+//! REST calls, each on a connection that is kept.
+
+use std::net::SocketAddr;
+
+use bytes::Bytes;
+use http_body_util::{BodyExt, Full};
+use hyper::{Method, Request, StatusCode, client::conn::http1, header};
+use hyper_util::rt::TokioIo;
+use tokio::{net::TcpStream, task::JoinHandle};
+
+use crate::failure::Failure;
+
+/// Where the server is.
+#[derive(Clone, Debug)]
+pub(crate) struct Target {
+    pub(crate) address: SocketAddr,
+    /// For the `Host` header.
+    pub(crate) host: String,
+}
+
+impl Target {
+    /// # Errors
+    /// Not an `http://` URL, or its host is not known.
+    pub(crate) async fn resolve(url: &str) -> Result<Self, Failure> {
+        let wrong = |why: &str| Failure::new(format!("--url {url}: {why}; it must be like http://127.0.0.1:3000"));
+        let host = url.strip_prefix("http://").ok_or_else(|| wrong("not http (TLS ends in front of the server)"))?;
+        let host = host.trim_end_matches('/');
+        if host.is_empty() || host.contains('/') {
+            return Err(wrong("it has no host, or a path"));
+        }
+        let with_port = if host.rsplit_once(':').is_some_and(|(_, port)| port.parse::<u16>().is_ok()) {
+            host.to_owned()
+        } else {
+            format!("{host}:80")
+        };
+        let found = tokio::net::lookup_host(&with_port).await.ok().and_then(|mut found| found.next());
+        let address = found.ok_or_else(|| wrong("the host is not known"))?;
+        Ok(Self { address, host: host.to_owned() })
+    }
+}
+
+/// One connection.
+pub(crate) struct Rest {
+    sender: http1::SendRequest<Full<Bytes>>,
+    driver: JoinHandle<()>,
+    host: String,
+}
+
+impl Drop for Rest {
+    fn drop(&mut self) {
+        self.driver.abort();
+    }
+}
+
+impl Rest {
+    /// # Errors
+    /// The server does not answer.
+    pub(crate) async fn connect(target: &Target) -> Result<Self, Failure> {
+        let reach = |error: &dyn std::fmt::Display| {
+            Failure::new(format!("cannot reach http://{}: {error}; is the server running there?", target.host))
+        };
+        let stream = TcpStream::connect(target.address).await.map_err(|error| reach(&error))?;
+        stream.set_nodelay(true).map_err(|error| reach(&error))?;
+        let (sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(|error| reach(&error))?;
+        let driver = tokio::task::spawn_local(async move {
+            // What goes wrong with it, the next call says.
+            let _ = connection.await;
+        });
+        Ok(Self { sender, driver, host: target.host.clone() })
+    }
+
+    /// One call: the status and the body.
+    ///
+    /// # Errors
+    /// The connection broke.
+    pub(crate) async fn call(
+        &mut self,
+        method: Method,
+        path: &str,
+        token: &str,
+        body: Option<String>,
+    ) -> Result<(StatusCode, Bytes), Failure> {
+        let mut request = Request::builder().method(method).uri(path).header(header::HOST, &self.host);
+        if !token.is_empty() {
+            request = request.header(header::AUTHORIZATION, format!("Bearer {token}"));
+        }
+        if body.is_some() {
+            request = request.header(header::CONTENT_TYPE, "application/json");
+        }
+        let broke = |error: &dyn std::fmt::Display| Failure::new(format!("{path}: the connection broke: {error}"));
+        let request = request.body(Full::from(body.unwrap_or_default())).map_err(|error| broke(&error))?;
+        self.sender.ready().await.map_err(|error| broke(&error))?;
+        let answer = self.sender.send_request(request).await.map_err(|error| broke(&error))?;
+        let status = answer.status();
+        let body = answer.into_body().collect().await.map_err(|error| broke(&error))?;
+        Ok((status, body.to_bytes()))
+    }
+}

@@ -1,0 +1,57 @@
+//! Users in pairs, each with so many messages in flight: the next is sent when one is acknowledged.
+
+use std::{
+    cell::Cell,
+    rc::Rc,
+    time::{Duration, Instant},
+};
+
+use clap::Args;
+
+use super::{even, of_sends};
+use crate::{
+    cli::Common,
+    failure::Failure,
+    report::Outcome,
+    world::{World, pairs},
+};
+
+/// What can be chosen.
+#[derive(Args, Debug)]
+pub(crate) struct Options {
+    /// Users, two in each conversation
+    #[arg(long, default_value_t = 256, value_parser = even)]
+    users: usize,
+    /// Messages that each user has in flight
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=256))]
+    in_flight: u32,
+    /// Length of a message's text, in characters
+    #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u16).range(40..=2000))]
+    text_length: u16,
+}
+
+pub(crate) async fn run(common: &Common, options: &Options) -> Result<Outcome, Failure> {
+    let pairs = pairs(options.users);
+    let world = World::prepare(common, options.users, &pairs, &["ack", "delivery", "connect"]).await?;
+    world.text_length.set(options.text_length.into());
+    let sockets = world.connect_all(&World::places_of_pairs(&pairs)).await?;
+    let goes_on = Rc::new(Cell::new(true));
+    let next = goes_on.clone();
+    // The reader flushes after it has handled what came.
+    world.on_ack(move |world, socket| {
+        if next.get() {
+            world.send(socket, Instant::now());
+        }
+    });
+    for socket in &sockets {
+        (0..options.in_flight).for_each(|_| world.send(socket, Instant::now()));
+        socket.flush();
+    }
+    world.pass(Duration::from_secs_f64(common.warmup), || ()).await;
+    world.measure(Duration::from_secs_f64(common.duration), || ()).await;
+    goes_on.set(false);
+    let chosen = serde_json::json!({
+        "users": options.users, "in_flight": options.in_flight, "text_length": options.text_length,
+    });
+    Ok(of_sends(&world, "chat", chosen).await)
+}

@@ -1,0 +1,51 @@
+//! Many sockets in one room, half of them of each participant, and messages to all of them.
+
+use std::time::{Duration, Instant};
+
+use clap::Args;
+
+use super::pace::pace;
+use crate::{cli::Common, failure::Failure, report::Outcome, socket::Place, world::World};
+
+/// What can be chosen.
+#[derive(Args, Debug)]
+pub(crate) struct Options {
+    /// Sockets in the room
+    #[arg(long, default_value_t = 1000, value_parser = clap::value_parser!(u32).range(2..=60_000))]
+    sockets: u32,
+    /// Bursts a second
+    #[arg(long, default_value_t = 10.0)]
+    rate: f64,
+    /// Messages in each burst, sent at once
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=100))]
+    burst: u32,
+}
+
+pub(crate) async fn run(common: &Common, options: &Options) -> Result<Outcome, Failure> {
+    super::idle::raise_open_files(options.sockets as usize)?;
+    let world = World::prepare(common, 2, &[[0, 1]], &["delivery", "ack", "connect"]).await?;
+    let place = |number: u32| Place { user: number as usize % 2, room: 0, joins: true, source: None };
+    let sockets = world.connect_all(&(0..options.sockets).map(place).collect::<Vec<_>>()).await?;
+    let say = |_| {
+        (0..options.burst).for_each(|_| world.send(&sockets[0], Instant::now()));
+        sockets[0].flush();
+    };
+    let (warmup, duration) = (Duration::from_secs_f64(common.warmup), Duration::from_secs_f64(common.duration));
+    let measured = async {
+        world.pass(warmup, || ()).await;
+        world.measure(duration, || ()).await;
+    };
+    tokio::join!(pace(options.rate, warmup + duration, say), measured);
+    // Everybody's new_message, and the other side's notification besides.
+    let notified = world.meter.borrow().count("ack") as f64 * f64::from(options.sockets / 2);
+    let deliveries = world.deliveries.get() as f64 + notified;
+    let costs = world.watch.borrow_mut().end(Some(deliveries), None);
+    world.settle().await;
+    let seconds = world.meter.borrow().measured().as_secs_f64();
+    let figures = vec![
+        ("deliveries_per_s".to_owned(), deliveries / seconds),
+        ("sends_per_s".to_owned(), world.meter.borrow().count("ack") as f64 / seconds),
+    ];
+    let chosen = serde_json::json!({"sockets": options.sockets, "rate": options.rate, "burst": options.burst});
+    Ok(Outcome::new(&world, "fanout", chosen, figures, costs))
+}

@@ -1,0 +1,58 @@
+//! The scenarios, one file each: who connects, who says what when, and which figures come of it.
+
+pub(crate) mod chat;
+pub(crate) mod fanout;
+pub(crate) mod idle;
+pub(crate) mod mixed;
+pub(crate) mod pace;
+pub(crate) mod rate;
+pub(crate) mod rest;
+pub(crate) mod storm;
+pub(crate) mod typing;
+
+use std::rc::Rc;
+
+use crate::{
+    cli::{Common, Scenario},
+    failure::Failure,
+    report::Outcome,
+    world::World,
+};
+
+/// Runs a scenario to its result.
+///
+/// # Errors
+/// The run cannot be made.
+pub(crate) async fn run(common: &Common, scenario: &Scenario) -> Result<Outcome, Failure> {
+    match scenario {
+        Scenario::Chat(options) => chat::run(common, options).await,
+        Scenario::Rate(options) => rate::run(common, options).await,
+        Scenario::Fanout(options) => fanout::run(common, options).await,
+        Scenario::Typing(options) => typing::run(common, options).await,
+        Scenario::Idle(options) => idle::run(common, options).await,
+        Scenario::Storm(options) => storm::run(common, options).await,
+        Scenario::Rest(options) => rest::run(common, options).await,
+        Scenario::Mixed(options) => mixed::run(common, options).await,
+    }
+}
+
+/// The outcome of a run whose operations are its acknowledged sends.
+async fn of_sends(world: &Rc<World>, name: &'static str, options: serde_json::Value) -> Outcome {
+    let sends = world.meter.borrow().count("ack") as f64;
+    let costs = world.watch.borrow_mut().end(Some(sends), None);
+    world.settle().await;
+    let seconds = world.meter.borrow().measured().as_secs_f64();
+    let figures = vec![
+        ("sends_per_s".to_owned(), sends / seconds),
+        ("deliveries_per_s".to_owned(), world.deliveries.get() as f64 / seconds),
+    ];
+    Outcome::new(world, name, options, figures, costs)
+}
+
+/// An even number of users, two at least.
+fn even(text: &str) -> Result<usize, String> {
+    match text.parse::<usize>() {
+        Ok(users) if users >= 2 && users.is_multiple_of(2) => Ok(users),
+        _ => Err("must be an even number of users: they talk in pairs".to_owned()),
+    }
+}

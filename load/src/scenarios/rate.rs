@@ -1,0 +1,50 @@
+//! Messages at a fixed rate, from users in turn; an acknowledgement's latency counts from the moment the message was due.
+
+use std::{cell::Cell, time::Duration};
+
+use clap::Args;
+
+use super::{even, of_sends, pace::pace};
+use crate::{
+    cli::Common,
+    failure::Failure,
+    report::Outcome,
+    world::{World, pairs},
+};
+
+/// What can be chosen.
+#[derive(Args, Debug)]
+pub(crate) struct Options {
+    /// Messages a second
+    #[arg(long, default_value_t = 1500, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    rate: u32,
+    /// Users, two in each conversation
+    #[arg(long, default_value_t = 256, value_parser = even)]
+    users: usize,
+    /// Length of a message's text, in characters
+    #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u16).range(40..=2000))]
+    text_length: u16,
+}
+
+pub(crate) async fn run(common: &Common, options: &Options) -> Result<Outcome, Failure> {
+    let pairs = pairs(options.users);
+    let world = World::prepare(common, options.users, &pairs, &["ack", "delivery", "connect"]).await?;
+    world.text_length.set(options.text_length.into());
+    let sockets = world.connect_all(&World::places_of_pairs(&pairs)).await?;
+    let turn = Cell::new(0);
+    let send = |due| {
+        let socket = &sockets[turn.replace(turn.get() + 1) % sockets.len()];
+        world.send(socket, due);
+        socket.flush();
+    };
+    let (warmup, duration) = (Duration::from_secs_f64(common.warmup), Duration::from_secs_f64(common.duration));
+    let measured = async {
+        world.pass(warmup, || ()).await;
+        world.measure(duration, || ()).await;
+    };
+    tokio::join!(pace(options.rate.into(), warmup + duration, send), measured);
+    let chosen = serde_json::json!({
+        "rate": options.rate, "users": options.users, "text_length": options.text_length,
+    });
+    Ok(of_sends(&world, "rate", chosen).await)
+}

@@ -1,0 +1,339 @@
+//! A Socket.IO client over WebSocket, as lean as it can be: thousands of them share one thread with what they measure.
+//!
+//! What is sent is collected and written at once; what is read goes into a buffer that all connections share.
+
+use std::{
+    cell::{Cell, RefCell},
+    collections::VecDeque,
+    future::poll_fn,
+    net::{Ipv4Addr, SocketAddr},
+    os::fd::AsRawFd,
+    pin::Pin,
+    rc::Rc,
+    task::{Poll, ready},
+    time::Instant,
+};
+
+use actix_codec::{Decoder, Encoder};
+use actix_http::ws::{Codec, Frame, Message};
+use bytes::{Buf, BytesMut};
+use hyper::Method;
+use nix::sys::socket::{Shutdown, setsockopt, shutdown, sockopt::IpBindAddressNoPort};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{
+        TcpSocket, TcpStream,
+        tcp::{OwnedReadHalf, OwnedWriteHalf},
+    },
+};
+use tokio_util::io::poll_read_buf;
+
+use crate::{
+    cli::Transport,
+    failure::Failure,
+    ledger::{Room, SocketNumber, Token, UserNumber},
+    rest::{Rest, Target},
+    wire::{self, Packet},
+    world::World,
+};
+
+/// How much is read at once, in bytes.
+const READ_BYTES: usize = 64 * 1024;
+/// Largest frame of a server, in bytes.
+const FRAME_BYTES: usize = 4 << 20;
+
+thread_local! {
+    static READ_BUFFER: Cell<BytesMut> = Cell::default();
+}
+
+/// What an acknowledgement is waited for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Asked {
+    Join,
+    Send(Token),
+    Typing,
+}
+
+/// A connection whose namespace is open.
+pub(crate) struct Socket {
+    pub(crate) number: SocketNumber,
+    pub(crate) user: UserNumber,
+    pub(crate) room: Room,
+    writer: OwnedWriteHalf,
+    codec: RefCell<Codec>,
+    out: RefCell<BytesMut>,
+    /// Somebody waits until the kernel takes more.
+    is_stuck: Cell<bool>,
+    asked: RefCell<VecDeque<(u64, Asked, Instant)>>,
+    next_ack: Cell<u64>,
+    pub(crate) is_joined: Cell<bool>,
+    /// Its end is no surprise.
+    is_leaving: Cell<bool>,
+}
+
+impl Socket {
+    /// Sends a packet with the next [`Socket::flush`].
+    pub(crate) fn queue(&self, packet: String) {
+        let encoded = self.codec.borrow_mut().encode(Message::Text(packet.into()), &mut self.out.borrow_mut());
+        encoded.expect("only fragments can come at the wrong moment");
+    }
+
+    /// The number of the next acknowledgement, which is waited for from now on.
+    pub(crate) fn ask(&self, what: Asked, since: Instant) -> u64 {
+        let ack = self.next_ack.replace(self.next_ack.get() + 1);
+        self.asked.borrow_mut().push_back((ack, what, since));
+        ack
+    }
+
+    /// Who asked what, when: once.
+    pub(crate) fn answered(&self, ack: u64) -> Option<(Asked, Instant)> {
+        let mut asked = self.asked.borrow_mut();
+        let place = asked.iter().position(|(other, ..)| *other == ack)?;
+        asked.remove(place).map(|(_, what, since)| (what, since))
+    }
+
+    /// Writes what is queued, now or as soon as the kernel takes it.
+    pub(crate) fn flush(self: &Rc<Self>) {
+        if self.is_stuck.get() || self.try_flush() {
+            return;
+        }
+        self.is_stuck.set(true);
+        let socket = self.clone();
+        tokio::task::spawn_local(async move {
+            while socket.writer.writable().await.is_ok() && !socket.try_flush() {}
+            socket.is_stuck.set(false);
+        });
+    }
+
+    /// Whether all is written, or never will be.
+    fn try_flush(&self) -> bool {
+        let mut out = self.out.borrow_mut();
+        while !out.is_empty() {
+            match self.writer.try_write(&out) {
+                Ok(written) => out.advance(written),
+                Err(error) => return error.kind() != std::io::ErrorKind::WouldBlock,
+            }
+        }
+        *out = BytesMut::new();
+        true
+    }
+
+    /// Ends it on purpose, as a network would: without a word.
+    pub(crate) fn cut(&self) {
+        self.is_leaving.set(true);
+        // Closed or not, the reader sees the end of it.
+        let _ = shutdown(self.writer.as_ref().as_raw_fd(), Shutdown::Both);
+    }
+
+    pub(crate) fn is_leaving(&self) -> bool {
+        self.is_leaving.get()
+    }
+}
+
+/// What a connection is for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Place {
+    pub(crate) user: UserNumber,
+    pub(crate) room: Room,
+    /// Whether it joins the room.
+    pub(crate) joins: bool,
+    /// The address to call from.
+    pub(crate) source: Option<Ipv4Addr>,
+}
+
+/// Connects, opens the namespace and, if asked to, joins; from then on the connection runs by itself.
+///
+/// # Errors
+/// The server is not there, or refuses.
+pub(crate) async fn connect(world: &Rc<World>, place: Place) -> Result<Rc<Socket>, Failure> {
+    let begun = Instant::now();
+    let number = world.next_socket();
+    let mut opening = Opening::connect(world, place.source).await?;
+    opening.send(&wire::connect(&world.users[place.user].token)).await?;
+    opening.expect("CONNECT", |packet| matches!(packet, Packet::Connected)).await?;
+    world.meter.borrow_mut().record("connect", begun.elapsed());
+    let (reader, writer) = opening.stream.into_split();
+    let socket = Rc::new(Socket {
+        number,
+        user: place.user,
+        room: place.room,
+        writer,
+        codec: RefCell::new(opening.codec.clone()),
+        out: RefCell::default(),
+        is_stuck: Cell::new(false),
+        asked: RefCell::default(),
+        next_ack: Cell::new(0),
+        is_joined: Cell::new(false),
+        is_leaving: Cell::new(false),
+    });
+    world.ledger.borrow_mut().listens(place.room, place.user, number, place.joins);
+    tokio::task::spawn_local(read(world.clone(), socket.clone(), reader, opening.codec, opening.buffer));
+    if place.joins {
+        let ack = socket.ask(Asked::Join, Instant::now());
+        let conversation = world.ledger.borrow().conversation_id(place.room).to_owned();
+        socket.queue(wire::about("join_conversation", &conversation, Some(ack)));
+        socket.flush();
+    }
+    Ok(socket)
+}
+
+/// A connection whose namespace is not open yet.
+struct Opening {
+    stream: TcpStream,
+    codec: Codec,
+    buffer: BytesMut,
+}
+
+impl Opening {
+    async fn connect(world: &World, source: Option<Ipv4Addr>) -> Result<Self, Failure> {
+        let target = &world.target;
+        let sid = match world.transport {
+            Transport::Websocket => None,
+            Transport::Upgrade => Some(polling_session(target).await?),
+        };
+        let mut opening = Self::upgrade(target, source, sid.as_deref()).await?;
+        if sid.is_some() {
+            opening.send("2probe").await?;
+            opening.expect("the probe's answer", |packet| matches!(packet, Packet::Probe)).await?;
+            opening.send("5").await?;
+        } else {
+            opening.expect("the open packet", |packet| matches!(packet, Packet::Open(_))).await?;
+        }
+        Ok(opening)
+    }
+
+    async fn upgrade(target: &Target, source: Option<Ipv4Addr>, sid: Option<&str>) -> Result<Self, Failure> {
+        let stream = dial(target.address, source).await.map_err(|error| {
+            Failure::new(format!("cannot reach {}: {error}; is the server running there?", target.address))
+        })?;
+        let sid = sid.map_or_else(String::new, |sid| format!("&sid={sid}"));
+        let host = &target.host;
+        let request = format!(
+            "GET /socket.io/?EIO=4&transport=websocket{sid} HTTP/1.1\r\nHost: {host}\r\nUpgrade: websocket\r\n\
+             Connection: Upgrade\r\nSec-WebSocket-Key: Y2hhdC1sb2FkIGNsaWVudA==\r\nSec-WebSocket-Version: 13\r\n\r\n"
+        );
+        let mut opening =
+            Self { stream, codec: Codec::new().client_mode().max_size(FRAME_BYTES), buffer: BytesMut::new() };
+        opening.stream.write_all(request.as_bytes()).await.map_err(broke)?;
+        let head = loop {
+            opening.read().await?;
+            if let Some(end) = opening.buffer.windows(4).position(|bytes| bytes == b"\r\n\r\n") {
+                break opening.buffer.split_to(end + 4);
+            }
+        };
+        if head.starts_with(b"HTTP/1.1 101") {
+            return Ok(opening);
+        }
+        let status = String::from_utf8_lossy(&head).lines().next().unwrap_or_default().to_owned();
+        Err(Failure::new(format!("the server refuses a WebSocket: {status}")))
+    }
+
+    async fn read(&mut self) -> Result<(), Failure> {
+        self.buffer.reserve(512);
+        match self.stream.read_buf(&mut self.buffer).await {
+            Ok(0) => Err(Failure::new("the server closed a connection while it was being opened")),
+            Ok(_) => Ok(()),
+            Err(error) => Err(broke(error)),
+        }
+    }
+
+    async fn send(&mut self, packet: &str) -> Result<(), Failure> {
+        let mut frame = BytesMut::new();
+        let encoded = self.codec.encode(Message::Text(packet.into()), &mut frame);
+        encoded.expect("only fragments can come at the wrong moment");
+        self.stream.write_all(&frame).await.map_err(broke)
+    }
+
+    /// Reads one packet, which must be the one that is due.
+    async fn expect(&mut self, what: &str, is_it: impl Fn(&Packet<'_>) -> bool) -> Result<(), Failure> {
+        loop {
+            match self.codec.decode(&mut self.buffer).map_err(broke)? {
+                Some(Frame::Text(text)) => {
+                    let text = String::from_utf8_lossy(&text);
+                    return match Packet::parse(&text).map_err(|error| Failure::new(error.to_string()))? {
+                        packet if is_it(&packet) => Ok(()),
+                        Packet::Noop => continue,
+                        _ => {
+                            Err(Failure::new(format!("the server refuses a connection: instead of {what} came {text}")))
+                        }
+                    };
+                }
+                Some(frame) => return Err(Failure::new(format!("instead of {what} came {frame:?}"))),
+                None => self.read().await?,
+            }
+        }
+    }
+}
+
+fn broke(error: impl std::fmt::Display) -> Failure {
+    Failure::new(format!("a connection broke while it was being opened: {error}"))
+}
+
+async fn dial(address: SocketAddr, source: Option<Ipv4Addr>) -> std::io::Result<TcpStream> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    if let Some(source) = source {
+        // The port is chosen by connect, which knows the other end; bind alone would search long when many are taken.
+        setsockopt(&socket, IpBindAddressNoPort, &true)?;
+        socket.bind(SocketAddr::new(source.into(), 0))?;
+    }
+    let stream = socket.connect(address).await?;
+    stream.set_nodelay(true)?;
+    Ok(stream)
+}
+
+/// Opens a session by polling.
+async fn polling_session(target: &Target) -> Result<String, Failure> {
+    let mut rest = Rest::connect(target).await?;
+    let (status, body) = rest.call(Method::GET, "/socket.io/?EIO=4&transport=polling", "", None).await?;
+    let body = String::from_utf8_lossy(&body).into_owned();
+    match Packet::parse(&body) {
+        Ok(Packet::Open(sid)) => Ok(sid.into_owned()),
+        _ => Err(Failure::new(format!("the server refuses polling: {status} {body}"))),
+    }
+}
+
+/// Reads a connection to its end.
+async fn read(world: Rc<World>, socket: Rc<Socket>, mut reader: OwnedReadHalf, mut codec: Codec, ahead: BytesMut) {
+    let mut partial = ahead;
+    let end = poll_fn(|cx| {
+        loop {
+            let mut buffer = if partial.is_empty() { READ_BUFFER.take() } else { std::mem::take(&mut partial) };
+            let decoded = handle_all(&world, &socket, &mut codec, &mut buffer);
+            buffer.reserve(READ_BYTES);
+            let read = poll_read_buf(Pin::new(&mut reader), cx, &mut buffer);
+            let decoded = decoded.and_then(|()| match read {
+                Poll::Ready(Ok(1..)) => handle_all(&world, &socket, &mut codec, &mut buffer),
+                _ => Ok(()),
+            });
+            socket.flush();
+            partial = BytesMut::from(&*buffer);
+            buffer.clear();
+            READ_BUFFER.set(buffer);
+            if let Err(why) = decoded {
+                return Poll::Ready(why);
+            }
+            match ready!(read) {
+                Ok(0) => return Poll::Ready("the server closed it".to_owned()),
+                Ok(_) => (),
+                Err(error) => return Poll::Ready(error.to_string()),
+            }
+        }
+    })
+    .await;
+    world.ended(&socket, &end);
+}
+
+fn handle_all(world: &Rc<World>, socket: &Rc<Socket>, codec: &mut Codec, buffer: &mut BytesMut) -> Result<(), String> {
+    while let Some(frame) = codec.decode(buffer).map_err(|error| error.to_string())? {
+        match frame {
+            Frame::Text(text) => {
+                let text = std::str::from_utf8(&text).map_err(|error| error.to_string())?;
+                let packet = Packet::parse(text).map_err(|error| error.to_string())?;
+                world.received(socket, packet);
+            }
+            Frame::Close(reason) => return Err(format!("the server closed it: {reason:?}")),
+            _ => (),
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,81 @@
+//! Numbers that have to come once each, in order.
+
+use std::collections::BTreeSet;
+
+/// What has come so far.
+#[derive(Debug, Default)]
+pub(crate) struct Track {
+    last: Option<u64>,
+    missing: BTreeSet<u64>,
+}
+
+/// What is wrong with a number that came.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Wrong {
+    /// After one that follows it.
+    Late,
+    /// Before.
+    Repeated,
+}
+
+impl Track {
+    /// The next one to come is the one after this.
+    pub(crate) fn starting_after(last: u64) -> Self {
+        Self { last: Some(last), missing: BTreeSet::new() }
+    }
+
+    /// A number came; one that is skipped is missing from now on, until it comes late.
+    pub(crate) fn came(&mut self, number: u64) -> Result<(), Wrong> {
+        match self.last {
+            Some(last) if number <= last => {
+                return Err(if self.missing.remove(&number) { Wrong::Late } else { Wrong::Repeated });
+            }
+            Some(last) => self.missing.extend(last + 1..number),
+            None => (),
+        }
+        self.last = Some(number);
+        Ok(())
+    }
+
+    /// Whether a number has not come.
+    pub(crate) fn lacks(&self, number: u64) -> bool {
+        self.last.is_none_or(|last| last < number) || self.missing.contains(&number)
+    }
+
+    /// The ones that were skipped and have not come.
+    pub(crate) fn missing(&self) -> &BTreeSet<u64> {
+        &self.missing
+    }
+
+    /// A number will never come, and is not missed.
+    pub(crate) fn skip(&mut self, number: u64) {
+        if !self.missing.remove(&number) && self.lacks(number) {
+            let _ = self.came(number);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_number_comes_once_and_in_order() {
+        let mut track = Track::starting_after(4);
+        assert_eq!((track.came(5), track.came(6), track.came(6)), (Ok(()), Ok(()), Err(Wrong::Repeated)));
+        assert_eq!((track.came(9), track.came(7)), (Ok(()), Err(Wrong::Late)));
+        assert!(track.lacks(8) && track.lacks(10) && !track.lacks(7));
+        assert_eq!(track.missing().iter().copied().collect::<Vec<_>>(), [8]);
+        track.skip(8);
+        track.skip(10);
+        assert!(track.missing().is_empty());
+        assert_eq!(track.came(11), Ok(()));
+    }
+
+    #[test]
+    fn the_first_number_may_be_any() {
+        let mut track = Track::default();
+        assert_eq!((track.came(70), track.came(71)), (Ok(()), Ok(())));
+        assert!(track.missing().is_empty());
+    }
+}
