@@ -7,7 +7,7 @@ SHELL := /bin/bash
 CARGO ?= cargo
 export HORSETRUST_CHAT_BIN := $(or $(CARGO_TARGET_DIR),$(CURDIR)/target)/debug/horsetrust-chat
 
-.PHONY: help run test lint build unit test-rust test-js test-crash test-python fuzz clean
+.PHONY: help run test lint build unit test-rust test-js test-crash test-python load fuzz clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -26,10 +26,10 @@ lint: ## Formatting, lints and documentation; every warning is an error
 	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
 	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --workspace --no-deps --locked --document-private-items
 
-build: ## Build the binary that the tests run
-	$(CARGO) build --locked --bin horsetrust-chat
+build: ## Build the binaries that the tests run
+	$(CARGO) build --workspace --locked --bins
 
-test-rust: ## Unit tests and the black-box tests in Rust
+test-rust: build ## Unit tests and the black-box tests in Rust
 	$(CARGO) test --workspace --locked
 
 test-js: build ## The contract, with the stock JavaScript client
@@ -42,6 +42,11 @@ test-python: build ## The contract, with the stock Python client
 	python3 -m venv tests/python/.venv
 	tests/python/.venv/bin/pip install --quiet --disable-pip-version-check -r tests/python/requirements.txt
 	cd tests/python && .venv/bin/python -m pytest
+
+load: ## Measure: ARGS='rate --rate 1500', or another scenario of load/README.md
+	scripts/ensure.sh rust cc postgres
+	$(CARGO) build --release --workspace --locked
+	load/run.sh $(or $(CARGO_TARGET_DIR),target)/release $(ARGS)
 
 fuzz: ## Fuzz the packet parser (needs nightly Rust and cargo-fuzz); SECONDS_TO_RUN=n, 60 unless set
 	cd fuzz && cargo +nightly fuzz run packet -- -max_total_time=$${SECONDS_TO_RUN:-60}

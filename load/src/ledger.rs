@@ -93,6 +93,8 @@ pub(crate) struct Ledger {
     conversations: Vec<Conversation>,
     by_id: HashMap<String, Room>,
     sent: Vec<u64>,
+    /// Acknowledgements by sender: in the order sent, since each user of a conversation sends by one socket.
+    acked: Vec<Track>,
     open: HashMap<Token, Open>,
     pub(crate) checked: Checked,
     violations: u64,
@@ -108,6 +110,7 @@ impl Ledger {
             user_ids,
             conversations: Vec::new(),
             by_id: HashMap::new(),
+            acked: sent.iter().map(|sent| Track::starting_after(*sent)).collect(),
             sent,
             open: HashMap::new(),
             checked: Checked::default(),
@@ -192,6 +195,9 @@ impl Ledger {
         if self.token(&message.text) != Some(token) {
             return self.violation(format_args!("the ack of {token} is of another message: {}", message.text));
         }
+        if self.acked[token.user].came(token.number).is_err() {
+            self.violation(format_args!("{token} was acknowledged out of order"));
+        }
         self.check_fields(token, message);
         match self.open.get_mut(&token) {
             Some(open) => open.acked = true,
@@ -203,6 +209,7 @@ impl Ledger {
     /// The answer to a send was a refusal: nobody may hear of it.
     pub(crate) fn refused(&mut self, token: Token) {
         self.checked.refusals += 1;
+        self.acked[token.user].skip(token.number);
         let Some(open) = self.open.remove(&token) else { return };
         for listener in self.conversations[open.room].listeners.values_mut() {
             for tracks in [&mut listener.by_sender, &mut listener.notified] {

@@ -253,6 +253,11 @@ impl Opening {
                     return match Packet::parse(&text).map_err(|error| Failure::new(error.to_string()))? {
                         packet if is_it(&packet) => Ok(()),
                         Packet::Noop => continue,
+                        // Some servers ask at once.
+                        Packet::Ping => {
+                            self.send("3").await?;
+                            continue;
+                        }
                         _ => {
                             Err(Failure::new(format!("the server refuses a connection: instead of {what} came {text}")))
                         }

@@ -1,0 +1,32 @@
+#!/usr/bin/env bash
+# Starts a server on a private Postgres, both in a directory of their own, and runs chat-load against it.
+# Arguments: the directory with the binaries, then those of chat-load; `chat` if there are none.
+set -euo pipefail
+
+binaries=$1
+shift
+[[ $# -gt 0 ]] || set -- chat
+
+# Below /tmp: the path of a Unix socket must be short, and the user of Postgres must be able to enter it.
+directory=$(mktemp -d /tmp/chat-load-XXXXXX)
+chmod 755 "$directory"
+export JWT_SECRET
+JWT_SECRET=$(head -c 32 /dev/urandom | od -An -tx1 | tr -d ' \n')
+
+"$binaries/horsetrust-chat" serve --data-dir "$directory/data" --port 0 --log warn >"$directory/address" &
+server=$!
+stop() {
+    kill -TERM "$server" 2>/dev/null || true
+    wait "$server" 2>/dev/null || true
+    rm -rf "$directory"
+}
+trap stop EXIT
+
+until grep -q listening "$directory/address"; do
+    kill -0 "$server" 2>/dev/null || { echo "the server did not start" >&2; exit 1; }
+    sleep 0.1
+done
+url=$(grep -o 'http://[^ ]*' "$directory/address")
+postgres=$(head -n 1 "$directory/data/postgres/postmaster.pid")
+
+"$binaries/chat-load" "$@" --url "$url" --process "server=$server" --process "postgres=$postgres+"

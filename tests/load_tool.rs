@@ -1,0 +1,212 @@
+//! The load generator against the server: each scenario is correct in small, and a frame that is lost, repeated or
+//! swapped on the way is noticed and named.
+
+mod support;
+
+use std::{
+    io::{ErrorKind, Read, Write},
+    net::{Shutdown, SocketAddr, TcpListener, TcpStream},
+    path::Path,
+    process::{Command, Output},
+    sync::{Arc, Mutex},
+    thread,
+};
+
+use support::{SECRET, Server, server::output};
+
+/// The tool, which is built beside the server.
+fn tool(address: SocketAddr, arguments: &str) -> Command {
+    let server = Path::new(env!("CARGO_BIN_EXE_horsetrust-chat"));
+    let path = server.with_file_name("chat-load");
+    assert!(path.exists(), "build the tool first: cargo build --workspace --bins");
+    let mut command = Command::new(path);
+    command.env("JWT_SECRET", SECRET).args(arguments.split(' ')).args(["--url", &format!("http://{address}")]);
+    command
+}
+
+fn text(output: &Output) -> String {
+    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
+}
+
+#[test]
+fn each_scenario_is_correct_in_small() {
+    let server = Server::start();
+    for scenario in [
+        "chat --users 8 --in-flight 4",
+        "chat --users 8 --transport upgrade",
+        "rate --users 8 --rate 100",
+        "fanout --sockets 20 --rate 5 --burst 3",
+        "typing --users 8 --rate 100",
+        "idle --connections 40 --connect-rate 400",
+        "idle --connections 20 --transport upgrade --join",
+        "storm --connections 40 --background 40",
+        "rest --concurrency 4 --pages 1,3 --fill 100",
+        "mixed --idle 20 --talkers 8 --messages 40 --pages 10 --reconnects 10",
+    ] {
+        let run = output(&mut tool(server.address(), &format!("{scenario} --warmup 0.2 --duration 1 --no-progress")));
+        let said = text(&run);
+        assert!(run.status.success() && said.contains("verdict: correct"), "{scenario}:\n{said}");
+    }
+}
+
+#[test]
+fn a_threshold_that_does_not_hold_is_an_exit_code_and_so_is_a_run_that_cannot_be_made() {
+    let server = Server::start();
+    let exit = |address, arguments: &str, says: &str| {
+        let run = output(&mut tool(address, arguments));
+        assert!(text(&run).contains(says), "{arguments}: {}", text(&run));
+        run.status.code()
+    };
+    let run = "chat --users 4 --warmup 0 --duration 0.5 --no-progress";
+    assert_eq!(exit(server.address(), &format!("{run} --threshold ack.p50<1h"), "must be like ack.p99<50ms"), Some(2));
+    assert_eq!(exit(server.address(), &format!("{run} --threshold ack.max<1us"), "FAILS: ack.max<1us"), Some(3));
+    assert_eq!(exit(server.address(), &format!("{run} --threshold sends_per_s>1"), "holds: sends_per_s>1"), Some(0));
+    assert_eq!(
+        exit(server.address(), &format!("{run} --secret not-the-secret"), "is --secret its JWT_SECRET?"),
+        Some(1)
+    );
+    let nobody = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a free port");
+    assert_eq!(exit(nobody, run, "is the server running there?"), Some(1));
+}
+
+#[test]
+fn the_result_is_written_for_machines_and_for_people() {
+    let server = Server::start();
+    let (json, html) = (server.directory().path().join("result.json"), server.directory().path().join("result.html"));
+    let pid = std::process::id();
+    let files = format!("--json {} --html {}", json.display(), html.display());
+    let run = format!("chat --users 4 --warmup 0 --duration 2.5 --no-progress --process this={pid}+ {files}");
+    let run = output(&mut tool(server.address(), &run));
+    assert!(run.status.success(), "{}", text(&run));
+    let result: serde_json::Value =
+        serde_json::from_slice(&std::fs::read(json).expect("the result")).expect("the result is JSON");
+    assert_eq!(
+        (&result["version"], &result["scenario"], &result["verdict"]["ok"]),
+        (&1.into(), &"chat".into(), &true.into())
+    );
+    assert!(result["latencies"]["ack"]["p99_9_ms"].as_f64() > Some(0.0), "{result}");
+    assert!(result["processes"]["load"]["cpu_us_per_op"].as_f64() > Some(0.0), "{result}");
+    assert!(result["processes"]["this"]["rss_peak_kb"].as_u64() > Some(0), "{result}");
+    assert!(result["timeline"].as_array().is_some_and(|seconds| seconds.len() >= 2), "{result}");
+    let page = std::fs::read_to_string(html).expect("the page");
+    assert_eq!(page.matches("<svg role=\"img\"").count(), 3, "three charts");
+    assert!(!page.contains("<script") && !page.contains("<link") && !page.contains("src="), "it needs nothing else");
+}
+
+/// What happens to one frame.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Mischief {
+    Drop,
+    Repeat,
+    Swap,
+}
+
+/// A proxy that meddles with one frame of the server, the tenth whose text begins so.
+fn proxy(server: SocketAddr, mischief: Mischief, begins: &'static str) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let address = listener.local_addr().expect("its address");
+    let left = Arc::new(Mutex::new(10));
+    thread::spawn(move || {
+        for client in listener.incoming().flatten() {
+            let server = TcpStream::connect(server).expect("the server listens");
+            let (mut from, mut to) = (client.try_clone().expect("a socket"), server.try_clone().expect("a socket"));
+            thread::spawn(move || {
+                let _ = std::io::copy(&mut from, &mut to);
+                let _ = to.shutdown(Shutdown::Both);
+            });
+            let left = left.clone();
+            thread::spawn(move || {
+                let _ = meddle(&server, &client, &left, mischief, begins);
+                let _ = client.shutdown(Shutdown::Both);
+            });
+        }
+    });
+    address
+}
+
+fn meddle(
+    mut server: &TcpStream,
+    mut client: &TcpStream,
+    left: &Mutex<u32>,
+    mischief: Mischief,
+    begins: &str,
+) -> std::io::Result<()> {
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        let mut byte = [0];
+        server.read_exact(&mut byte)?;
+        head.push(byte[0]);
+    }
+    client.write_all(&head)?;
+    if !head.starts_with(b"HTTP/1.1 101") {
+        return std::io::copy(&mut server, &mut client).map(drop);
+    }
+    let mut held: Option<Vec<u8>> = None;
+    loop {
+        let frame = read_frame(server)?;
+        let text = if frame[1] < 126 { &frame[2..] } else { &frame[4..] };
+        let is_meant = text.starts_with(begins.as_bytes());
+        if let Some(held) = held.take_if(|_| is_meant) {
+            client.write_all(&frame)?;
+            client.write_all(&held)?;
+            continue;
+        }
+        let is_it = is_meant && {
+            let mut left = left.lock().expect("no panic");
+            *left = left.wrapping_sub(1);
+            *left == 0
+        };
+        match mischief {
+            Mischief::Drop if is_it => continue,
+            Mischief::Repeat if is_it => client.write_all(&frame)?,
+            Mischief::Swap if is_it => {
+                held = Some(frame);
+                continue;
+            }
+            _ => (),
+        }
+        client.write_all(&frame)?;
+    }
+}
+
+/// One short or medium frame of a server, as it is.
+fn read_frame(mut server: &TcpStream) -> std::io::Result<Vec<u8>> {
+    let mut frame = vec![0; 2];
+    server.read_exact(&mut frame)?;
+    let length = match frame[1] {
+        short @ 0..=125 => usize::from(short),
+        126 => {
+            let mut length = [0; 2];
+            server.read_exact(&mut length)?;
+            frame.extend(length);
+            usize::from(u16::from_be_bytes(length))
+        }
+        _ => return Err(ErrorKind::InvalidData.into()),
+    };
+    let head = frame.len();
+    frame.resize(head + length, 0);
+    server.read_exact(&mut frame[head..])?;
+    Ok(frame)
+}
+
+#[test]
+fn one_frame_that_is_lost_repeated_or_swapped_is_noticed_and_named() {
+    let server = Server::start();
+    for (mischief, begins, says) in [
+        (Mischief::Drop, "42[\"new_message\"", "never came to socket"),
+        (Mischief::Repeat, "42[\"new_message\"", "came twice to socket"),
+        (Mischief::Swap, "42[\"new_message\"", "came out of order to socket"),
+        (Mischief::Drop, "42[\"message_notification\"", "was never notified to socket"),
+        (Mischief::Repeat, "42[\"message_notification\"", "came twice to socket"),
+        (Mischief::Drop, "43", "was never acknowledged"),
+        (Mischief::Repeat, "43", "had already"),
+        (Mischief::Swap, "43", "was acknowledged out of order"),
+    ] {
+        let address = proxy(server.address(), mischief, begins);
+        let run = "chat --users 4 --in-flight 8 --warmup 0.2 --duration 0.5 --patience 2 --no-progress";
+        let run = output(&mut tool(address, run));
+        let said = text(&run);
+        assert_eq!(run.status.code(), Some(2), "{mischief:?} {begins}:\n{said}");
+        assert!(said.contains("WRONG") && said.contains(says), "{mischief:?} {begins}:\n{said}");
+    }
+}
