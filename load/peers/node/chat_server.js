@@ -7,7 +7,6 @@ import { parseId } from './object_id.js';
 import { parsePage, preview, refuseText, verifyToken } from './rules.js';
 
 const CONVERSATION_NOT_FOUND = 'Conversation not found';
-const STOP_LIMIT_MS = 5_000;
 
 const failure = (message) => ({ success: false, message });
 const conversationRoom = (id) => `conversation:${id}`;
@@ -23,9 +22,7 @@ export async function serve(store) {
   socketEvents(store, io);
   http.listen(PORT, HOST, () => console.log(`listening on http://${HOST}:${http.address().port}`));
   process.once('SIGTERM', async () => {
-    setTimeout(() => process.exit(1), STOP_LIMIT_MS).unref();
     await io.close();
-    await store.close();
     process.exit(0);
   });
 }

@@ -17,10 +17,6 @@ export class Store {
     await this.pool.query(await readFile(new URL('../schema.sql', import.meta.url), 'utf8'));
   }
 
-  close() {
-    return this.pool.end();
-  }
-
   /** Whether the user is one of the conversation's two. */
   async isParticipant(conversationId, userId) {
     let participants = this.#participants.get(conversationId);

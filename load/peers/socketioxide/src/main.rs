@@ -12,6 +12,7 @@ mod store;
 
 use std::{env, error::Error, sync::Arc, time::Duration};
 
+use axum::serve::ListenerExt;
 use socketioxide::SocketIo;
 use tokio::{
     net::TcpListener,
@@ -56,6 +57,10 @@ async fn main() -> Result<(), Box<dyn Error>> {
 
     let listener = TcpListener::bind((host.as_str(), port)).await?;
     println!("listening on http://{}", listener.local_addr()?);
+    // Else small packets wait for the acknowledgement of the ones before.
+    let listener = listener.tap_io(|stream| {
+        let _ = stream.set_nodelay(true);
+    });
     let mut terminate = signal(SignalKind::terminate())?;
     tokio::select! {
         served = axum::serve(listener, routes) => served?,
