@@ -5,7 +5,7 @@ use std::{fmt, future::ready};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use socketioxide::{
-    extract::{AckSender, Event, Extension, SocketRef, TryData},
+    extract::{AckSender, SocketRef, TryData},
     handler::ConnectHandler,
 };
 use tokio::sync::mpsc;
@@ -73,22 +73,21 @@ struct SendMessage {
     text: Value,
 }
 
+/// All of a socket is set up before its CONNECT is answered. A connect handler runs as a task of its own beside that
+/// answer, and what a quick client sends before it has registered the events would be lost.
 pub fn register(app: &App) {
-    let tokens = app.tokens.clone();
-    let authenticate = async move |socket: SocketRef, TryData(auth): TryData<Value>| {
+    let app_of_namespace = app.clone();
+    let connect = async move |socket: SocketRef, TryData(auth): TryData<Value>| {
         let auth = auth.unwrap_or_default();
         let caller = match auth.get("token") {
             None | Some(Value::Null) => return Err(AuthError::NoToken),
             Some(Value::String(token)) if token.is_empty() => return Err(AuthError::NoToken),
-            Some(token) => token.as_str().and_then(|token| tokens.verify(token)),
+            Some(token) => token.as_str().and_then(|token| app_of_namespace.tokens.verify(token)),
         };
-        socket.extensions.insert(caller.ok_or(AuthError::InvalidToken)?);
+        open(&app_of_namespace, &socket, caller.ok_or(AuthError::InvalidToken)?);
         Ok(())
     };
-    let app_of_namespace = app.clone();
-    let connect =
-        async move |socket: SocketRef, Extension(caller): Extension<Caller>| open(&app_of_namespace, &socket, caller);
-    app.io.ns("/", connect.with(authenticate));
+    app.io.ns("/", (async || {}).with(connect));
 }
 
 /// socketioxide runs each event's handler as a task of its own, in no order. So the handlers only queue, which they do
@@ -115,7 +114,7 @@ fn open(app: &App, socket: &SocketRef, caller: Caller) {
             ready(())
         });
     }
-    socket.on_fallback(async |Event(_): Event, ack: AckSender| {
+    socket.on_fallback(async |ack: AckSender| {
         let _ = ack.send(&failure("Unknown event"));
     });
 
