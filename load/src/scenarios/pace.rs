@@ -1,31 +1,32 @@
 //! An open loop: things that are due at fixed times, whether what was before them is done or not.
 
-use std::time::{Duration, Instant};
+use std::{
+    thread,
+    time::{Duration, Instant},
+};
+
+use tokio::sync::mpsc;
+
+/// Calls that are due and not made yet; the clock waits when there are so many.
+const DUE: usize = 65_536;
 
 /// Calls `act` so many times a second for a while, with the moment at which each call was due. A late call is not left
 /// out: it is made at once and says when it was due, so that what waited counts as waiting.
 pub(crate) async fn pace(per_second: f64, time: Duration, mut act: impl FnMut(Instant)) {
-    /// Calls that fall into one wake-up of the timer.
-    const GRAIN: Duration = Duration::from_millis(1);
+    let (due, mut is_due) = mpsc::channel(DUE);
     let begun = Instant::now();
-    let mut count = 0_u64;
-    loop {
-        let due = begun + Duration::from_secs_f64(count as f64 / per_second);
-        if due - begun >= time {
-            return;
-        }
-        let wait = due.saturating_duration_since(Instant::now());
-        if !wait.is_zero() {
-            tokio::time::sleep(wait.max(GRAIN)).await;
-        }
-        while begun + Duration::from_secs_f64(count as f64 / per_second) <= Instant::now() {
-            let due = begun + Duration::from_secs_f64(count as f64 / per_second);
-            if due - begun >= time {
+    // A thread that sleeps: the runtime's timer rounds up to milliseconds, which would count as latency.
+    thread::spawn(move || {
+        let moments = (0_u64..).map(|count| Duration::from_secs_f64(count as f64 / per_second));
+        for moment in moments.take_while(|moment| *moment < time).map(|after| begun + after) {
+            thread::sleep(moment.saturating_duration_since(Instant::now()));
+            if due.blocking_send(moment).is_err() {
                 return;
             }
-            act(due);
-            count += 1;
         }
+    });
+    while let Some(moment) = is_due.recv().await {
+        act(moment);
     }
 }
 
