@@ -41,7 +41,7 @@ mod tests {
         pace(1000.0, Duration::from_millis(200), |moment| {
             if due.is_empty() {
                 // The loop is held up: what falls due meanwhile is made up for.
-                std::thread::sleep(Duration::from_millis(100));
+                thread::sleep(Duration::from_millis(100));
             }
             due.push(moment);
         })
