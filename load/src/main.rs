@@ -34,7 +34,15 @@ use clap::Parser;
 use tokio::{runtime::Builder, task::LocalSet};
 
 fn main() -> ExitCode {
-    let cli = cli::Cli::parse();
+    let cli = match cli::Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(help) => {
+            let is_wrong = help.use_stderr();
+            // Nobody is there to read it, then.
+            let _ = help.print();
+            return if is_wrong { ExitCode::FAILURE } else { ExitCode::SUCCESS };
+        }
+    };
     // One thread: it shares the machine with what it measures.
     let runtime = Builder::new_current_thread().enable_all().build();
     let outcome =

@@ -17,6 +17,7 @@ use crate::{
     people::{self, User},
     processes::Watch,
     rest::Target,
+    scenarios::pace::pace,
     socket::{Asked, Place, Socket, connect},
     wire::{Ack, Event, Message, Packet},
 };
@@ -278,6 +279,17 @@ impl World {
         self.watch.borrow_mut().begin(false);
         self.pass(time, then).await;
         self.meter.borrow_mut().end();
+    }
+
+    /// An open loop, warmed up and then measured: `act` so many times a second, with the moment at which it was due.
+    pub(crate) async fn measure_at(&self, per_second: f64, common: &Common, act: impl FnMut(Instant)) {
+        let warmup = Duration::from_secs_f64(common.warmup);
+        let duration = Duration::from_secs_f64(common.duration);
+        let measured = async {
+            self.pass(warmup, || ()).await;
+            self.measure(duration, || ()).await;
+        };
+        tokio::join!(pace(per_second, warmup + duration, act), measured);
     }
 
     /// Where the users of conversations are: each joined to its own.

@@ -1,10 +1,9 @@
 //! Many sockets in one room, half of them of each participant, and messages to all of them.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use clap::Args;
 
-use super::pace::pace;
 use crate::{cli::Common, failure::Failure, report::Outcome, socket::Place, world::World};
 
 /// What can be chosen.
@@ -30,12 +29,7 @@ pub(crate) async fn run(common: &Common, options: &Options) -> Result<Outcome, F
         (0..options.burst).for_each(|_| world.send(&sockets[0], Instant::now()));
         sockets[0].flush();
     };
-    let (warmup, duration) = (Duration::from_secs_f64(common.warmup), Duration::from_secs_f64(common.duration));
-    let measured = async {
-        world.pass(warmup, || ()).await;
-        world.measure(duration, || ()).await;
-    };
-    tokio::join!(pace(options.rate, warmup + duration, say), measured);
+    world.measure_at(options.rate, common, say).await;
     // Everybody's new_message, and the other side's notification besides.
     let notified = world.meter.borrow().count("ack") as f64 * f64::from(options.sockets / 2);
     let deliveries = world.deliveries.get() as f64 + notified;

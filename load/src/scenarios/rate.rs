@@ -1,10 +1,10 @@
 //! Messages at a fixed rate, from users in turn; an acknowledgement's latency counts from the moment the message was due.
 
-use std::{cell::Cell, time::Duration};
+use std::cell::Cell;
 
 use clap::Args;
 
-use super::{even, of_sends, pace::pace};
+use super::{even, of_sends};
 use crate::{
     cli::Common,
     failure::Failure,
@@ -37,12 +37,7 @@ pub(crate) async fn run(common: &Common, options: &Options) -> Result<Outcome, F
         world.send(socket, due);
         socket.flush();
     };
-    let (warmup, duration) = (Duration::from_secs_f64(common.warmup), Duration::from_secs_f64(common.duration));
-    let measured = async {
-        world.pass(warmup, || ()).await;
-        world.measure(duration, || ()).await;
-    };
-    tokio::join!(pace(options.rate.into(), warmup + duration, send), measured);
+    world.measure_at(options.rate.into(), common, send).await;
     let chosen = serde_json::json!({
         "rate": options.rate, "users": options.users, "text_length": options.text_length,
     });

@@ -1,10 +1,10 @@
 //! Typing events, relayed to the other side of each pair and stored nowhere.
 
-use std::{cell::Cell, time::Duration};
+use std::cell::Cell;
 
 use clap::Args;
 
-use super::{even, pace::pace};
+use super::even;
 use crate::{
     cli::Common,
     failure::Failure,
@@ -44,12 +44,7 @@ pub(crate) async fn run(common: &Common, options: &Options) -> Result<Outcome, F
         let (sent, came) = world.typing.get();
         world.typing.set((sent + 1, came));
     };
-    let (warmup, duration) = (Duration::from_secs_f64(common.warmup), Duration::from_secs_f64(common.duration));
-    let measured = async {
-        world.pass(warmup, || ()).await;
-        world.measure(duration, || ()).await;
-    };
-    tokio::join!(pace(options.rate.into(), warmup + duration, say), measured);
+    world.measure_at(options.rate.into(), common, say).await;
     let relayed = world.deliveries.get() as f64;
     let costs = world.watch.borrow_mut().end(Some(relayed), None);
     let all_came = || world.typing.get().1 >= world.typing.get().0;
