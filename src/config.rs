@@ -43,7 +43,7 @@ pub struct Overrides {
     /// Where the private Postgres and the secret live [default: ./data]
     #[arg(long, env = "DATA_DIR", value_name = "DIR", global = true)]
     pub data_dir: Option<String>,
-    /// Worker threads, at most 64 [default: one per core]
+    /// Worker threads, at most 64 [default: half as many as cores]
     #[arg(long, env = "WORKERS", value_name = "N", value_parser = number::<usize>, global = true)]
     pub workers: Option<String>,
     /// Seconds that a room nobody needs stays in memory [default: 60]
@@ -120,13 +120,15 @@ impl Settings {
             Some(path) => File::new(&path.to_string_lossy(), FileFormat::Toml).required(true),
             None => File::new(DEFAULT_FILE, FileFormat::Toml).required(false),
         };
-        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        // The other half is for Postgres, persistence and the network. Measured: more workers mean more hops between threads,
+        // which cost more than they bring.
+        let workers = std::thread::available_parallelism().map_or(1, usize::from).div_ceil(2);
         let mut layers = Config::builder()
             .set_default("host", Ipv4Addr::LOCALHOST.to_string())?
             .set_default("port", 3000)?
             .set_default("cors_origins", "")?
             .set_default("data_dir", "./data")?
-            .set_default("workers", cores.min(actors::limits::WORKERS) as u64)?
+            .set_default("workers", workers.min(actors::limits::WORKERS) as u64)?
             .set_default("room_idle_seconds", 60)?
             .set_default("stop_seconds", 20)?
             .set_default("log", "info")?

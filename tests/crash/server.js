@@ -45,6 +45,8 @@ export class ChatServer {
   async start() {
     const env = { ...process.env, JWT_SECRET: SECRET };
     for (const name of INHERITED) delete env[name];
+    // Two, so that what crosses from worker to worker is tested on every machine.
+    env.WORKERS = '2';
     if (this.databaseUrl) env.DATABASE_URL = this.databaseUrl;
     const log = openSync(this.logFile, 'a');
     const child = spawn(BINARY, ['serve', '--port', String(this.port), '--data-dir', this.dataDir], {

@@ -83,6 +83,8 @@ class ChatServer:
     def start(self):
         environment = {name: value for name, value in os.environ.items() if name not in INHERITED}
         environment["JWT_SECRET"] = SECRET
+        # Two, so that what crosses from worker to worker is tested on every machine.
+        environment["WORKERS"] = "2"
         command = [BINARY, "serve", "--port", str(self.port), "--data-dir", str(self.directory / "data")]
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(

@@ -104,7 +104,8 @@ pub(crate) fn command(arguments: &[&str]) -> Command {
     for name in INHERITED {
         command.env_remove(name);
     }
-    command.env("JWT_SECRET", SECRET).args(arguments).stdin(Stdio::null());
+    // Two, so that what crosses from worker to worker is tested on every machine.
+    command.env("JWT_SECRET", SECRET).env("WORKERS", "2").args(arguments).stdin(Stdio::null());
     command
 }
 

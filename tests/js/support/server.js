@@ -111,9 +111,10 @@ class Server {
   }
 }
 
+/** Two workers, so that what crosses from one to the other is tested on every machine. */
 function environment(extra) {
   const { PATH, HOME, TMPDIR, LANG } = process.env;
-  return { PATH, HOME, TMPDIR, LANG, JWT_SECRET: SECRET, ...extra };
+  return { PATH, HOME, TMPDIR, LANG, JWT_SECRET: SECRET, WORKERS: '2', ...extra };
 }
 
 /** Starts the server and waits for its ready line. With `dir` the caller keeps (and removes) the directory. */
