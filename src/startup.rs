@@ -15,6 +15,7 @@ use std::{
 };
 
 use actors::{Chat, ChatConfig, MigrateError};
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use thiserror::Error;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_postgres::Config;
@@ -185,6 +186,7 @@ fn keep_secret(path: &Path) -> io::Result<Vec<u8>> {
 }
 
 async fn start(settings: &Settings, with_demo: bool) -> Result<Running, StartError> {
+    raise_open_files();
     let address = settings.address()?;
     // First, since it is what fails most.
     let listener = std::net::TcpListener::bind(address).map_err(|error| StartError::Listen(address, error))?;
@@ -197,6 +199,18 @@ async fn start(settings: &Settings, with_demo: bool) -> Result<Running, StartErr
             }
             Err(error)
         }
+    }
+}
+
+/// Takes as many open files as the system allows, one for each connection: shells and services often begin with 1024.
+fn raise_open_files() {
+    let raised = getrlimit(Resource::RLIMIT_NOFILE).and_then(|(soft, hard)| {
+        setrlimit(Resource::RLIMIT_NOFILE, hard, hard)?;
+        tracing::info!(limit = hard, before = soft, "open files, one for each connection");
+        Ok(())
+    });
+    if let Err(error) = raised {
+        tracing::warn!(%error, "cannot raise the limit of open files, which bounds the connections");
     }
 }
 

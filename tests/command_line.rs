@@ -132,6 +132,20 @@ fn a_port_in_use_is_named_with_the_remedy() {
 }
 
 #[test]
+fn a_server_takes_as_many_open_files_as_it_may() {
+    let taken = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let port = taken.local_addr().expect("an address").port().to_string();
+    let directory = DataDir::new();
+    // It ends, since the port is taken; what it did before stands in the log.
+    let call = command(&["serve", "--port", &port, "--data-dir"]);
+    let mut shell = Command::new("sh");
+    shell.args(["-c", "ulimit -Sn 256; ulimit -Hn 512; exec \"$0\" \"$@\""]);
+    shell.arg(call.get_program()).args(call.get_args()).arg(directory.path()).env_remove("LOG");
+    let said = String::from_utf8_lossy(&output(&mut shell).stderr).into_owned();
+    assert!(said.contains(r#""limit":512"#) && said.contains(r#""before":256"#), "{said}");
+}
+
+#[test]
 fn a_data_directory_that_cannot_be_one_is_named() {
     let directory = DataDir::new();
     fs::write(directory.path(), "a file").expect("a file in the way");

@@ -3,6 +3,7 @@
 mod admin;
 mod caller;
 mod conversations;
+pub(crate) mod door;
 mod error;
 mod health;
 mod json_object;

@@ -22,7 +22,7 @@ use tokio::net::TcpStream;
 
 use crate::socket_io::{self, PrefixedStream, upgrade};
 
-use super::{App, application};
+use super::{App, application, door};
 
 /// How long a client may take to send a request's head.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
@@ -67,7 +67,7 @@ fn service(
         let app = app.clone();
         fn_factory(move || upgrades(app.clone()))
     };
-    HttpService::build()
+    let http = HttpService::build()
         .client_request_timeout(HEAD_TIMEOUT)
         .keep_alive(KEEP_ALIVE)
         // A long poll whose client went away must not take the packets of the next one.
@@ -78,7 +78,12 @@ fn service(
             application!(app).into_factory().map_err(|error: actix_web::Error| error.error_response()),
             |()| AppConfig::default(),
         ))
-        .tcp()
+        .tcp();
+    fn_service(async |stream: TcpStream| {
+        door::pass().await;
+        Ok(stream)
+    })
+    .and_then(http)
 }
 
 /// The hook for upgrade requests, one a worker.

@@ -27,6 +27,8 @@ use tokio::{
 };
 use tokio_util::io::poll_read_buf;
 
+use crate::http::door;
+
 use super::{
     CLOSE_FLUSH, Handler, MAX_PAYLOAD, PING_INTERVAL, PING_TIMEOUT,
     connection::{Carrier, Connection},
@@ -56,6 +58,9 @@ pub(super) async fn run(stream: TcpStream, ahead: Bytes, handler: Arc<Handler>) 
     let mut link = Link::new(stream, connection, handler, BytesMut::from(ahead));
     link.send(framed(b'0', &[&open_packet(sid)]));
     listed.reason = Some(poll_fn(|cx| link.poll(cx)).await);
+    if !link.handler.chat.is_stopping() {
+        door::pass().await;
+    }
 }
 
 fn open_packet(sid: Sid) -> String {
