@@ -48,7 +48,7 @@ pub(crate) enum Transport {
 }
 
 /// What all scenarios have in common.
-#[derive(Args, Debug)]
+#[derive(Args, Clone, Debug)]
 pub(crate) struct Common {
     /// Where the server is
     #[arg(long, global = true, default_value = "http://127.0.0.1:3000", value_name = "URL")]

@@ -127,6 +127,11 @@ impl Meter {
         self.seen().map(|(kind, histogram)| (kind, summary(histogram))).collect()
     }
 
+    /// The percentiles of one kind, if it was seen.
+    pub(crate) fn summary(&self, kind: &str) -> Option<Summary> {
+        self.seen().find(|(other, _)| *other == kind).map(|(_, histogram)| summary(histogram))
+    }
+
     /// Of each kind: latency in milliseconds over the share of what took longer, for a curve.
     pub(crate) fn curves(&self) -> Vec<(&'static str, Vec<(f64, f64)>)> {
         let curve = |histogram: &Histogram<u64>| {

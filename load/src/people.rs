@@ -2,6 +2,7 @@
 
 use std::{
     cell::{Cell, RefCell},
+    ops::Range,
     path::Path,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
@@ -30,33 +31,36 @@ pub(crate) struct User {
     pub(crate) token: String,
 }
 
-/// Makes sure that so many users exist.
+/// Makes sure that the users with these numbers exist.
 ///
 /// # Errors
 /// Too few tokens, no secret, or the server refuses.
-pub(crate) async fn users(common: &Common, target: &Target, count: usize) -> Result<Vec<User>, Failure> {
+pub(crate) async fn users(common: &Common, target: &Target, numbers: Range<usize>) -> Result<Vec<User>, Failure> {
     match (&common.tokens, &common.secret) {
-        (Some(file), _) => from_tokens(file, count),
-        (None, Some(secret)) => make(common, target, secret, count).await,
+        (Some(file), _) => from_tokens(file, numbers),
+        (None, Some(secret)) => make(common, target, secret, numbers).await,
         (None, None) => Err(Failure::new(
             "whose messages? give --secret (or JWT_SECRET) to make users, or --tokens FILE with tokens of existing ones",
         )),
     }
 }
 
-fn from_tokens(file: &Path, count: usize) -> Result<Vec<User>, Failure> {
+fn from_tokens(file: &Path, numbers: Range<usize>) -> Result<Vec<User>, Failure> {
     let text = std::fs::read_to_string(file)
         .map_err(|error| Failure::new(format!("cannot read the tokens in {}: {error}", file.display())))?;
     let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
     let users: Result<Vec<_>, _> = lines.map(user_of).collect();
     let mut users = users?;
-    if users.len() < count {
+    if users.len() < numbers.end {
         let has = users.len();
         let file = file.display();
-        return Err(Failure::new(format!("{file} has {has} tokens, and {count} users are needed: give fewer users")));
+        return Err(Failure::new(format!(
+            "{file} has {has} tokens, and {} users are needed: give fewer users",
+            numbers.end
+        )));
     }
-    users.truncate(count);
-    Ok(users)
+    users.truncate(numbers.end);
+    Ok(users.split_off(numbers.start))
 }
 
 /// The user that a token names; whether it holds, the server says.
@@ -83,9 +87,9 @@ pub(crate) fn token(secret: &str, id: &str, role: &str) -> Result<String, Failur
     HeaderValue::from_str(&token).map(|_| token).map_err(|_| Failure::new("a token that is no header"))
 }
 
-async fn make(common: &Common, target: &Target, secret: &str, count: usize) -> Result<Vec<User>, Failure> {
+async fn make(common: &Common, target: &Target, secret: &str, numbers: Range<usize>) -> Result<Vec<User>, Failure> {
     let id = |number: usize| format!("{}{number:016x}", common.id_prefix);
-    let users = (0..count).map(|number| {
+    let users = numbers.clone().map(|number| {
         let id = id(number);
         let token = token(secret, &id, "seller")?;
         Ok(User { id, token })
@@ -93,12 +97,12 @@ async fn make(common: &Common, target: &Target, secret: &str, count: usize) -> R
     let users: Vec<User> = users.collect::<Result<_, Failure>>()?;
     let admin = token(secret, &format!("{}ffffffffffffffff", common.id_prefix), "admin")?;
     let missing_route = Cell::new(false);
-    side_by_side(target, count, async |rest, number| {
+    side_by_side(target, users.len(), async |rest, number| {
         if missing_route.get() {
             return Ok(());
         }
         let path = format!("/api/chat/users/{}", users[number].id);
-        let body = format!(r#"{{"full_name":"Rider {number}"}}"#);
+        let body = format!(r#"{{"full_name":"Rider {}"}}"#, numbers.start + number);
         let (status, body) = rest.call(Method::PUT, &path, &admin, Some(body)).await?;
         match status {
             status if status.is_success() => Ok(()),

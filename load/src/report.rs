@@ -122,6 +122,18 @@ impl Outcome {
         })
     }
 
+    /// Adds latencies that were measured apart.
+    pub(crate) fn add_latency(&mut self, kind: &'static str, summary: Option<Summary>) {
+        self.latencies.extend(summary.map(|summary| (kind, summary)));
+    }
+
+    /// Adds the violations of another part of the run.
+    pub(crate) fn add_violations(&mut self, count: u64, named: Vec<String>) {
+        self.verdict.ok &= count == 0;
+        self.verdict.count += count;
+        self.verdict.violations.extend(named);
+    }
+
     /// A figure by its name: `sends_per_s`, `ack.p99_ms`.
     fn figure(&self, name: &str) -> Option<f64> {
         let Some((kind, quantile)) = name.split_once('.') else { return self.figures.get(name).copied() };

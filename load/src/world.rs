@@ -3,6 +3,7 @@
 use std::{
     cell::{Cell, RefCell},
     collections::BTreeMap,
+    ops::Range,
     rc::Rc,
     time::{Duration, Instant},
 };
@@ -67,12 +68,25 @@ impl World {
         pairs: &[[usize; 2]],
         kinds: &[&'static str],
     ) -> Result<Rc<Self>, Failure> {
+        Self::of_people(common, 0..users, pairs, kinds).await
+    }
+
+    /// The same for the users with these numbers, when others belong to another world; in here they count from 0.
+    ///
+    /// # Errors
+    /// The server is not there, or refuses.
+    pub(crate) async fn of_people(
+        common: &Common,
+        numbers: Range<usize>,
+        pairs: &[[usize; 2]],
+        kinds: &[&'static str],
+    ) -> Result<Rc<Self>, Failure> {
         let target = Target::resolve(&common.url).await?;
         let progress = if common.no_progress { ProgressBar::hidden() } else { ProgressBar::new_spinner() };
         progress.set_style(ProgressStyle::with_template("{spinner} {elapsed:>4} {msg}").expect("a sound template"));
         progress.enable_steady_tick(LOOK);
-        progress.set_message(format!("making {users} users and {} conversations", pairs.len()));
-        let users = people::users(common, &target, users).await?;
+        progress.set_message(format!("making {} users and {} conversations", numbers.len(), pairs.len()));
+        let users = people::users(common, &target, numbers).await?;
         let ids = people::conversations(&target, &users, pairs).await?;
         let run = format!(
             "{:x}",

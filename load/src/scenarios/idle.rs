@@ -23,7 +23,7 @@ const PER_SOURCE: usize = 20_000;
 /// Files that are open besides the connections.
 const OTHER_FILES: u64 = 64;
 /// Connections being opened at the same time.
-const OPENING: usize = 256;
+pub(super) const OPENING: usize = 256;
 
 /// What can be chosen.
 #[derive(Args, Debug)]
@@ -49,7 +49,7 @@ pub(crate) async fn run(common: &Common, options: &Options) -> Result<Outcome, F
     world.watch.borrow_mut().begin(true);
     let begun = Instant::now();
     let places = (0..count).map(|number| place(&world, number, options.join));
-    let sockets = open(&world, places, options.connect_rate).await?;
+    let sockets = open(&world, places, options.connect_rate, OPENING).await?;
     let opened = begun.elapsed().as_secs_f64();
     let opening = cpu_of(&world, "server");
     // What the opening left behind is cleared away before memory is looked at.
@@ -93,11 +93,12 @@ pub(super) fn place(world: &World, number: usize, joins: bool) -> Place {
     Place { user: number, room: number / 2, joins, source }
 }
 
-/// Opens connections at a rate, or as fast as they can be where it is not finite.
+/// Opens connections at a rate, or as fast as they can be where it is not finite; so many at the same time.
 pub(super) async fn open(
     world: &Rc<World>,
     places: impl Iterator<Item = Place>,
     per_second: f64,
+    at_once: usize,
 ) -> Result<Vec<Rc<Socket>>, Failure> {
     let begun = Instant::now();
     let (mut sockets, mut opening) = (Vec::new(), JoinSet::new());
@@ -108,8 +109,8 @@ pub(super) async fn open(
         }
         let world = world.clone();
         opening.spawn_local(async move { connect(&world, place).await });
-        while opening.len() >= OPENING || (!opening.is_empty() && per_second.is_finite()) {
-            let opened = if opening.len() < OPENING { opening.try_join_next() } else { opening.join_next().await };
+        while opening.len() >= at_once || (!opening.is_empty() && per_second.is_finite()) {
+            let opened = if opening.len() < at_once { opening.try_join_next() } else { opening.join_next().await };
             let Some(opened) = opened else { break };
             sockets.push(opened.expect("connecting neither panics nor is cancelled")?);
         }

@@ -12,7 +12,7 @@ use hyper::Method;
 
 use super::{
     even,
-    idle::{open, place, raise_open_files},
+    idle::{OPENING, open, place, raise_open_files},
     of_sends,
     pace::pace,
 };
@@ -53,7 +53,7 @@ pub(crate) async fn run(common: &Common, options: &Options) -> Result<Outcome, F
     let talks = |user| Place { user, room: user / 2, joins: true, source: None };
     let talkers = world.connect_all(&(options.idle..users).map(talks).collect::<Vec<_>>()).await?;
     let listens = (0..options.idle).map(|number| place(&world, number, false));
-    let listeners = RefCell::new(open(&world, listens, f64::INFINITY).await?);
+    let listeners = RefCell::new(open(&world, listens, f64::INFINITY, OPENING).await?);
     let (warmup, duration) = (Duration::from_secs_f64(common.warmup), Duration::from_secs_f64(common.duration));
     let time = warmup + duration;
     let measured = async {
