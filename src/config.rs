@@ -120,7 +120,7 @@ impl Settings {
             Some(path) => File::new(&path.to_string_lossy(), FileFormat::Toml).required(true),
             None => File::new(DEFAULT_FILE, FileFormat::Toml).required(false),
         };
-        // The other half is for Postgres, persistence and the network. Measured: more workers mean more hops between threads,
+        // The other half is for Postgres and the network. Measured: more workers mean more hops between threads,
         // which cost more than they bring.
         let workers = std::thread::available_parallelism().map_or(1, usize::from).div_ceil(2);
         let mut layers = Config::builder()

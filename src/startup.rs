@@ -222,12 +222,13 @@ async fn listen(
 ) -> Result<(App, Listening), StartError> {
     let auth = Arc::new(Auth::hs256(&secret(settings)?));
     let room_idle = Duration::from_secs(settings.room_idle_seconds);
-    let chat = Chat::start(&ChatConfig { database, room_idle });
+    let chat = Chat::start(&ChatConfig { database, workers: settings.workers, room_idle });
     let origins = Arc::new(Origins::parse(&settings.cors_origins)?);
     let socket_io = SocketIo::new(chat.clone(), auth.clone());
     let app = App { chat, auth, origins, socket_io };
     let listening = http::listen(&app, listener, settings.workers)
         .map_err(|error| StartError::Other(format!("cannot start the workers: {error}")))?;
+    app.chat.workers_entered().await;
     // For people, and for scripts that wait for it.
     println!("horsetrust-chat listening on http://{}", listening.address);
     tracing::info!(address = %listening.address, workers = settings.workers, "listening");

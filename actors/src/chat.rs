@@ -17,7 +17,6 @@ use crate::{
     ids::{ConversationId, UserId},
     message::MessagePage,
     outbox::Outbox,
-    persistence::Persistence,
     profile::{Profile, Profiles},
     profile_feed,
     refusal::Refusal,
@@ -34,6 +33,8 @@ use crate::{
 pub struct ChatConfig {
     /// A database whose schema is up to date.
     pub database: Config,
+    /// How many workers will enter, 1 to [`WORKERS`](crate::limits::WORKERS).
+    pub workers: usize,
     /// How long a room that nobody needs stays in memory.
     pub room_idle: Duration,
 }
@@ -43,16 +44,15 @@ pub struct ChatConfig {
 pub struct Chat(Arc<Shared>);
 
 impl Chat {
-    /// Starts persistence. Must be called in an actix system; workers come with [`Chat::enter_worker`].
+    /// A chat without workers, which come with [`Chat::enter_worker`]. Must be called in an actix system.
     pub fn start(config: &ChatConfig) -> Self {
         let counters = Arc::new(Counters::default());
         let presence = Presence::default();
         let shared = Arc::new(Shared {
             directory: Directory::default(),
-            persistence: Persistence::start(&config.database, &counters),
             profiles: Profiles::default(),
             store: Store::new(&config.database),
-            workers: Workers::new(presence.clone(), counters.clone()),
+            workers: Workers::new(config.workers, config.database.clone(), presence.clone(), counters.clone()),
             room_idle: config.room_idle,
             stopping: AtomicBool::new(false),
             presence,
@@ -65,6 +65,11 @@ impl Chat {
     /// Makes this thread one of the chat's workers. Must be called in an actix arbiter.
     pub fn enter_worker(&self) {
         self.0.workers.hub_here();
+    }
+
+    /// Returns when all workers have entered: no room can be asked for before the first one has.
+    pub async fn workers_entered(&self) {
+        self.0.workers.all_entered().await;
     }
 
     /// Starts a session of a user whose frames go to `outbox`.
@@ -141,7 +146,7 @@ impl Chat {
         const LOOK: Duration = Duration::from_millis(5);
         let counters = &self.0.counters;
         let open = || counters.get(Gauge::Unanswered) + counters.get(Gauge::MessagesInFlight);
-        while self.0.persistence.waiting() > 0 || open() > 0 {
+        while self.0.workers.rows_waiting() > 0 || open() > 0 {
             tokio::time::sleep(LOOK).await;
         }
     }

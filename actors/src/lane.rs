@@ -11,9 +11,7 @@ use std::{
     time::Instant,
 };
 
-use actix::{
-    Actor, ActorFutureExt, ArbiterHandle, AsyncContext, Context, Handler, Message as ActixMessage, WrapFuture,
-};
+use actix::{Actor, ActorFutureExt, Arbiter, AsyncContext, Context, Handler, Message as ActixMessage, WrapFuture};
 use tokio::sync::oneshot;
 use tokio_postgres::Config;
 
@@ -107,15 +105,11 @@ enum LaneCommand {
 }
 
 impl Lane {
-    pub(crate) fn start(
-        number: usize,
-        database: Config,
-        counters: Arc<Counters>,
-        arbiter: &ArbiterHandle,
-    ) -> LaneHandle {
+    /// Starts a lane in this thread's arbiter.
+    pub(crate) fn start(number: usize, database: Config, counters: Arc<Counters>) -> LaneHandle {
         let waiting = Waiting::default();
         let counted = waiting.clone();
-        let address = Self::start_in_arbiter(arbiter, move |_| Self {
+        let address = Self::start_in_arbiter(&Arbiter::current(), move |_| Self {
             link: Some(Link::new(number, database)),
             unfinished: None,
             appends: VecDeque::new(),
@@ -286,7 +280,7 @@ mod tests {
         if env::var_os(CHILD).is_none() {
             return;
         }
-        let lane = Lane::start(0, Config::new(), Arc::default(), &actix::Arbiter::new().handle());
+        let lane = Lane::start(0, Config::new(), Arc::default());
         lane.0.push(LaneCommand::Panic);
         tokio::time::sleep(Duration::from_secs(60)).await;
     }

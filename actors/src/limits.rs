@@ -30,7 +30,8 @@ pub const ROOM_IN_FLIGHT: usize = 4096;
 /// at half of it. Messages that were accepted before are delivered all the same.
 pub const HUB_QUEUE: usize = 65_536;
 
-/// Persistence lanes: batches being committed at the same time. A conversation is always on the same lane.
+/// Persistence lanes of a server: batches being committed at the same time. Each worker has its share, one at least. A
+/// conversation is always on the same lane.
 pub const LANES: usize = 4;
 /// Rows waiting for one lane, being committed included. Reached: refused as overloaded.
 pub const LANE_QUEUE: usize = 8192;

@@ -1,9 +1,9 @@
 //! Persistence: lanes of group commit, and which conversation is on which.
 
+use std::sync::Arc;
+
 use tokio::sync::oneshot;
 use tokio_postgres::Config;
-
-use std::sync::Arc;
 
 use crate::{
     counters::Counters,
@@ -15,19 +15,17 @@ use crate::{
     workers::spread,
 };
 
-/// All lanes. A conversation's rows are always on the same one, so that they commit in the order they came.
-#[derive(Debug)]
-pub(crate) struct Persistence(Vec<LaneHandle>);
+/// The lanes of one worker, for the rooms of that worker: what they commit crosses no thread. A conversation's rows are
+/// always on the same lane, so that they commit in the order they came.
+#[derive(Clone, Debug)]
+pub(crate) struct Persistence(Arc<[LaneHandle]>);
 
 impl Persistence {
-    /// Starts the lanes on a thread of their own.
-    pub(crate) fn start(database: &Config, counters: &Arc<Counters>) -> Self {
-        let arbiter = actix::Arbiter::new();
-        Self(
-            (0..LANES)
-                .map(|number| Lane::start(number, database.clone(), counters.clone(), &arbiter.handle()))
-                .collect(),
-        )
+    /// Starts the lanes of this thread's worker, one of so many.
+    pub(crate) fn start_here(index: usize, workers: usize, database: &Config, counters: &Arc<Counters>) -> Self {
+        let lanes = LANES.div_ceil(workers);
+        let start = |lane| Lane::start(index * lanes + lane, database.clone(), counters.clone());
+        Self((0..lanes).map(start).collect())
     }
 
     /// Takes a message to its commit; the room hears of the outcome. When the lane is full, it comes back.
@@ -52,6 +50,7 @@ impl Persistence {
     }
 
     fn lane(&self, conversation: ConversationId) -> &LaneHandle {
-        &self.0[spread(conversation, self.0.len())]
+        // Not by the same number as the worker was chosen by, of which the worker's conversations have only some values.
+        &self.0[spread(("lane", conversation), self.0.len())]
     }
 }

@@ -23,6 +23,7 @@ use crate::{
     mailbox::Waiting,
     message::{Message, Notification, Typist},
     outbox::CloseReason,
+    persistence::Persistence,
     profile::LiveProfile,
     refusal::Refusal,
     reply::Reply,
@@ -41,6 +42,7 @@ pub(crate) use handle::RoomHandle;
 pub(crate) struct Room {
     conversation: ConversationId,
     shared: Arc<Shared>,
+    persistence: Persistence,
     waiting: Waiting,
     participants: Participants,
     /// Postgres could not say who they are; not asked again before then.
@@ -118,10 +120,17 @@ impl RoomCommand {
 }
 
 impl Room {
-    fn new(conversation: ConversationId, shared: Arc<Shared>, waiting: Waiting, participants: Participants) -> Self {
+    fn new(
+        conversation: ConversationId,
+        shared: Arc<Shared>,
+        persistence: Persistence,
+        waiting: Waiting,
+        participants: Participants,
+    ) -> Self {
         Self {
             conversation,
             shared,
+            persistence,
             waiting,
             participants,
             unavailable_until: None,
@@ -177,7 +186,7 @@ impl Room {
             RoomCommand::Post { sender, text, reply, room } => self.post(sender, text, reply, room),
             RoomCommand::Typing { typist, session, started, reply } => self.typing(typist, session, started, reply),
             RoomCommand::MarkRead { reader, seq, answer } => {
-                self.shared.persistence.mark_read(self.conversation, reader, seq, answer);
+                self.persistence.mark_read(self.conversation, reader, seq, answer);
             }
             // Whoever asked may have gone meanwhile.
             RoomCommand::Introduce { answer, .. } => drop(answer.send(Ok(()))),
@@ -216,7 +225,7 @@ impl Room {
         self.last_sent_at = Some(sent_at);
         let id = MessageId::new();
         let post = Box::new(Post { id, conversation: self.conversation, sender, text, sent_at, reply });
-        match self.shared.persistence.append(post, room) {
+        match self.persistence.append(post, room) {
             Ok(()) => {
                 self.in_flight += 1;
                 self.shared.counters.add(Gauge::MessagesInFlight);

@@ -10,7 +10,6 @@ use crate::{
     directory::Directory,
     hub::Presence,
     ids::ConversationId,
-    persistence::Persistence,
     profile::{LiveProfile, Profiles},
     room::RoomHandle,
     store::{Store, StoreError},
@@ -21,7 +20,6 @@ use crate::{
 pub(crate) struct Shared {
     pub(crate) counters: Arc<Counters>,
     pub(crate) directory: Directory,
-    pub(crate) persistence: Persistence,
     pub(crate) presence: Presence,
     pub(crate) profiles: Profiles,
     pub(crate) store: Store,

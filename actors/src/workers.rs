@@ -1,8 +1,8 @@
-//! The server's workers: where rooms run, and the hub of each.
+//! The server's workers: where rooms run, and the hub and the lanes of each.
 
 use std::{
     cell::OnceCell,
-    hash::{BuildHasher, BuildHasherDefault, DefaultHasher},
+    hash::{BuildHasher, BuildHasherDefault, DefaultHasher, Hash},
     sync::{
         Arc, OnceLock,
         atomic::{AtomicUsize, Ordering},
@@ -10,12 +10,15 @@ use std::{
 };
 
 use actix::{Arbiter, ArbiterHandle};
+use tokio::sync::Semaphore;
+use tokio_postgres::Config;
 
 use crate::{
     counters::Counters,
     hub::{Hub, HubHandle, Presence},
     ids::ConversationId,
     limits::WORKERS,
+    persistence::Persistence,
 };
 
 thread_local! {
@@ -23,8 +26,9 @@ thread_local! {
 }
 
 #[derive(Debug)]
-struct Worker {
-    arbiter: ArbiterHandle,
+pub(crate) struct Worker {
+    pub(crate) arbiter: ArbiterHandle,
+    pub(crate) persistence: Persistence,
     hub: HubHandle,
 }
 
@@ -33,35 +37,64 @@ struct Worker {
 pub(crate) struct Workers {
     slots: [OnceLock<Worker>; WORKERS],
     claimed: AtomicUsize,
+    /// How many there will be.
+    count: usize,
+    /// A permit for each that is there.
+    entered: Semaphore,
+    database: Config,
     presence: Presence,
     counters: Arc<Counters>,
 }
 
 impl Workers {
-    pub(crate) fn new(presence: Presence, counters: Arc<Counters>) -> Self {
-        Self { slots: std::array::from_fn(|_| OnceLock::new()), claimed: AtomicUsize::new(0), presence, counters }
+    pub(crate) fn new(count: usize, database: Config, presence: Presence, counters: Arc<Counters>) -> Self {
+        Self {
+            slots: std::array::from_fn(|_| OnceLock::new()),
+            claimed: AtomicUsize::new(0),
+            count,
+            entered: Semaphore::new(0),
+            database,
+            presence,
+            counters,
+        }
     }
 
-    /// The hub of this thread's worker, started with the first call. Must run in an actix arbiter.
+    /// The hub of this thread's worker, which enters with the first call. Must run in an actix arbiter.
     pub(crate) fn hub_here(&self) -> HubHandle {
-        HUB_HERE.with(|here| {
-            here.get_or_init(|| {
-                let index = self.claimed.fetch_add(1, Ordering::SeqCst);
-                assert!(index < WORKERS, "the configuration allows at most {WORKERS} workers");
-                let hub = Hub::start_here(index, self.presence.clone(), self.counters.clone());
-                let worker = Worker { arbiter: Arbiter::current(), hub: hub.clone() };
-                assert!(self.slots[index].set(worker).is_ok(), "a slot is claimed once");
-                hub
-            })
-            .clone()
-        })
+        HUB_HERE.with(|here| here.get_or_init(|| self.enter()).clone())
     }
 
-    /// Where a conversation's room runs.
-    pub(crate) fn arbiter_of(&self, conversation: ConversationId) -> ArbiterHandle {
-        let ready = self.slots.iter().take_while(|slot| slot.get().is_some()).count().max(1);
-        let worker = self.slots[spread(conversation, ready)].get();
-        worker.map_or_else(Arbiter::current, |worker| worker.arbiter.clone())
+    fn enter(&self) -> HubHandle {
+        let index = self.claimed.fetch_add(1, Ordering::SeqCst);
+        assert!(index < self.count, "the configuration says {} workers", self.count);
+        let hub = Hub::start_here(index, self.presence.clone(), self.counters.clone());
+        let persistence = Persistence::start_here(index, self.count, &self.database, &self.counters);
+        let worker = Worker { arbiter: Arbiter::current(), hub: hub.clone(), persistence };
+        assert!(self.slots[index].set(worker).is_ok(), "a slot is claimed once");
+        self.entered.add_permits(1);
+        hub
+    }
+
+    /// Returns when all workers have entered.
+    pub(crate) async fn all_entered(&self) {
+        // The configuration allows 64.
+        let all = self.entered.acquire_many(self.count as u32).await;
+        drop(all.expect("never closed"));
+    }
+
+    /// Where a conversation's room runs. One worker at least has entered.
+    pub(crate) fn worker_of(&self, conversation: ConversationId) -> &Worker {
+        let ready = self.present().count();
+        self.slots[spread(conversation, ready.max(1))].get().expect("whoever asks for a room was taken in by a worker")
+    }
+
+    /// Rows on all lanes that are not committed yet.
+    pub(crate) fn rows_waiting(&self) -> usize {
+        self.present().map(|worker| worker.persistence.waiting()).sum()
+    }
+
+    fn present(&self) -> impl Iterator<Item = &Worker> {
+        self.slots.iter().map_while(OnceLock::get)
     }
 
     /// Calls `act` with the hub of each worker whose bit is set.
@@ -85,7 +118,7 @@ impl Workers {
     }
 }
 
-/// Which of `n` places a conversation belongs to; the same one each time.
-pub(crate) fn spread(conversation: ConversationId, n: usize) -> usize {
-    (BuildHasherDefault::<DefaultHasher>::default().hash_one(conversation) % n as u64) as usize
+/// Which of `n` places something belongs to; the same one each time.
+pub(crate) fn spread(what: impl Hash, n: usize) -> usize {
+    (BuildHasherDefault::<DefaultHasher>::default().hash_one(what) % n as u64) as usize
 }

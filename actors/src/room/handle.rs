@@ -37,9 +37,11 @@ impl RoomHandle {
     pub(crate) fn start(conversation: ConversationId, shared: &Arc<Shared>) -> Self {
         let waiting = Waiting::default();
         let participants = Participants::default();
-        let room = Room::new(conversation, shared.clone(), waiting.clone(), participants.clone());
+        let worker = shared.workers.worker_of(conversation);
+        let persistence = worker.persistence.clone();
+        let room = Room::new(conversation, shared.clone(), persistence, waiting.clone(), participants.clone());
         shared.counters.add(Gauge::Rooms);
-        let address = Room::start_in_arbiter(&shared.workers.arbiter_of(conversation), move |_| room);
+        let address = Room::start_in_arbiter(&worker.arbiter, move |_| room);
         Self(Arc::new(Known { mailbox: Mailbox::new(address, waiting, ROOM_QUEUE), participants }))
     }
 

@@ -53,7 +53,7 @@ impl Outbox for Recorder {
 fn chat() -> Chat {
     let mut database = tokio_postgres::Config::new();
     database.host_path("/nowhere").user("nobody");
-    let chat = Chat::start(&ChatConfig { database, room_idle: Duration::from_millis(20) });
+    let chat = Chat::start(&ChatConfig { database, workers: 1, room_idle: Duration::from_millis(20) });
     chat.enter_worker();
     chat
 }
