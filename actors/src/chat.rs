@@ -115,6 +115,11 @@ impl Chat {
         Ok(())
     }
 
+    /// For tests and benchmarks.
+    pub(crate) fn shared(&self) -> &Arc<Shared> {
+        &self.0
+    }
+
     /// Reads that need no room.
     pub fn store(&self) -> &Store {
         &self.0.store
@@ -144,13 +149,6 @@ impl Chat {
         while self.0.persistence.waiting() > 0 || open() > 0 {
             tokio::time::sleep(LOOK).await;
         }
-    }
-}
-
-#[cfg(test)]
-impl Chat {
-    pub(crate) fn shared(&self) -> &Arc<Shared> {
-        &self.0
     }
 }
 
