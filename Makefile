@@ -7,7 +7,7 @@ SHELL := /bin/bash
 CARGO ?= cargo
 export HORSETRUST_CHAT_BIN := $(or $(CARGO_TARGET_DIR),$(CURDIR)/target)/debug/horsetrust-chat
 
-.PHONY: help run test lint build unit test-rust test-js test-crash test-python load fuzz clean
+.PHONY: help run test lint build unit test-rust test-js test-crash test-python load micro fuzz clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -47,6 +47,10 @@ load: ## Measure: ARGS='rate --rate 1500', or another scenario of load/README.md
 	scripts/ensure.sh rust cc postgres
 	$(CARGO) build --release --workspace --locked
 	load/run.sh $(or $(CARGO_TARGET_DIR),target)/release $(ARGS)
+
+micro: ## Micro-benchmarks of parser, encoder and batch builder; ARGS='encoder' for some of them
+	scripts/ensure.sh rust cc openssl
+	$(CARGO) bench --locked --bench micro -- $(ARGS)
 
 fuzz: ## Fuzz the packet parser (needs nightly Rust and cargo-fuzz); SECONDS_TO_RUN=n, 60 unless set
 	cd fuzz && cargo +nightly fuzz run packet -- -max_total_time=$${SECONDS_TO_RUN:-60}

@@ -120,6 +120,11 @@ impl Chat {
         Ok(())
     }
 
+    /// For tests and benchmarks.
+    pub(crate) fn shared(&self) -> &Arc<Shared> {
+        &self.0
+    }
+
     /// Reads that need no room.
     pub fn store(&self) -> &Store {
         &self.0.store
@@ -149,13 +154,6 @@ impl Chat {
         while self.0.workers.rows_waiting() > 0 || open() > 0 {
             tokio::time::sleep(LOOK).await;
         }
-    }
-}
-
-#[cfg(test)]
-impl Chat {
-    pub(crate) fn shared(&self) -> &Arc<Shared> {
-        &self.0
     }
 }
 

@@ -24,6 +24,7 @@
 //! | `reply.rs`, `outbox.rs`, `gate.rs`, `sends.rs`, `mailbox.rs` | answers, frames, backpressure, order, bounded queues |
 //! | `ids.rs`, `text.rs`, `timestamp.rs`, `message.rs`, `event.rs`, `refusal.rs` | values that are valid by their types |
 //! | `limits.rs`, `counters.rs` | every bound, and what is counted |
+//! | `bench.rs` | what the micro-benchmarks reach |
 //! | `sql.rs`, `migrations.rs` | the statements and the schema, from `sql/` |
 //!
 //! # Invariants
@@ -36,6 +37,8 @@
 
 mod backoff;
 mod batch;
+#[doc(hidden)]
+pub mod bench;
 mod chat;
 mod counters;
 mod directory;

@@ -72,7 +72,7 @@ impl Drop for Unanswered {
     }
 }
 
-fn acknowledge(outbox: &dyn Outbox, ack: AckId, data: &str) {
+pub(crate) fn acknowledge(outbox: &dyn Outbox, ack: AckId, data: &str) {
     outbox.ack(ack, &format!(r#"{{"success":true,"data":{data}}}"#));
 }
 

@@ -9,11 +9,14 @@
 //! | `stream.rs` | the stream below a WebSocket that takes over from polling: backpressure, a cut from outside |
 //! | `connection.rs` | one connection of either kind: its packets, its session, its end |
 //! | `packet.rs`, `events.rs` | packets as text, events as requests |
+//! | `bench.rs` | what the micro-benchmarks reach |
 //!
 //! Three defects of engineioxide 0.17 are worked around: its first ping goes out at once (`polling.rs`), a connection
 //! dropped in the middle of an upgrade leaks its session (`upgrade.rs`), and a poll that begins at the same moment as an
 //! upgrade closes the session (`engine.rs`).
 
+#[doc(hidden)]
+pub mod bench;
 mod connection;
 mod engine;
 mod events;
