@@ -161,7 +161,7 @@ fn batches(criterion: &mut Criterion) {
     let batches = system.block_on(async {
         let mut database = tokio_postgres::Config::new();
         database.host_path("/nowhere").user("nobody");
-        let chat = Chat::start(&ChatConfig { database, room_idle: Duration::from_secs(60) });
+        let chat = Chat::start(&ChatConfig { database, workers: 1, room_idle: Duration::from_secs(60) });
         chat.enter_worker();
         [1, 16, 64].map(|rows| (rows, bench::Batch::of(&chat, rows, &text)))
     });

@@ -92,7 +92,7 @@ impl Batch {
 
     /// The columns of some rows, for `append_messages.sql`.
     pub(crate) fn columns(&self, part: &Part) -> Columns<'_> {
-        let mut columns = Columns::default();
+        let mut columns = Columns::with_capacity(part.rows.len());
         for post in part.rows.iter().map(|row| &self.appends[*row].post) {
             columns.ids.push(post.id);
             columns.conversations.push(post.conversation);
@@ -135,11 +135,22 @@ impl Part {
 }
 
 /// Rows of messages, column by column.
-#[derive(Default)]
 pub(crate) struct Columns<'a> {
     pub(crate) ids: Vec<MessageId>,
     pub(crate) conversations: Vec<ConversationId>,
     pub(crate) senders: Vec<UserId>,
     pub(crate) texts: Vec<&'a str>,
     pub(crate) sent_at: Vec<Timestamp>,
+}
+
+impl Columns<'_> {
+    fn with_capacity(rows: usize) -> Self {
+        Self {
+            ids: Vec::with_capacity(rows),
+            conversations: Vec::with_capacity(rows),
+            senders: Vec::with_capacity(rows),
+            texts: Vec::with_capacity(rows),
+            sent_at: Vec::with_capacity(rows),
+        }
+    }
 }

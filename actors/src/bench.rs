@@ -23,19 +23,19 @@ pub fn encode(message: &Message<'_, &Profile>) -> String {
 
 /// The event for the members of the room.
 pub fn new_message(json: String) -> EncodedEvent {
-    EncodedEvent::durable("new_message", json)
+    EncodedEvent::new_message(json)
 }
 
 /// The event for the other participant.
 pub fn message_notification(message: &Message<'_, &Profile>, text: &MessageText) -> EncodedEvent {
     let (conversation_id, sender) = (message.conversation_id, message.sender_id.id);
     let notification = Notification { conversation_id, sender, preview: text.preview() };
-    EncodedEvent::durable("message_notification", event::encode(&notification))
+    EncodedEvent::message_notification(&notification)
 }
 
 /// The event for those who see somebody type.
 pub fn user_typing(typist: UserId, conversation: ConversationId) -> EncodedEvent {
-    EncodedEvent::ephemeral("user_typing", &Typist { user_id: typist, conversation_id: conversation })
+    EncodedEvent::typing(&Typist { user_id: typist, conversation_id: conversation }, true)
 }
 
 /// The acknowledgement of a committed message.

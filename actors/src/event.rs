@@ -4,6 +4,8 @@ use std::{any::Any, fmt, sync::OnceLock};
 
 use serde::Serialize;
 
+use crate::message::{Notification, Typist};
+
 /// What happens to an event that a recipient has no room for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Durability {
@@ -25,12 +27,24 @@ pub struct EncodedEvent {
 }
 
 impl EncodedEvent {
-    pub(crate) fn durable(name: &'static str, payload: String) -> Self {
-        Self { name, payload, durability: Durability::Durable, form: OnceLock::new() }
+    /// A committed message, encoded already, for the members of its room.
+    pub(crate) fn new_message(json: String) -> Self {
+        Self::new("new_message", json, Durability::Durable)
     }
 
-    pub(crate) fn ephemeral(name: &'static str, payload: &impl Serialize) -> Self {
-        Self { name, payload: encode(payload), durability: Durability::Ephemeral, form: OnceLock::new() }
+    /// The same in short, for the other participant.
+    pub(crate) fn message_notification(notification: &Notification<'_>) -> Self {
+        Self::new("message_notification", encode(notification), Durability::Durable)
+    }
+
+    /// Somebody types, or stopped.
+    pub(crate) fn typing(typist: &Typist, started: bool) -> Self {
+        let name = if started { "user_typing" } else { "user_stop_typing" };
+        Self::new(name, encode(typist), Durability::Ephemeral)
+    }
+
+    fn new(name: &'static str, payload: String, durability: Durability) -> Self {
+        Self { name, payload, durability, form: OnceLock::new() }
     }
 
     /// The event as a transport sends it, made by the first recipient that needs it.
@@ -61,7 +75,7 @@ mod tests {
 
     #[test]
     fn a_form_is_made_once_for_all_recipients() {
-        let event = EncodedEvent::durable("new_message", "{}".to_owned());
+        let event = EncodedEvent::new_message("{}".to_owned());
         let made = Cell::new(0);
         for _ in 0..3 {
             let form = event.form(|event| {

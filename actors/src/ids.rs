@@ -21,7 +21,8 @@ macro_rules! object_id {
 
             /// 24 hex characters; `None` for anything else.
             pub fn parse(hex: &str) -> Option<Self> {
-                (hex.len() == 24).then(|| ObjectId::parse_str(hex).ok().map(Self))?
+                let mut bytes = [0; 12];
+                hex::decode_to_slice(hex, &mut bytes).ok().map(|()| Self::from(bytes))
             }
 
             /// The 12 bytes.
@@ -50,7 +51,9 @@ macro_rules! object_id {
 
         impl Serialize for $name {
             fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-                serializer.collect_str(&self.0)
+                let mut text = [0; 24];
+                hex::encode_to_slice(self.bytes(), &mut text).expect("twice as long");
+                serializer.serialize_str(std::str::from_utf8(&text).expect("hexadecimal digits"))
             }
         }
 

@@ -265,16 +265,15 @@ impl Room {
         let notification = self.other(post.sender).map(|recipient| {
             let notification =
                 Notification { conversation_id: self.conversation, sender: post.sender, preview: post.text.preview() };
-            (recipient, EncodedEvent::durable("message_notification", encode(&notification)))
+            (recipient, EncodedEvent::message_notification(&notification))
         });
         let audience = self.audience(post.sender);
-        let event = EncodedEvent::durable("new_message", json);
+        let event = EncodedEvent::new_message(json);
         self.publish(audience, Delivery { conversation: self.conversation, event, except: None, notification });
     }
 
     fn typing(&mut self, typist: UserId, session: SessionId, started: bool, reply: Reply) {
-        let name = if started { "user_typing" } else { "user_stop_typing" };
-        let event = EncodedEvent::ephemeral(name, &Typist { user_id: typist, conversation_id: self.conversation });
+        let event = EncodedEvent::typing(&Typist { user_id: typist, conversation_id: self.conversation }, started);
         let members = self.members_mask();
         if !self.shared.workers.any(members, |hub| hub.is_full(Durability::Ephemeral)) {
             let except = Some(session);
