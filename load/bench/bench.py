@@ -20,6 +20,7 @@ import os
 import resource
 import secrets
 import shlex
+import shutil
 import signal
 import statistics
 import sys
@@ -65,7 +66,7 @@ def main() -> int:
         for signal_number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(signal_number, signal.SIG_IGN)
         postgres.stop()
-        servers.remove(directory)
+        shutil.rmtree(directory, ignore_errors=True)
 
 
 def interrupt(*_: object) -> None:
@@ -124,6 +125,8 @@ def compare(arguments: argparse.Namespace, postgres: Postgres) -> int:
     peer_binaries = binaries if target else ROOT / "load/peers/socketioxide/target/release"
     products = servers.products(binaries, peer_binaries)
     sizes, notes = allowed(SMALL if arguments.quick else Sizes())
+    used = [products[server].command[0] for server in {OURS, *arguments.servers}]
+    servers.check_built([str(binaries / "chat-load"), *used])
     stage = Stage(postgres, binaries / "chat-load", secrets.token_hex(32), arguments.seconds, sizes)
     results: dict[str, Any] = {
         "version": 1,

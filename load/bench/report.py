@@ -13,15 +13,14 @@ Results = dict[str, Any]
 INTRO = """\
 # Results
 
-Written by `{command}`, which runs all of it again. This server and three peers with the same contract
-([peers](peers/README.md)), each in turn and alone on the machine, each run on a server just started and on an empty
-database of a private Postgres with default settings (`fsync` and `synchronous_commit` on). The load comes from
-[chat-load](README.md), which also checks that every message arrives once and in order: a run in which one does not is a
-failure. Everything shares the machine: server, Postgres and the load generator.
+Written by `{command}`. This server and its [peers](peers/README.md), which have the same contract: one at a time, each
+run on a server just started and on an empty database of a private Postgres with default settings (`fsync` and
+`synchronous_commit` on). The load comes from [chat-load](README.md), which also checks that every message arrives once
+and in order: a run in which one does not is a failure. Server, Postgres and the load generator share the machine.
 
-{repeat} repetitions of {seconds:g} s a run, interleaved: each scenario goes through all servers before the next one
-begins, in another order each time. Cells are medians, with the range in parentheses. *Ratio* is this server's median over
-the better peer's: above 1 is better for rates, below 1 for costs.
+Measured time of a run: {seconds:g} s; repetitions: {repeat}, interleaved: each scenario goes through all servers before
+the next one begins, and each repetition begins with another server. Cells are medians, with the range in parentheses.
+*Ratio* is this server's median over the better peer's: above 1 is better for rates, below 1 for costs.
 """
 
 SMOKE = """

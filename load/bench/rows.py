@@ -124,8 +124,8 @@ def topics(pages: list[int]) -> list[Topic]:
             "An ordinary day",
             "2000 listeners, 200 talkers, 200 messages, 50 pages and 20 reconnects a second.",
             [
-                Row("mixed", "server_cores", "CPU of the server, % of a core", LOWER),
-                Row("mixed", "postgres_cores", "CPU of Postgres, % of a core", LOWER),
+                Row("mixed", "server_cpu_percent", "CPU of the server, % of a core", LOWER),
+                Row("mixed", "postgres_cpu_percent", "CPU of Postgres, % of a core", LOWER),
             ],
         ),
     ]

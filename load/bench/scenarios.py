@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Callable, ContextManager
 
 import fill
-from servers import OURS, Failed, Postgres, Product, Server, environment_of, run, running
+from servers import OURS, Failed, Postgres, Product, Server, run, running
 
 Figures = dict[str, float]
 # What `chat-load --json` writes.
@@ -33,6 +33,7 @@ class Sizes:
     few_users: int = 256
     many_users: int = 1000
     rate: int = 1500
+    # Where the search for the highest rate ends.
     highest_rate: int = 60_000
     sockets: int = 1000
     more_sockets: int = 2000
@@ -42,7 +43,6 @@ class Sizes:
     connections: int = 10_000
     # Longer than the 25 s between two pings, so that each connection answers one.
     idle_seconds: float = 30
-    # Both the old connections and the new ones may be open for a moment.
     storm_connections: int = 10_000
     listeners: int = 2000
     talkers: int = 200
@@ -184,7 +184,7 @@ def of_storm(outcome: Outcome) -> Figures:
 
 def of_day(outcome: Outcome) -> Figures:
     used = {name: 100 * outcome["processes"][name]["cpu_s"] / outcome["seconds"] for name in ("server", "postgres")}
-    return {"server_cores": used["server"], "postgres_cores": used["postgres"]}
+    return {f"{name}_cpu_percent": value for name, value in used.items()}
 
 
 @dataclass(frozen=True)
@@ -203,10 +203,14 @@ class Scenario:
 
     def guess(self, stage: Stage) -> float:
         """How many seconds a run may take, for the first estimate of the time that remains."""
-        return (self.seconds or stage.seconds) * self.phases + stage.sizes.warmup + 4
+        return ((self.seconds or stage.seconds) + stage.sizes.warmup) * self.phases + 4
+
+    def template(self, stage: Stage, product: Product) -> str:
+        """The database of which the server gets a copy: an empty one."""
+        return "template1"
 
     def run(self, stage: Stage, product: Product) -> Measured:
-        with stage.serve(product) as server:
+        with stage.serve(product, self.template(stage, product)) as server:
             _, outcome = stage.load(server, self.arguments, self.seconds or stage.seconds)
         return Measured(self.figures(outcome), [outcome])
 
@@ -215,11 +219,8 @@ class Scenario:
 class DeepPages(Scenario):
     """Pages of a long conversation: stored once, then copied for each run."""
 
-    def run(self, stage: Stage, product: Product) -> Measured:
-        template = fill.long_conversation(stage.postgres, product, stage.secret, stage.sizes.stored)
-        with stage.serve(product, template) as server:
-            _, outcome = stage.load(server, self.arguments, self.seconds or stage.seconds)
-        return Measured(self.figures(outcome), [outcome])
+    def template(self, stage: Stage, product: Product) -> str:
+        return fill.long_conversation(stage.postgres, product, stage.secret, stage.sizes.stored)
 
 
 @dataclass(frozen=True)
@@ -242,9 +243,7 @@ class HighestRate:
             rules = ["--threshold", "ack.p99<50ms", "--threshold", f"sends_per_s>={0.97 * rate}", "--patience", "3"]
             server = servers.current()
             try:
-                is_held, outcome = stage.load(
-                    server, ["rate", "--rate", str(rate)], stage.sizes.probe_seconds, *rules
-                )
+                is_held, outcome = stage.load(server, ["rate", "--rate", str(rate)], stage.sizes.probe_seconds, *rules)
             except Failed:
                 # Swamped: what was under way did not come in time.
                 servers.stop()

@@ -58,6 +58,13 @@ def products(binaries: Path, peer_binaries: Path) -> dict[str, Product]:
     return {product.name: product for product in all_products}
 
 
+def check_built(programs: list[str]) -> None:
+    """Before hours go by."""
+    for program in programs:
+        if shutil.which(program) is None:
+            raise Failed(f"there is no program {program}: `make bench` builds and installs all that is needed")
+
+
 class Postgres:
     """A Postgres with default settings, reached by a Unix socket in its directory and not otherwise."""
 
@@ -154,6 +161,8 @@ def run(command: list[str], directory: Path, limit: float, environment: dict[str
             )
         except subprocess.TimeoutExpired:
             raise Failed(f"{Path(command[0]).name} took longer than {limit:.0f} s") from None
+        except OSError as error:
+            raise Failed(f"cannot run {command[0]}: {error}") from None
         out.seek(0)
         err.seek(0)
         if done.returncode != 0:
@@ -240,7 +249,3 @@ def admin_token(secret: str) -> str:
     signed = part(b'{"alg":"HS256","typ":"JWT"}') + b"." + part(json.dumps(claims).encode())
     signature = hmac.new(secret.encode(), signed, hashlib.sha256).digest()
     return (signed + b"." + part(signature)).decode()
-
-
-def remove(directory: Path) -> None:
-    shutil.rmtree(directory, ignore_errors=True)
