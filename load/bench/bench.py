@@ -3,6 +3,7 @@ RESULTS.md, results.svg and results.json.
 
     bench.py        what is run when, and what is written
     scenarios.py    what is run against each server, and which figures come of it
+    stage.py        where scenarios are run, and how much of everything there is
     servers.py      Postgres and the servers
     fill.py         rows that are there before a run
     machine.py      on what it ran
@@ -34,8 +35,9 @@ import machine
 import report
 import servers
 from rows import Run
-from scenarios import SMALL, Sizes, Stage, scenarios
+from scenarios import scenarios
 from servers import OURS, PEERS, ROOT, Failed, Postgres, Product
+from stage import SMALL, Sizes, Stage
 
 # What is open in the tool and in a server besides the connections.
 OTHER_FILES = 300

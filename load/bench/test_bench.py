@@ -17,8 +17,9 @@ sys.path.insert(0, str(Path(__file__).parent))
 import bench
 import report
 from rows import HIGHER, LOWER, Medians, Row, Run, Topic, goals
-from scenarios import LANES, SMALL, HighestRate, Sizes, find_highest, of_messages, of_pages, reason_of, scenarios
+from scenarios import LANES, HighestRate, find_highest, of_messages, of_pages, scenarios
 from servers import OURS, PEERS, ROOT, Failed, admin_token, products
+from stage import SMALL, Sizes, reason_of
 
 
 def a_run(scenario: str, server: str, repetition: int = 1, failure: str | None = None, **figures: float) -> Run:
