@@ -7,7 +7,7 @@ SHELL := /bin/bash
 CARGO ?= cargo
 export HORSETRUST_CHAT_BIN := $(or $(CARGO_TARGET_DIR),$(CURDIR)/target)/debug/horsetrust-chat
 
-.PHONY: help run test lint build unit test-rust test-js test-crash test-python load micro fuzz clean
+.PHONY: help run test lint build test-rust test-js test-crash test-python test-bench load bench micro fuzz clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -19,7 +19,7 @@ run: ## Install what is missing, build, and run the server with demo data on a p
 
 test: ## Install what the tests need and run all of them
 	scripts/ensure.sh rust cc postgres openssl node python
-	$(MAKE) lint build test-rust test-js test-python test-crash
+	$(MAKE) lint build test-rust test-js test-python test-bench test-crash
 
 lint: ## Formatting, lints and documentation; every warning is an error
 	$(CARGO) fmt --all --check
@@ -43,10 +43,22 @@ test-python: build ## The contract, with the stock Python client
 	tests/python/.venv/bin/pip install --quiet --disable-pip-version-check -r tests/python/requirements.txt
 	cd tests/python && .venv/bin/python -m pytest
 
+test-bench: ## The benchmark's own arithmetic and tables
+	python3 -m unittest discover load/bench
+
 load: ## Measure: ARGS='rate --rate 1500', or another scenario of load/README.md
 	scripts/ensure.sh rust cc postgres
 	$(CARGO) build --release --workspace --locked
 	load/run.sh $(or $(CARGO_TARGET_DIR),target)/release $(ARGS)
+
+bench: ## Compare with the peers, for hours: writes load/RESULTS.md; ARGS=--quick, or ARGS=--help for more
+	scripts/ensure.sh rust cc postgres node python
+	$(CARGO) build --release --workspace --locked
+	$(CARGO) build --release --locked --manifest-path load/peers/socketioxide/Cargo.toml
+	cd load/peers/node && npm ci --no-audit --no-fund
+	python3 -m venv load/bench/.venv
+	load/bench/.venv/bin/pip install --quiet --disable-pip-version-check -r load/bench/requirements.txt
+	load/bench/.venv/bin/python load/bench/bench.py $(ARGS)
 
 micro: ## Micro-benchmarks of parser, encoder and batch builder; ARGS='encoder' for some of them
 	scripts/ensure.sh rust cc openssl
@@ -57,4 +69,4 @@ fuzz: ## Fuzz the packet parser (needs nightly Rust and cargo-fuzz); SECONDS_TO_
 
 clean: ## Remove what was built; the data directory stays
 	$(CARGO) clean
-	rm -rf tests/js/node_modules tests/crash/node_modules tests/python/.venv
+	rm -rf tests/js/node_modules tests/crash/node_modules tests/python/.venv load/peers/node/node_modules load/bench/.venv

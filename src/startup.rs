@@ -189,7 +189,7 @@ async fn start(settings: &Settings, with_demo: bool) -> Result<Running, StartErr
     raise_open_files();
     let address = settings.address()?;
     // First, since it is what fails most.
-    let listener = std::net::TcpListener::bind(address).map_err(|error| StartError::Listen(address, error))?;
+    let listener = http::bind(address).map_err(|error| StartError::Listen(address, error))?;
     let (database, postgres) = open_database(settings).await?;
     match listen(settings, with_demo, listener, database).await {
         Ok((app, listening)) => Ok(Running { app, listening, postgres }),

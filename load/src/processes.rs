@@ -1,4 +1,4 @@
-//! What processes cost: CPU seconds and resident memory, from `/proc`.
+//! What processes cost: CPU seconds from their clocks, resident memory from `/proc`.
 
 use std::{
     collections::HashMap,
@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use nix::unistd::{SysconfVar, sysconf};
+use nix::{time::clock_getcpuclockid, unistd::Pid};
 use serde::Serialize;
 
 /// Memory is looked at this often.
@@ -58,9 +58,9 @@ pub(crate) struct Watch {
 
 struct Family {
     process: Process,
-    /// CPU ticks of each process when it was last seen: one that ends keeps what it had.
-    ticks: HashMap<u32, u64>,
-    ticks_at_start: u64,
+    /// CPU time of each process when it was last seen: one that ends keeps what it had.
+    cpu: HashMap<u32, Duration>,
+    cpu_at_start: Duration,
     rss_start: u64,
     rss_peak: u64,
     rss_now: u64,
@@ -77,7 +77,7 @@ impl Watch {
     pub(crate) fn begin(&mut self, memory: bool) {
         for family in &mut self.families {
             family.look();
-            family.ticks_at_start = family.ticks.values().sum();
+            family.cpu_at_start = family.cpu.values().sum();
             if memory {
                 (family.rss_start, family.rss_peak) = (family.rss_now, family.rss_now);
             }
@@ -96,8 +96,7 @@ impl Watch {
     pub(crate) fn end(&mut self, operations: Option<f64>, connections: Option<f64>) -> Vec<(String, Cost)> {
         let cost = |family: &mut Family| {
             family.look();
-            let ticks = family.ticks.values().sum::<u64>() - family.ticks_at_start;
-            let cpu_s = ticks as f64 / ticks_per_second();
+            let cpu_s = (family.cpu.values().sum::<Duration>() - family.cpu_at_start).as_secs_f64();
             let growth = family.rss_now as i64 - family.rss_start as i64;
             let cost = Cost {
                 cpu_s,
@@ -118,7 +117,7 @@ impl Watch {
 impl Family {
     fn new(process: Process) -> Self {
         let mut family =
-            Self { process, ticks: HashMap::new(), ticks_at_start: 0, rss_start: 0, rss_peak: 0, rss_now: 0 };
+            Self { process, cpu: HashMap::new(), cpu_at_start: Duration::ZERO, rss_start: 0, rss_peak: 0, rss_now: 0 };
         family.look();
         (family.rss_start, family.rss_peak) = (family.rss_now, family.rss_now);
         family
@@ -128,8 +127,8 @@ impl Family {
         self.rss_now = 0;
         let mut pids = vec![self.process.pid];
         while let Some(pid) = pids.pop() {
-            let Some((ticks, rss)) = read(pid) else { continue };
-            self.ticks.insert(pid, ticks);
+            let Some((cpu, rss)) = read(pid) else { continue };
+            self.cpu.insert(pid, cpu);
             self.rss_now += rss;
             if self.process.descendants {
                 pids.extend(children(pid));
@@ -139,23 +138,18 @@ impl Family {
     }
 }
 
-/// A process' CPU ticks and resident memory in kB (proc(5), `stat`).
-fn read(pid: u32) -> Option<(u64, u64)> {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    let mut fields = stat.rsplit_once(") ")?.1.split(' ').skip(11);
-    let user: u64 = fields.next()?.parse().ok()?;
-    let system: u64 = fields.next()?.parse().ok()?;
+/// A process' CPU time, that of threads which ended included, and its resident memory in kB.
+fn read(pid: u32) -> Option<(Duration, u64)> {
+    // Its clock has nanoseconds; /proc/PID/stat has hundredths of a second.
+    let clock = clock_getcpuclockid(Pid::from_raw(i32::try_from(pid).ok()?)).ok()?;
+    let cpu = clock.now().ok()?.into();
     let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
     let rss = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
     let rss = rss.and_then(|rss| rss.trim().trim_end_matches(" kB").parse().ok()).unwrap_or(0);
-    Some((user + system, rss))
+    Some((cpu, rss))
 }
 
 fn children(pid: u32) -> Vec<u32> {
     let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
     children.split_whitespace().filter_map(|pid| pid.parse().ok()).collect()
-}
-
-fn ticks_per_second() -> f64 {
-    sysconf(SysconfVar::CLK_TCK).ok().flatten().map_or(100.0, |ticks| ticks as f64)
 }

@@ -25,7 +25,7 @@ use crate::{auth::Auth, socket_io::SocketIo};
 
 pub use error::ApiError;
 pub use origins::Origins;
-pub use server::{Listening, listen};
+pub use server::{Listening, bind, listen};
 
 /// How long a request's body may take to come.
 pub(crate) const BODY_TIMEOUT: Duration = Duration::from_secs(30);

@@ -18,6 +18,7 @@ use actix_service::{
     IntoServiceFactory, Service, ServiceFactory, ServiceFactoryExt, fn_factory, fn_service, map_config,
 };
 use actix_web::dev::AppConfig;
+use socket2::{Domain, Socket, Type};
 use tokio::net::TcpStream;
 
 use crate::socket_io::{self, PrefixedStream, upgrade};
@@ -28,6 +29,23 @@ use super::{App, application, door};
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long an idle keep-alive connection stays open.
 const KEEP_ALIVE: Duration = Duration::from_secs(30);
+
+/// Connections that wait to be accepted; the kernel takes its own limit (`net.core.somaxconn`) where that is lower.
+/// Beyond them, connecting clients are not answered and try again after a second.
+const BACKLOG: i32 = 4096;
+
+/// Binds the port.
+///
+/// # Errors
+/// It is taken, or not allowed.
+pub fn bind(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
+    // As the standard library does: a server that starts again need not wait for the connections of the one before.
+    socket.set_reuse_address(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    Ok(socket.into())
+}
 
 /// A server that listens.
 pub struct Listening {

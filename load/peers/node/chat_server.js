@@ -20,7 +20,7 @@ export async function serve(store) {
   const io = new Server(http, { serveClient: false });
   restRoutes(app, store, io);
   socketEvents(store, io);
-  http.listen(PORT, HOST, () => console.log(`listening on http://${HOST}:${http.address().port}`));
+  http.listen({ port: PORT, host: HOST, backlog: 4096 }, () => console.log(`listening on http://${HOST}:${http.address().port}`));
   process.once('SIGTERM', async () => {
     await io.close();
     process.exit(0);

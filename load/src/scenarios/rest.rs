@@ -67,12 +67,18 @@ pub(crate) async fn run(common: &Common, options: &Options) -> Result<Outcome, F
         let path = page.map_or(path.clone(), |page| format!("{path}?page={page}&limit={}", options.limit));
         // A phase of its own each: the names live as long as the program does.
         let kind: &'static str = Box::leak(name.clone().into_boxed_str());
+        let call = async |time| {
+            let callers =
+                (0..options.concurrency).map(|number| caller(&world, &path, number, kind, page.is_none(), time));
+            join_all(callers).await.into_iter().sum::<Result<u64, Failure>>()
+        };
+        // The meter is off: this counts for nothing.
+        call(Duration::from_secs_f64(common.warmup)).await?;
         *world.meter.borrow_mut() = std::mem::replace(&mut all, Meter::new(&[]));
         world.meter.borrow_mut().begin();
         world.watch.borrow_mut().begin(false);
         let begun = Instant::now();
-        let callers = (0..options.concurrency).map(|number| caller(&world, &path, number, kind, page.is_none(), time));
-        let done: u64 = join_all(callers).await.into_iter().sum::<Result<u64, Failure>>()?;
+        let done = call(time).await?;
         let seconds = begun.elapsed().as_secs_f64();
         figures.push((format!("{name}_per_s"), done as f64 / seconds));
         for (process, cost) in world.watch.borrow_mut().end(Some(done as f64), None) {

@@ -15,7 +15,7 @@ use std::{env, error::Error, sync::Arc, time::Duration};
 use axum::serve::ListenerExt;
 use socketioxide::SocketIo;
 use tokio::{
-    net::TcpListener,
+    net::{TcpSocket, lookup_host},
     signal::unix::{SignalKind, signal},
 };
 
@@ -55,7 +55,12 @@ async fn main() -> Result<(), Box<dyn Error>> {
     events::register(&app);
     let routes = rest::routes(app).layer(layer);
 
-    let listener = TcpListener::bind((host.as_str(), port)).await?;
+    let address = lookup_host((host.as_str(), port)).await?.next().ok_or("HOST has no address")?;
+    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    // Instead of 128: else a crowd that comes back waits for its next try.
+    let listener = socket.listen(4096)?;
     println!("listening on http://{}", listener.local_addr()?);
     // Else small packets wait for the acknowledgement of the ones before.
     let listener = listener.tap_io(|stream| {
