@@ -45,6 +45,8 @@ impl Profile {
 /// A profile that is kept up to date while somebody holds it.
 #[derive(Debug)]
 pub(crate) struct LiveProfile {
+    /// Whose, which does not change.
+    pub(crate) id: UserId,
     now: RwLock<Version>,
     registry: Weak<Registry>,
 }
@@ -82,9 +84,8 @@ impl LiveProfile {
 impl Drop for LiveProfile {
     fn drop(&mut self) {
         if let Some(registry) = self.registry.upgrade() {
-            let id = self.get().id;
             // Somebody may have put a new one in its place since.
-            registry.0.remove_if(&id, |_, held| held.strong_count() == 0);
+            registry.0.remove_if(&self.id, |_, held| held.strong_count() == 0);
         }
     }
 }
@@ -107,6 +108,7 @@ impl Profiles {
             return live;
         }
         let live = Arc::new(LiveProfile {
+            id: profile.id,
             now: RwLock::new(Version { number: 0, profile: Arc::new(profile) }),
             registry: Arc::downgrade(&self.0),
         });

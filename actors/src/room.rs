@@ -170,7 +170,7 @@ impl Room {
     fn run(&mut self, command: RoomCommand) {
         let refusal = match (self.participants.get(), command.on_behalf_of()) {
             (_, None) => return self.apply(command),
-            (Some(two), Some(user)) if two.iter().any(|profile| profile.get().id == user) => {
+            (Some(two), Some(user)) if two.iter().any(|profile| profile.id == user) => {
                 return self.apply(command);
             }
             (Some(_), _) => Refusal::conversation_not_found(),
@@ -247,9 +247,8 @@ impl Room {
     /// The message is committed: the acknowledgement, then everybody else.
     fn announce(&mut self, post: Post, seq: i64) {
         let Some(two) = self.participants.get() else { return };
-        let Some(sender) = two.iter().map(|profile| profile.get()).find(|profile| profile.id == post.sender) else {
-            return;
-        };
+        let Some(sender) = two.iter().find(|profile| profile.id == post.sender) else { return };
+        let sender = sender.get();
         let message = Message {
             id: post.id,
             conversation_id: self.conversation,
@@ -301,7 +300,7 @@ impl Room {
 
     fn other(&self, user: UserId) -> Option<UserId> {
         let two = self.participants.get()?;
-        two.iter().map(|profile| profile.get().id).find(|id| *id != user)
+        two.iter().map(|profile| profile.id).find(|id| *id != user)
     }
 
     /// Stops soon, without waiting to be idle; now and then again while somebody holds the handle.

@@ -42,7 +42,7 @@ impl Shared {
         let Some(profiles) = self.store.find_room(conversation).await? else { return Ok(None) };
         let two = profiles.map(|profile| self.profiles.hold(profile));
         // Once more, now that changes reach them: one that came since the first reading was for nobody.
-        let seen = [0, 1].map(|one: usize| (two[one].version(), two[one].get().id));
+        let seen = [0, 1].map(|one: usize| (two[one].version(), two[one].id));
         for profile in self.store.find_users(&seen.map(|(_, id)| id)).await? {
             if let Some(one) = seen.iter().position(|(_, id)| *id == profile.id) {
                 two[one].refresh(seen[one].0, profile);
