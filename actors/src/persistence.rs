@@ -9,7 +9,7 @@ use crate::{
     counters::Counters,
     ids::{ConversationId, UserId},
     lane::{Lane, LaneHandle, Post},
-    limits::LANES,
+    limits::{LANES, WORKERS_OF_ONE_LANE},
     refusal::Refusal,
     room::RoomHandle,
     workers::spread,
@@ -23,7 +23,7 @@ pub(crate) struct Persistence(Arc<[LaneHandle]>);
 impl Persistence {
     /// Starts the lanes of this thread's worker, one of so many.
     pub(crate) fn start_here(index: usize, workers: usize, database: &Config, counters: &Arc<Counters>) -> Self {
-        let lanes = LANES.div_ceil(workers);
+        let lanes = if workers < WORKERS_OF_ONE_LANE { LANES } else { 1 };
         let start = |lane| Lane::start(index * lanes + lane, database.clone(), counters.clone());
         Self((0..lanes).map(start).collect())
     }

@@ -15,8 +15,8 @@ from stage import Outcome, Sizes, Stage
 Figures = dict[str, float]
 # A share of a core from which on the generator, one thread, counts as the limit.
 GENERATOR_BUSY = 0.9
-# The server's `LANES` in actors/src/limits.rs: batches that are committed at the same time.
-LANES = 4
+# `LANES` in actors/src/limits.rs: batches that one worker commits at the same time. More workers have more cores, too.
+LANES = 2
 BATCHES = (1, 16, 64)
 
 

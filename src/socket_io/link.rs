@@ -11,8 +11,9 @@ use std::{
     future::poll_fn,
     io::{self, IoSlice},
     pin::Pin,
-    sync::Arc,
+    sync::{Arc, LazyLock},
     task::{Context, Poll, ready},
+    time::Duration,
 };
 
 use actix_codec::{Decoder, Encoder};
@@ -41,6 +42,8 @@ const READ_BYTES: usize = 64 * 1024;
 const PARTIAL_BYTES: usize = 4 * 1024;
 /// Frames in one write; the kernel's limit is 1024.
 const WRITE_FRAMES: usize = 64;
+/// Connections' clocks have such ticks.
+const TICK: Duration = Duration::from_millis(100);
 /// Places that an empty queue keeps.
 const QUEUE_KEPT: usize = 16;
 
@@ -127,7 +130,7 @@ impl Link {
             fragments: None,
             writing: VecDeque::new(),
             phase: Phase::Quiet,
-            clock: Box::pin(sleep_until(Instant::now() + PING_INTERVAL)),
+            clock: Box::pin(sleep_until(on_a_tick(Instant::now() + PING_INTERVAL))),
             waiting: None,
             is_ending: false,
         }
@@ -181,7 +184,7 @@ impl Link {
             Phase::Asked => PING_TIMEOUT,
             Phase::Closing => CLOSE_FLUSH,
         };
-        self.clock.as_mut().reset(Instant::now() + limit);
+        self.clock.as_mut().reset(on_a_tick(Instant::now() + limit));
     }
 
     /// Reads and handles what there is. Ready when the stream has failed or ended.
@@ -342,6 +345,13 @@ impl Link {
     }
 }
 
+/// The next tick from a moment on: thousands of idle connections then wake the worker together.
+fn on_a_tick(moment: Instant) -> Instant {
+    static FIRST: LazyLock<Instant> = LazyLock::new(Instant::now);
+    let since = moment.saturating_duration_since(*FIRST).as_nanos();
+    *FIRST + TICK * u32::try_from(since.div_ceil(TICK.as_nanos())).unwrap_or(u32::MAX)
+}
+
 /// The length that a frame's head announces (RFC 6455, section 5.2), as far as it has come.
 fn announced(head: &[u8]) -> u64 {
     match *head {
@@ -353,6 +363,16 @@ fn announced(head: &[u8]) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_tick_is_never_early_and_at_most_one_tick_late() {
+        let now = Instant::now();
+        for ahead in [0, 1, 99, 100, 101, 25_000, 86_400_000].map(Duration::from_millis) {
+            let tick = on_a_tick(now + ahead);
+            assert!(tick >= now + ahead && tick < now + ahead + TICK, "{ahead:?}");
+            assert_eq!(on_a_tick(tick), tick, "a tick is its own");
+        }
+    }
 
     #[test]
     fn a_head_announces_its_length_before_the_frame_has_come() {

@@ -65,6 +65,9 @@ const POLLING_SLICE: usize = 128;
 /// The same in bytes.
 const POLLING_SLICE_BYTES: usize = 64 * 1024;
 
+/// What engineioxide reads at once from a WebSocket, in bytes.
+const WS_READ_BUFFER: usize = 1024;
+
 /// All connections, and the service of those that engineioxide carries.
 #[derive(Clone)]
 pub struct SocketIo {
@@ -96,6 +99,8 @@ impl SocketIo {
             .max_payload(MAX_PAYLOAD as u64)
             .ws_max_message_size(MAX_PAYLOAD)
             .ws_max_frame_size(MAX_PAYLOAD)
+            // Kept by each connection; most packets are shorter, longer ones take several reads.
+            .ws_read_buffer_size(WS_READ_BUFFER)
             // The bound that counts is the gate's; the crate's own packets come on top.
             .max_buffer_size(OUTBOX_PACKETS + 64)
             .build();
