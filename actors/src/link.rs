@@ -9,6 +9,7 @@ use tokio::{task::JoinHandle, time::timeout};
 use tokio_postgres::{
     Client, Config, Error, NoTls, Row, Statement,
     error::{DbError, Severity, SqlState},
+    types::ToSql,
 };
 
 use crate::{
@@ -41,6 +42,7 @@ pub(crate) struct Link {
 
 struct Connection {
     client: Client,
+    append_one: Statement,
     append: Statement,
     mark: Statement,
     find: Statement,
@@ -149,10 +151,11 @@ impl Connection {
             LOCK_TIMEOUT.as_millis()
         );
         client.batch_execute(&settings).await?;
+        let append_one = client.prepare(sql::APPEND_MESSAGE).await?;
         let append = client.prepare(sql::APPEND_MESSAGES).await?;
         let mark = client.prepare(sql::MARK_READ).await?;
         let find = client.prepare(sql::FIND_MESSAGES_BY_ID).await?;
-        Ok(connection.prepared(append, mark, find))
+        Ok(connection.prepared(append_one, append, mark, find))
     }
 
     /// Stores the rows that are not in `stored` yet, and puts them there. Returns those that Postgres refused.
@@ -186,11 +189,15 @@ impl Connection {
 
     async fn append_some(&self, batch: &Batch, part: &Part) -> Result<HashMap<MessageId, i64>, Failure> {
         let columns = batch.columns(part);
-        if columns.ids.is_empty() {
-            return Ok(HashMap::new());
-        }
         let Columns { ids, conversations, senders, texts, sent_at } = &columns;
-        let rows = bounded(self.client.query(&self.append, &[ids, conversations, senders, texts, sent_at])).await?;
+        let rows = match &ids[..] {
+            [] => return Ok(HashMap::new()),
+            [id] => {
+                let row = [id as &(dyn ToSql + Sync), &conversations[0], &senders[0], &texts[0], &sent_at[0]];
+                bounded(self.client.query(&self.append_one, &row)).await?
+            }
+            _ => bounded(self.client.query(&self.append, &[ids, conversations, senders, texts, sent_at])).await?,
+        };
         Ok(seqs(&rows))
     }
 
@@ -222,10 +229,10 @@ struct UnpreparedConnection {
 }
 
 impl UnpreparedConnection {
-    fn prepared(&mut self, append: Statement, mark: Statement, find: Statement) -> Connection {
+    fn prepared(&mut self, append_one: Statement, append: Statement, mark: Statement, find: Statement) -> Connection {
         let client = self.client.take().expect("taken once, here");
         let driver = std::mem::replace(&mut self.driver, tokio::spawn(async {}));
-        Connection { client, append, mark, find, driver }
+        Connection { client, append_one, append, mark, find, driver }
     }
 }
 

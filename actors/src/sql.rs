@@ -10,6 +10,7 @@ macro_rules! queries {
 }
 
 queries! {
+    APPEND_MESSAGE = "append_message.sql",
     APPEND_MESSAGES = "append_messages.sql",
     MARK_READ = "mark_read.sql",
     FIND_MESSAGES_BY_ID = "find_messages_by_id.sql",
