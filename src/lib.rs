@@ -3,7 +3,7 @@
 //!
 //! | file | |
 //! | --- | --- |
-//! | `cli.rs`, `config.rs`, `logging.rs` | what is typed, what is set, what is logged |
+//! | `main.rs`, `cli.rs`, `config.rs`, `logging.rs` | what is typed, what is set, what is logged |
 //! | `startup.rs` | start and stop, in their order |
 //! | `postgres/` | the private Postgres of a server without `DATABASE_URL` |
 //! | `auth.rs` | tokens, for both transports |

@@ -226,9 +226,14 @@ async fn listen(
     let origins = Arc::new(Origins::parse(&settings.cors_origins)?);
     let socket_io = SocketIo::new(chat.clone(), auth.clone());
     let app = App { chat, auth, origins, socket_io };
-    let listening = http::listen(&app, listener, settings.workers)
+    let mut listening = http::listen(&app, listener, settings.workers)
         .map_err(|error| StartError::Other(format!("cannot start the workers: {error}")))?;
-    app.chat.workers_entered().await;
+    tokio::select! {
+        () = app.chat.workers_entered() => (),
+        ended = &mut listening.ended => {
+            return Err(StartError::Other(format!("cannot start the workers: {ended:?}")));
+        }
+    }
     // For people, and for scripts that wait for it.
     println!("horsetrust-chat listening on http://{}", listening.address);
     tracing::info!(address = %listening.address, workers = settings.workers, "listening");

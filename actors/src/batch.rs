@@ -87,7 +87,8 @@ impl Batch {
     /// The rows that are not stored yet.
     pub(crate) fn missing(&self, stored: &HashMap<MessageId, i64>) -> Part {
         let missing = |row: &usize| !stored.contains_key(&self.appends[*row].post.id);
-        Part { rows: (0..self.appends.len()).filter(missing).collect(), one_conversation: false }
+        let rows: Vec<_> = (0..self.appends.len()).filter(missing).collect();
+        Part { one_conversation: rows.len() == 1, rows }
     }
 
     /// The columns of some rows, for `append_messages.sql`.

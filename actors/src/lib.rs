@@ -23,7 +23,8 @@
 //! | `profile.rs`, `profile_feed.rs` | the profiles in use, and how changes reach them |
 //! | `reply.rs`, `outbox.rs`, `gate.rs`, `sends.rs`, `mailbox.rs` | answers, frames, backpressure, order, bounded queues |
 //! | `ids.rs`, `text.rs`, `timestamp.rs`, `message.rs`, `event.rs`, `refusal.rs` | values that are valid by their types |
-//! | `limits.rs`, `counters.rs` | every bound, and what is counted |
+//! | `room/`, `persistence.rs` | callers' side of a room; which lane a conversation is on |
+//! | `limits.rs`, `counters.rs`, `backoff.rs` | every bound, what is counted, pauses between attempts |
 //! | `bench.rs` | what the micro-benchmarks reach |
 //! | `sql.rs`, `migrations.rs` | the statements and the schema, from `sql/` |
 //!

@@ -17,7 +17,7 @@ use crate::{
     counters::Counters,
     hub::{Hub, HubHandle, Presence},
     ids::ConversationId,
-    limits::WORKERS,
+    limits::{EXIT_ACTOR_FAILED, WORKERS},
     persistence::Persistence,
 };
 
@@ -66,7 +66,11 @@ impl Workers {
 
     fn enter(&self) -> HubHandle {
         let index = self.claimed.fetch_add(1, Ordering::SeqCst);
-        assert!(index < self.count, "the configuration says {} workers", self.count);
+        if index >= self.count {
+            // One has failed and is replaced; its rooms and lanes are not, and nobody could say what they had stored.
+            tracing::error!("a worker failed; the server ends");
+            std::process::exit(EXIT_ACTOR_FAILED);
+        }
         let hub = Hub::start_here(index, self.presence.clone(), self.counters.clone());
         let persistence = Persistence::start_here(index, self.count, &self.database, &self.counters);
         let worker = Worker { arbiter: Arbiter::current(), hub: hub.clone(), persistence };

@@ -1,33 +1,45 @@
-//! The door of a worker: connections that come or go all at once pass it one after the other, so that those who stay are
-//! heard in between.
+//! The doors of a worker: new sessions, and connections that ended, pass one after the other when they come by thousands,
+//! so that those who stay are heard in between.
 //!
 //! When a network fails, thousands of connections end in the same moment and come back in the next. Without a door their
-//! work would stand before every message that comes meanwhile.
+//! work would stand before every message that comes meanwhile. REST calls and health checks pass no door.
 
-use std::{cell::Cell, time::Duration};
+use std::{cell::Cell, thread::LocalKey, time::Duration};
 
 use tokio::time::{Instant, sleep_until};
 
-/// Time between two that pass: a connection's coming and going take about a third of it.
-const INTERVAL: Duration = Duration::from_micros(250);
+/// Between two new sessions: opening one takes about a quarter of it.
+const ENTER: Duration = Duration::from_micros(250);
+/// Between two connections that are cleared away, which takes about a quarter of it.
+const LEAVE: Duration = Duration::from_micros(125);
 /// So many pass at once when nobody did for a while.
 const AT_ONCE: u32 = 32;
+/// Nobody waits longer. Clients give up after 20 s; a stop waits for those that leave.
+const LONGEST: Duration = Duration::from_secs(4);
 
 thread_local! {
-    static NEXT: Cell<Option<Instant>> = const { Cell::new(None) };
+    static ENTERING: Cell<Option<Instant>> = const { Cell::new(None) };
+    static LEAVING: Cell<Option<Instant>> = const { Cell::new(None) };
 }
 
-/// Waits for one's turn. Whoever comes first goes first: turns are given out at once, as in the virtual scheduling
-/// algorithm of ITU-T I.371. (A limiter that is asked again after each wait would wake all that wait each time.)
-pub(crate) async fn pass() {
-    let now = Instant::now();
-    let turn = NEXT.with(|next| {
-        let turn = next.get().map_or(now, |due| due.max(now));
-        next.set(Some(turn + INTERVAL));
-        turn
-    });
-    if turn > now + INTERVAL * AT_ONCE {
-        sleep_until(turn - INTERVAL * AT_ONCE).await;
+/// Waits for one's turn to open a session.
+pub(crate) async fn enter() {
+    pass(&ENTERING, ENTER).await;
+}
+
+/// Waits for one's turn to be cleared away.
+pub(crate) async fn leave() {
+    pass(&LEAVING, LEAVE).await;
+}
+
+/// Whoever comes first goes first: turns are given out at once, as in the virtual scheduling algorithm of ITU-T I.371.
+/// (A limiter that is asked again after each wait would wake all that wait each time.)
+async fn pass(next: &'static LocalKey<Cell<Option<Instant>>>, interval: Duration) {
+    let (now, early) = (Instant::now(), interval * AT_ONCE);
+    let turn = next.get().map_or(now, |due| due.clamp(now, now + early + LONGEST));
+    next.set(Some(turn + interval));
+    if turn > now + early {
+        sleep_until(turn - early).await;
     }
 }
 
@@ -40,10 +52,10 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_few_pass_at_once_and_a_crowd_in_turn() {
         let begun = Instant::now();
-        join_all((0..AT_ONCE).map(|_| pass())).await;
+        join_all((0..AT_ONCE).map(|_| enter())).await;
         assert_eq!(begun.elapsed(), Duration::ZERO);
         let passed = join_all((0..1000).map(|_| async {
-            pass().await;
+            enter().await;
             begun.elapsed()
         }))
         .await;
@@ -53,7 +65,25 @@ mod tests {
         assert!((249..=252).contains(&last), "{last} ms for 1000 at 250 µs");
         tokio::time::sleep(Duration::from_secs(1)).await;
         let rested = Instant::now();
-        pass().await;
+        enter().await;
         assert_eq!(rested.elapsed(), Duration::ZERO, "nobody waits in a quiet time");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn nobody_waits_longer_than_the_longest_wait_however_many_come() {
+        let begun = Instant::now();
+        join_all((0..100_000).map(|_| leave())).await;
+        assert!(begun.elapsed() <= LONGEST + Duration::from_millis(2), "{:?}", begun.elapsed());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_leaves_does_not_stand_before_who_enters() {
+        let begun = Instant::now();
+        let crowd = join_all((0..10_000).map(|_| leave()));
+        let entered = async {
+            enter().await;
+            begun.elapsed()
+        };
+        assert_eq!(tokio::join!(crowd, entered).1, Duration::ZERO);
     }
 }

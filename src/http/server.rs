@@ -19,11 +19,11 @@ use actix_service::{
 };
 use actix_web::dev::AppConfig;
 use socket2::{Domain, Socket, Type};
-use tokio::net::TcpStream;
+use tokio::{net::TcpStream, task::JoinHandle};
 
 use crate::socket_io::{self, PrefixedStream, upgrade};
 
-use super::{App, application, door};
+use super::{App, application};
 
 /// How long a client may take to send a request's head.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
@@ -53,6 +53,8 @@ pub struct Listening {
     pub address: SocketAddr,
     /// Stops it.
     pub handle: ServerHandle,
+    /// Is ready when it has ended: stopped, or failed.
+    pub ended: JoinHandle<io::Result<()>>,
 }
 
 /// Listens with as many workers as asked for; each enters the chat before its first connection. Must be called in an actix
@@ -72,8 +74,8 @@ pub fn listen(app: &App, listener: TcpListener, workers: usize) -> io::Result<Li
         .run();
     let handle = server.handle();
     // It begins to accept when it is polled.
-    actix::spawn(server);
-    Ok(Listening { address, handle })
+    let ended = actix::spawn(server);
+    Ok(Listening { address, handle, ended })
 }
 
 fn service(
@@ -85,7 +87,7 @@ fn service(
         let app = app.clone();
         fn_factory(move || upgrades(app.clone()))
     };
-    let http = HttpService::build()
+    HttpService::build()
         .client_request_timeout(HEAD_TIMEOUT)
         .keep_alive(KEEP_ALIVE)
         // A long poll whose client went away must not take the packets of the next one.
@@ -96,12 +98,7 @@ fn service(
             application!(app).into_factory().map_err(|error: actix_web::Error| error.error_response()),
             |()| AppConfig::default(),
         ))
-        .tcp();
-    fn_service(async |stream: TcpStream| {
-        door::pass().await;
-        Ok(stream)
-    })
-    .and_then(http)
+        .tcp()
 }
 
 /// The hook for upgrade requests, one a worker.

@@ -60,9 +60,12 @@ pub(super) async fn run(stream: TcpStream, ahead: Bytes, handler: Arc<Handler>) 
     let mut listed = Listed { sid, connection: connection.clone(), handler: handler.clone(), reason: None };
     let mut link = Link::new(stream, connection, handler, BytesMut::from(ahead));
     link.send(framed(b'0', &[&open_packet(sid)]));
-    listed.reason = Some(poll_fn(|cx| link.poll(cx)).await);
+    let reason = poll_fn(|cx| link.poll(cx)).await;
+    listed.reason = Some(reason);
+    // Nothing more is queued for it while it waits.
+    link.connection.close(reason);
     if !link.handler.chat.is_stopping() {
-        door::pass().await;
+        door::leave().await;
     }
 }
 
@@ -113,6 +116,8 @@ struct Link {
     writing: VecDeque<Bytes>,
     phase: Phase,
     clock: Pin<Box<Sleep>>,
+    /// When the next ping is due: by its own rhythm, so that connections which were once served together do not stay so.
+    ping_at: Instant,
     /// For the gate, while it is closed.
     waiting: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
     /// The client's last frame is queued.
@@ -121,6 +126,7 @@ struct Link {
 
 impl Link {
     fn new(stream: TcpStream, connection: Arc<Connection>, handler: Arc<Handler>, ahead: BytesMut) -> Self {
+        let ping_at = on_a_tick(Instant::now() + PING_INTERVAL);
         Self {
             stream,
             connection,
@@ -130,7 +136,8 @@ impl Link {
             fragments: None,
             writing: VecDeque::new(),
             phase: Phase::Quiet,
-            clock: Box::pin(sleep_until(on_a_tick(Instant::now() + PING_INTERVAL))),
+            clock: Box::pin(sleep_until(ping_at)),
+            ping_at,
             waiting: None,
             is_ending: false,
         }
@@ -179,12 +186,16 @@ impl Link {
 
     fn enter(&mut self, phase: Phase) {
         self.phase = phase;
-        let limit = match phase {
-            Phase::Quiet => PING_INTERVAL,
-            Phase::Asked => PING_TIMEOUT,
-            Phase::Closing => CLOSE_FLUSH,
+        let now = Instant::now();
+        let until = match phase {
+            Phase::Quiet => {
+                self.ping_at = (self.ping_at + PING_INTERVAL).max(now);
+                self.ping_at
+            }
+            Phase::Asked => on_a_tick(now + PING_TIMEOUT),
+            Phase::Closing => on_a_tick(now + CLOSE_FLUSH),
         };
-        self.clock.as_mut().reset(on_a_tick(Instant::now() + limit));
+        self.clock.as_mut().reset(until);
     }
 
     /// Reads and handles what there is. Ready when the stream has failed or ended.
