@@ -3,7 +3,7 @@
 # Arguments: the directory with the binaries, then those of chat-load; `chat` if there are none.
 set -euo pipefail
 
-binaries=$1
+binaries=$(cd "$1" && pwd)
 shift
 [[ $# -gt 0 ]] || set -- chat
 
@@ -13,7 +13,9 @@ chmod 755 "$directory"
 export JWT_SECRET
 JWT_SECRET=$(head -c 32 /dev/urandom | od -An -tx1 | tr -d ' \n')
 
-"$binaries/horsetrust-chat" serve --data-dir "$directory/data" --port 0 --log warn >"$directory/address" &
+# In there, and without the settings of this shell, which may name another database.
+(cd "$directory" && exec env -u DATABASE_URL -u CONFIG_FILE -u HOST -u WORKERS \
+    "$binaries/horsetrust-chat" serve --data-dir "$directory/data" --port 0 --log warn >"$directory/address") &
 server=$!
 stop() {
     kill -TERM "$server" 2>/dev/null || true

@@ -14,8 +14,8 @@ INTRO = """\
 # Results
 
 Written by `{command}`. This server and its [peers](peers/README.md), which have the same contract: one at a time, each
-run on a server just started and on an empty database of a private Postgres with default settings (`fsync` and
-`synchronous_commit` on). The load comes from [chat-load](README.md), which also checks that every message arrives once
+run on a server just started and on a database of its own, empty but for the long conversation of the deep pages, in one
+private Postgres with default settings (`fsync` and `synchronous_commit` on). The load comes from [chat-load](README.md), which also checks that every message arrives once
 and in order: a run in which one does not is a failure. Server, Postgres and the load generator share the machine.
 
 Measured time of a run: {seconds:g} s; repetitions: {repeat}, interleaved: each scenario goes through all servers before

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import re
 import time
 from dataclasses import dataclass, field
@@ -10,14 +11,21 @@ from typing import Any, Callable
 
 import fill
 from servers import Failed, Product, Server
-from stage import Outcome, Sizes, Stage
+from stage import Outcome, Sizes, Stage, Wrong
 
 Figures = dict[str, float]
 # A share of a core from which on the generator, one thread, counts as the limit.
 GENERATOR_BUSY = 0.9
-# `LANES` in actors/src/limits.rs: batches that one worker commits at the same time. More workers have more cores, too.
+# In actors/src/limits.rs: `LANES` of a worker, and `WORKERS_OF_ONE_LANE`.
 LANES = 2
+WORKERS_OF_ONE_LANE = 5
 BATCHES = (1, 16, 64)
+
+
+def lanes(cores: int) -> int:
+    """How many batches the server commits at the same time, with as many workers as it has by default."""
+    workers = -(-cores // 2)
+    return workers * (LANES if workers < WORKERS_OF_ONE_LANE else 1)
 
 
 @dataclass
@@ -158,9 +166,11 @@ class HighestRate:
             server = servers.current()
             try:
                 is_held, outcome = stage.load(server, ["rate", "--rate", str(rate)], stage.sizes.probe_seconds, *rules)
-            except Failed:
-                # Swamped: what was under way did not come in time.
+            except Wrong as wrong:
                 servers.stop()
+                if not wrong.is_only_late:
+                    raise
+                # Swamped: what was under way did not come in time.
                 return False
             generator[rate] = outcome["processes"]["load"]["cpu_s"] / outcome["seconds"]
             if is_held:
@@ -234,15 +244,16 @@ class PostgresAlone:
         return len(BATCHES) * (stage.seconds + stage.sizes.warmup + 2)
 
     def run(self, stage: Stage, product: Product) -> Measured:
-        template = fill.empty_conversations(stage.postgres, product, stage.secret, LANES)
+        clients = lanes(len(os.sched_getaffinity(0)))
+        template = fill.empty_conversations(stage.postgres, product, stage.secret, clients)
         figures: Figures = {}
         for batch in BATCHES:
             stage.postgres.fresh("alone", template)
             script = stage.postgres.directory / "batch.sql"
             script.write_text(fill.batch_script(batch))
-            stage.postgres.pgbench("alone", script, LANES, stage.sizes.warmup)
+            stage.postgres.pgbench("alone", script, clients, stage.sizes.warmup)
             before = stage.postgres.cpu_seconds()
-            said = stage.postgres.pgbench("alone", script, LANES, stage.seconds)
+            said = stage.postgres.pgbench("alone", script, clients, stage.seconds)
             # Its connections end just after it does.
             time.sleep(0.2)
             rows = batch * int(found(r"transactions actually processed: (\d+)", said))

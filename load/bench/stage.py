@@ -47,6 +47,15 @@ SMALL = Sizes(
 )
 
 
+class Wrong(Failed):
+    """Messages were lost, repeated, reordered or altered."""
+
+    def __init__(self, verdict: dict[str, Any]) -> None:
+        super().__init__(f"{verdict['count']} violations, the first: {verdict['violations'][0]}")
+        # What was still under way when the patience ended; the tool says "never" of these only.
+        self.is_only_late = all(" never " in violation for violation in verdict["violations"])
+
+
 @dataclass
 class Stage:
     """Where a scenario is run."""
@@ -81,7 +90,7 @@ class Stage:
         outcome: Outcome = json.loads(path.read_text())
         verdict = outcome["verdict"]
         if not verdict["ok"]:
-            raise Failed(f"{verdict['count']} violations, the first: {verdict['violations'][0]}")
+            raise Wrong(verdict)
         # A second each is in the tool's own page; here it would only make the file long.
         outcome.pop("timeline", None)
         if server.product.name == OURS:

@@ -17,9 +17,11 @@ sys.path.insert(0, str(Path(__file__).parent))
 import bench
 import report
 from rows import HIGHER, LOWER, Medians, Row, Run, Topic, goals
-from scenarios import LANES, HighestRate, find_highest, of_messages, of_pages, scenarios
+from scenarios import (
+    LANES, WORKERS_OF_ONE_LANE, HighestRate, find_highest, lanes, of_messages, of_pages, scenarios
+)
 from servers import OURS, PEERS, ROOT, Failed, admin_token, products
-from stage import SMALL, Sizes, reason_of
+from stage import SMALL, Sizes, Wrong, reason_of
 
 
 def a_run(scenario: str, server: str, repetition: int = 1, failure: str | None = None, **figures: float) -> Run:
@@ -152,7 +154,15 @@ class TheScenarios(unittest.TestCase):
 
     def test_the_bare_client_has_as_many_connections_as_the_server_has_lanes(self) -> None:
         limits = (ROOT / "actors/src/limits.rs").read_text()
-        self.assertEqual(int(re.search(r"pub const LANES: usize = (\d+);", limits).group(1)), LANES)
+        for name, known in (("LANES", LANES), ("WORKERS_OF_ONE_LANE", WORKERS_OF_ONE_LANE)):
+            self.assertEqual(int(re.search(rf"pub const {name}: usize = (\d+);", limits).group(1)), known)
+        self.assertEqual([lanes(cores) for cores in (1, 2, 4, 8, 16)], [2, 2, 4, 8, 8])
+
+    def test_only_what_came_too_late_is_a_rate_that_is_not_held(self) -> None:
+        late = Wrong({"count": 1, "violations": ["message 3 of user 1 in conversation x was never acknowledged"]})
+        twice = Wrong({"count": 1, "violations": ["new_message of message 3 of user 1 came twice to socket 2"]})
+        self.assertTrue(late.is_only_late)
+        self.assertFalse(twice.is_only_late)
 
     def test_a_token_is_signed_with_the_secret(self) -> None:
         signed, signature = admin_token("secret").rsplit(".", 1)

@@ -56,8 +56,8 @@ pub(crate) struct Common {
     /// Secret (HS256) to make users and their tokens with
     #[arg(long, global = true, env = "JWT_SECRET", hide_env_values = true, value_name = "SECRET")]
     pub(crate) secret: Option<String>,
-    /// File of tokens instead, one a line, of users that exist
-    #[arg(long, global = true, value_name = "FILE", conflicts_with = "secret")]
+    /// File of tokens instead, one a line, of users that exist; a secret is not used then
+    #[arg(long, global = true, value_name = "FILE")]
     pub(crate) tokens: Option<PathBuf>,
     /// First 8 hexadecimal digits of the ids of the users that are made
     #[arg(long, global = true, default_value = "6c6f6164", value_parser = id_prefix, value_name = "HEX")]

@@ -67,7 +67,7 @@ pub(crate) fn page(outcome: &Outcome) -> Result<String, Failure> {
     ))
 }
 
-/// Lines with their names, what the axes show, and whether the horizontal one is a share of what is slower.
+/// Lines with their names, and what the axes show.
 struct Lines {
     of: [&'static str; 2],
     lines: Vec<(String, Vec<(f64, f64)>)>,

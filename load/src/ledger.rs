@@ -8,7 +8,7 @@
 use std::{
     collections::{BTreeMap, HashMap},
     fmt,
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use serde::Serialize;
@@ -50,6 +50,10 @@ struct Open {
     room: Room,
     sent_at: Instant,
     acked: bool,
+    /// Its text's length, in bytes.
+    length: usize,
+    /// Somebody has heard of it.
+    heard: bool,
     /// As the first who had it said.
     id: Option<String>,
     seq: Option<u64>,
@@ -165,20 +169,20 @@ impl Ledger {
         let token = Token { user, number: self.sent[user] };
         let conversation = &self.conversations[room];
         let other = usize::from(conversation.users[0] == user);
+        let mut text = format!("{}-{}-{} ", self.run, token.user, token.number);
+        text.extend((text.len()..length).map(|place| char::from(padding(place))));
         let open = Open {
             room,
             sent_at: now,
             acked: false,
+            length: text.len(),
+            heard: false,
             id: None,
             seq: None,
             deliveries: conversation.members.len(),
             notifications: conversation.sockets[other],
         };
         self.open.insert(token, open);
-        let mut text = format!("{}-{}-{} ", self.run, token.user, token.number);
-        while text.len() < length {
-            text.push(char::from(b'a' + (text.len() % 26) as u8));
-        }
         (token, text)
     }
 
@@ -211,6 +215,9 @@ impl Ledger {
         self.checked.refusals += 1;
         self.acked[token.user].skip(token.number);
         let Some(open) = self.open.remove(&token) else { return };
+        if open.heard {
+            self.violation(format_args!("{token} was refused, and somebody heard of it all the same"));
+        }
         for listener in self.conversations[open.room].listeners.values_mut() {
             for tracks in [&mut listener.by_sender, &mut listener.notified] {
                 if let Some(track) = tracks.get_mut(&token.user) {
@@ -240,6 +247,7 @@ impl Ledger {
             return None;
         }
         let open = self.open.get_mut(&token)?;
+        open.heard = true;
         open.deliveries = open.deliveries.saturating_sub(1);
         let sent_at = open.sent_at;
         self.forget(token);
@@ -256,6 +264,7 @@ impl Ledger {
         if self.came(room, socket, token, Kind::Notification)
             && let Some(open) = self.open.get_mut(&token)
         {
+            open.heard = true;
             open.notifications = open.notifications.saturating_sub(1);
             self.forget(token);
         }
@@ -286,11 +295,16 @@ impl Ledger {
         let same = open.id.get_or_insert_with(|| message.id.to_string()) == &*message.id
             && (open.seq.is_none() || open.seq == message.seq);
         open.seq = message.seq;
+        let text = &*message.text;
+        let whole = text.len() == open.length && is_padded(text);
         let conversation = &self.conversations[open.room];
         let place = conversation.id == *message.conversation_id;
         let sender = self.user_ids[token.user] == *message.sender_id.id;
         if !(same && place && sender) {
             self.violation(format_args!("{token} is not the same to all: id, seq, conversation or sender differ"));
+        }
+        if !whole {
+            self.violation(format_args!("{token} came with another text: {}", message.text));
         }
     }
 
@@ -299,6 +313,11 @@ impl Ledger {
         if self.open.get(&token).is_some_and(done) {
             self.open.remove(&token);
         }
+    }
+
+    /// How long ago those were sent that are not yet acknowledged.
+    pub(crate) fn unanswered(&self) -> Vec<Duration> {
+        self.open.values().filter(|open| !open.acked).map(|open| open.sent_at.elapsed()).collect()
     }
 
     /// Messages that are not yet acknowledged and with everybody.
@@ -353,6 +372,17 @@ impl Ledger {
     }
 }
 
+/// The byte at a place behind the token.
+fn padding(place: usize) -> u8 {
+    b'a' + (place % 26) as u8
+}
+
+/// Whether what is behind the token is what was sent.
+fn is_padded(text: &str) -> bool {
+    let begins = text.find(' ').map_or(text.len(), |space| space + 1);
+    text.bytes().enumerate().skip(begins).all(|(place, byte)| byte == padding(place))
+}
+
 /// What comes to a socket.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Kind {
@@ -375,5 +405,68 @@ impl fmt::Display for Wrong {
 impl fmt::Display for Token {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "message {} of user {}", self.number, self.user)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const CONVERSATION: &str = "507f1f77bcf86cd799439011";
+
+    /// Two users in a conversation, each with a socket that has joined; the first one has sent a message.
+    fn ledger() -> (Ledger, Token, String) {
+        let mut ledger = Ledger::new("run".to_owned(), vec!["a".to_owned(), "b".to_owned()]);
+        let room = ledger.add_conversation(CONVERSATION.to_owned(), [0, 1]);
+        ledger.listens(room, 0, 0, true);
+        ledger.listens(room, 1, 1, true);
+        let (token, text) = ledger.sends(room, 0, 60, Instant::now());
+        (ledger, token, text)
+    }
+
+    fn message(text: &str) -> String {
+        format!(
+            r#"{{"_id":"m1","conversation_id":"{CONVERSATION}","sender_id":{{"_id":"a"}},"text":"{text}","seq":1}}"#
+        )
+    }
+
+    #[test]
+    fn a_message_that_comes_as_it_was_sent_is_no_violation() {
+        let (mut ledger, token, text) = ledger();
+        let (json, preview) = (message(&text), format!(r#"{{"conversation_id":"{CONVERSATION}","preview":"{text}"}}"#));
+        let message = serde_json::from_str(&json).expect("a message");
+        ledger.acked(token, &message);
+        ledger.delivered(0, &message);
+        ledger.delivered(1, &message);
+        ledger.notified(1, &serde_json::from_str(&preview).expect("a notification"));
+        assert_eq!((ledger.under_way(), ledger.finish()), (0, (0, vec![])));
+    }
+
+    #[test]
+    fn a_text_that_was_altered_behind_its_token_is_a_violation() {
+        for altered in [|text: &str| text[..50].to_owned(), |text: &str| text.replacen('t', "x", 1)] {
+            let (mut ledger, token, text) = ledger();
+            let json = message(&altered(&text));
+            ledger.acked(token, &serde_json::from_str(&json).expect("a message"));
+            let named = ledger.finish().1;
+            assert!(named[0].contains("came with another text"), "{named:?}");
+        }
+    }
+
+    #[test]
+    fn a_message_that_was_refused_and_came_is_a_violation_whichever_is_first() {
+        for refused_first in [true, false] {
+            let (mut ledger, token, text) = ledger();
+            let json = message(&text);
+            let message = serde_json::from_str(&json).expect("a message");
+            if refused_first {
+                ledger.refused(token);
+            }
+            ledger.delivered(1, &message);
+            if !refused_first {
+                ledger.refused(token);
+            }
+            assert_eq!(ledger.finish().0, 1, "refused first: {refused_first}");
+        }
     }
 }

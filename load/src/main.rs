@@ -10,7 +10,8 @@
 //! | `ledger.rs`, `track.rs` | the verdict: each message followed to everybody who is to hear of it |
 //! | `meter.rs`, `processes.rs` | latencies; CPU and memory |
 //! | `scenarios/` | who says what when |
-//! | `report.rs`, `html.rs` | the result for people and machines |
+//! | `report.rs`, `html.rs`, `page.css` | the result for people and machines |
+//! | `failure.rs` | why a run could not be made |
 
 mod cli;
 mod failure;

@@ -60,6 +60,8 @@ struct Family {
     process: Process,
     /// CPU time of each process when it was last seen: one that ends keeps what it had.
     cpu: HashMap<u32, Duration>,
+    /// CPU time of those whose number another process has now.
+    ended: Duration,
     cpu_at_start: Duration,
     rss_start: u64,
     rss_peak: u64,
@@ -77,7 +79,7 @@ impl Watch {
     pub(crate) fn begin(&mut self, memory: bool) {
         for family in &mut self.families {
             family.look();
-            family.cpu_at_start = family.cpu.values().sum();
+            family.cpu_at_start = family.cpu_so_far();
             if memory {
                 (family.rss_start, family.rss_peak) = (family.rss_now, family.rss_now);
             }
@@ -96,7 +98,7 @@ impl Watch {
     pub(crate) fn end(&mut self, operations: Option<f64>, connections: Option<f64>) -> Vec<(String, Cost)> {
         let cost = |family: &mut Family| {
             family.look();
-            let cpu_s = (family.cpu.values().sum::<Duration>() - family.cpu_at_start).as_secs_f64();
+            let cpu_s = family.cpu_so_far().saturating_sub(family.cpu_at_start).as_secs_f64();
             let growth = family.rss_now as i64 - family.rss_start as i64;
             let cost = Cost {
                 cpu_s,
@@ -116,11 +118,22 @@ impl Watch {
 
 impl Family {
     fn new(process: Process) -> Self {
-        let mut family =
-            Self { process, cpu: HashMap::new(), cpu_at_start: Duration::ZERO, rss_start: 0, rss_peak: 0, rss_now: 0 };
+        let mut family = Self {
+            process,
+            cpu: HashMap::new(),
+            ended: Duration::ZERO,
+            cpu_at_start: Duration::ZERO,
+            rss_start: 0,
+            rss_peak: 0,
+            rss_now: 0,
+        };
         family.look();
         (family.rss_start, family.rss_peak) = (family.rss_now, family.rss_now);
         family
+    }
+
+    fn cpu_so_far(&self) -> Duration {
+        self.ended + self.cpu.values().sum::<Duration>()
     }
 
     fn look(&mut self) {
@@ -128,7 +141,10 @@ impl Family {
         let mut pids = vec![self.process.pid];
         while let Some(pid) = pids.pop() {
             let Some((cpu, rss)) = read(pid) else { continue };
-            self.cpu.insert(pid, cpu);
+            // A clock that went back is that of another process with the same number.
+            if let Some(before) = self.cpu.insert(pid, cpu).filter(|before| *before > cpu) {
+                self.ended += before;
+            }
             self.rss_now += rss;
             if self.process.descendants {
                 pids.extend(children(pid));

@@ -1,14 +1,17 @@
 //! REST calls, each on a connection that is kept.
 
-use std::net::SocketAddr;
+use std::{net::SocketAddr, time::Duration};
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
 use hyper::{Method, Request, StatusCode, client::conn::http1, header};
 use hyper_util::rt::TokioIo;
-use tokio::{net::TcpStream, task::JoinHandle};
+use tokio::{net::TcpStream, task::JoinHandle, time::timeout};
 
 use crate::failure::Failure;
+
+/// How long a call may take.
+const CALL_LIMIT: Duration = Duration::from_secs(60);
 
 /// Where the server is.
 #[derive(Clone, Debug)]
@@ -72,7 +75,7 @@ impl Rest {
     /// One call: the status and the body.
     ///
     /// # Errors
-    /// The connection broke.
+    /// The connection broke, or the server hangs.
     pub(crate) async fn call(
         &mut self,
         method: Method,
@@ -89,10 +92,14 @@ impl Rest {
         }
         let broke = |error: &dyn std::fmt::Display| Failure::new(format!("{path}: the connection broke: {error}"));
         let request = request.body(Full::from(body.unwrap_or_default())).map_err(|error| broke(&error))?;
-        self.sender.ready().await.map_err(|error| broke(&error))?;
-        let answer = self.sender.send_request(request).await.map_err(|error| broke(&error))?;
-        let status = answer.status();
-        let body = answer.into_body().collect().await.map_err(|error| broke(&error))?;
-        Ok((status, body.to_bytes()))
+        let answered = async {
+            self.sender.ready().await?;
+            let answer = self.sender.send_request(request).await?;
+            Ok::<_, hyper::Error>((answer.status(), answer.into_body().collect().await?.to_bytes()))
+        };
+        match timeout(CALL_LIMIT, answered).await {
+            Ok(answered) => answered.map_err(|error| broke(&error)),
+            Err(_) => Err(Failure::new(format!("{path}: no answer after {} s", CALL_LIMIT.as_secs()))),
+        }
     }
 }

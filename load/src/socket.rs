@@ -11,7 +11,7 @@ use std::{
     pin::Pin,
     rc::Rc,
     task::{Poll, ready},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use actix_codec::{Decoder, Encoder};
@@ -25,6 +25,7 @@ use tokio::{
         TcpSocket, TcpStream,
         tcp::{OwnedReadHalf, OwnedWriteHalf},
     },
+    time::timeout,
 };
 use tokio_util::io::poll_read_buf;
 
@@ -39,6 +40,8 @@ use crate::{
 
 /// How much is read at once, in bytes.
 const READ_BYTES: usize = 64 * 1024;
+/// How long a connection may take until its namespace is open, a crowd before it included.
+const OPENING_LIMIT: Duration = Duration::from_secs(60);
 /// Largest frame of a server, in bytes.
 const FRAME_BYTES: usize = 4 << 20;
 
@@ -148,9 +151,10 @@ pub(crate) struct Place {
 pub(crate) async fn connect(world: &Rc<World>, place: Place) -> Result<Rc<Socket>, Failure> {
     let begun = Instant::now();
     let number = world.next_socket();
-    let mut opening = Opening::connect(world, place.source).await?;
-    opening.send(&wire::connect(&world.users[place.user].token)).await?;
-    opening.expect("CONNECT", |packet| matches!(packet, Packet::Connected)).await?;
+    let opening = timeout(OPENING_LIMIT, Opening::connected(world, place)).await;
+    let opening = opening.map_err(|_| {
+        Failure::new(format!("a connection was not open after {} s: the server hangs", OPENING_LIMIT.as_secs()))
+    })??;
     world.meter.borrow_mut().record("connect", begun.elapsed());
     let (reader, writer) = opening.stream.into_split();
     let socket = Rc::new(Socket {
@@ -185,6 +189,14 @@ struct Opening {
 }
 
 impl Opening {
+    /// Up to the open namespace.
+    async fn connected(world: &World, place: Place) -> Result<Self, Failure> {
+        let mut opening = Self::connect(world, place.source).await?;
+        opening.send(&wire::connect(&world.users[place.user].token)).await?;
+        opening.expect("CONNECT", |packet| matches!(packet, Packet::Connected)).await?;
+        Ok(opening)
+    }
+
     async fn connect(world: &World, source: Option<Ipv4Addr>) -> Result<Self, Failure> {
         let target = &world.target;
         let sid = match world.transport {

@@ -2,6 +2,9 @@
 
 use std::str::FromStr;
 
+/// What is known of each kind of latency.
+const QUANTILES: [&str; 6] = ["mean", "p50", "p90", "p99", "p99.9", "max"];
+
 /// A figure's name, a comparison and a number.
 #[derive(Clone, Debug)]
 pub(crate) struct Threshold {
@@ -58,6 +61,9 @@ impl FromStr for Threshold {
         };
         let limit: f64 = digits.trim().parse().map_err(|_| rule)?;
         let figure = match figure.split_once('.') {
+            Some((_, quantile)) if !QUANTILES.contains(&quantile) => {
+                return Err(format!("{rule}; of latencies there are {}", QUANTILES.join(", ")));
+            }
             Some((kind, quantile)) => format!("{kind}.{}_ms", quantile.replace('.', "_")),
             None if !figure.is_empty() => figure.to_owned(),
             None => return Err(rule.to_owned()),
@@ -94,7 +100,7 @@ mod tests {
 
     #[test]
     fn what_is_no_rule_is_refused_with_an_example() {
-        for text in ["", "ack.p99", "ack.p99<fast", "<50ms", "ack.p99=50ms"] {
+        for text in ["", "ack.p99", "ack.p95<50ms", "ack.p99<fast", "<50ms", "ack.p99=50ms"] {
             assert!(text.parse::<Threshold>().err().is_some_and(|error| error.contains("ack.p99<50ms")), "{text}");
         }
     }

@@ -18,7 +18,7 @@ use crate::{
     people::{self, User},
     processes::Watch,
     rest::Target,
-    scenarios::pace::pace,
+    scenarios::{crowd::raise_open_files, pace::pace},
     socket::{Asked, Place, Socket, connect},
     wire::{Ack, Event, Message, Packet},
 };
@@ -124,9 +124,10 @@ impl World {
     /// Connects several, a few at a time, and waits until all that join have joined.
     ///
     /// # Errors
-    /// One is refused.
+    /// One is refused, or the machine has not files enough.
     pub(crate) async fn connect_all(self: &Rc<Self>, places: &[Place]) -> Result<Vec<Rc<Socket>>, Failure> {
         const AT_ONCE: usize = 64;
+        raise_open_files(places.len())?;
         let mut sockets = Vec::with_capacity(places.len());
         for some in places.chunks(AT_ONCE) {
             self.say(format!("connecting: {} of {}", sockets.len(), places.len()));

@@ -1,9 +1,8 @@
 //! Many sockets in one room, half of them of each participant, and messages to all of them.
 
-use std::time::Instant;
-
 use clap::Args;
 
+use super::per_second;
 use crate::{cli::Common, failure::Failure, report::Outcome, socket::Place, world::World};
 
 /// What can be chosen.
@@ -13,7 +12,7 @@ pub(crate) struct Options {
     #[arg(long, default_value_t = 1000, value_parser = clap::value_parser!(u32).range(2..=60_000))]
     sockets: u32,
     /// Bursts a second
-    #[arg(long, default_value_t = 10.0)]
+    #[arg(long, default_value_t = 10.0, value_parser = per_second)]
     rate: f64,
     /// Messages in each burst, sent at once
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=100))]
@@ -21,12 +20,11 @@ pub(crate) struct Options {
 }
 
 pub(crate) async fn run(common: &Common, options: &Options) -> Result<Outcome, Failure> {
-    super::idle::raise_open_files(options.sockets as usize)?;
     let world = World::prepare(common, 2, &[[0, 1]], &["delivery", "ack", "connect"]).await?;
     let place = |number: u32| Place { user: number as usize % 2, room: 0, joins: true, source: None };
     let sockets = world.connect_all(&(0..options.sockets).map(place).collect::<Vec<_>>()).await?;
-    let say = |_| {
-        (0..options.burst).for_each(|_| world.send(&sockets[0], Instant::now()));
+    let say = |due| {
+        (0..options.burst).for_each(|_| world.send(&sockets[0], due));
         sockets[0].flush();
     };
     world.measure_at(options.rate, common, say).await;

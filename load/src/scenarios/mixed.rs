@@ -11,10 +11,10 @@ use clap::Args;
 use hyper::Method;
 
 use super::{
-    even,
-    idle::{OPENING, open, place, raise_open_files},
-    of_sends,
+    crowd::{open, place, raise_open_files},
+    even, of_sends,
     pace::pace,
+    per_second, per_second_or_none,
 };
 use crate::{
     cli::Common,
@@ -26,6 +26,9 @@ use crate::{
     world::{World, pairs},
 };
 
+/// Files of connections that are being closed while their next ones are opened already.
+const RETURNING: usize = 200;
+
 /// What can be chosen; the rates are of everybody together, a second.
 #[derive(Args, Debug)]
 pub(crate) struct Options {
@@ -36,24 +39,25 @@ pub(crate) struct Options {
     #[arg(long, default_value_t = 200, value_parser = even)]
     talkers: usize,
     /// Messages, each after a typing event
-    #[arg(long, default_value_t = 200.0)]
+    #[arg(long, default_value_t = 200.0, value_parser = per_second)]
     messages: f64,
     /// Pages fetched by REST
-    #[arg(long, default_value_t = 50.0)]
+    #[arg(long, default_value_t = 50.0, value_parser = per_second_or_none)]
     pages: f64,
     /// Listeners that go away and come back
-    #[arg(long, default_value_t = 20.0)]
+    #[arg(long, default_value_t = 20.0, value_parser = per_second_or_none)]
     reconnects: f64,
 }
 
 pub(crate) async fn run(common: &Common, options: &Options) -> Result<Outcome, Failure> {
     let users = options.idle + options.talkers;
-    raise_open_files(users + 200)?;
+    // Those that come back overlap with those that went.
+    raise_open_files(users + RETURNING)?;
     let world = World::prepare(common, users, &pairs(users), &["ack", "delivery", "page", "connect"]).await?;
     let talks = |user| Place { user, room: user / 2, joins: true, source: None };
     let talkers = world.connect_all(&(options.idle..users).map(talks).collect::<Vec<_>>()).await?;
     let listens = (0..options.idle).map(|number| place(&world, number, false));
-    let listeners = RefCell::new(open(&world, listens, f64::INFINITY, OPENING).await?);
+    let listeners = RefCell::new(open(&world, listens, f64::INFINITY).await?);
     let (warmup, duration) = (Duration::from_secs_f64(common.warmup), Duration::from_secs_f64(common.duration));
     let time = warmup + duration;
     let measured = async {

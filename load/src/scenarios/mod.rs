@@ -1,6 +1,7 @@
 //! The scenarios, one file each: who connects, who says what when, and which figures come of it.
 
 pub(crate) mod chat;
+pub(crate) mod crowd;
 pub(crate) mod fanout;
 pub(crate) mod idle;
 pub(crate) mod mixed;
@@ -45,8 +46,22 @@ async fn of_sends(world: &Rc<World>, name: &'static str, options: serde_json::Va
     let figures = vec![
         ("sends_per_s".to_owned(), sends / seconds),
         ("deliveries_per_s".to_owned(), world.deliveries.get() as f64 / seconds),
+        ("refused".to_owned(), world.refusals.borrow().values().sum::<u64>() as f64),
     ];
     Outcome::new(world, name, options, figures, costs)
+}
+
+/// So many a second, more than none.
+fn per_second(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(rate) if rate > 0.0 && rate <= 1e6 => Ok(rate),
+        _ => Err("must be more than 0, and a million at most, a second".to_owned()),
+    }
+}
+
+/// So many a second; 0 for none.
+fn per_second_or_none(text: &str) -> Result<f64, String> {
+    if text.parse::<f64>() == Ok(0.0) { Ok(0.0) } else { per_second(text) }
 }
 
 /// An even number of users, two at least.

@@ -19,7 +19,7 @@ pub(crate) struct Options {
     #[arg(long, default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..=1000))]
     concurrency: u16,
     /// Pages that are fetched, each for a while
-    #[arg(long, default_value = "1,100,1000,6000", value_delimiter = ',')]
+    #[arg(long, default_value = "1", value_delimiter = ',', value_parser = clap::value_parser!(u32).range(1..))]
     pages: Vec<u32>,
     /// Messages in a page
     #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(u16).range(1..=100))]
@@ -121,13 +121,15 @@ async fn caller(
         if !status.is_success() {
             return Err(Failure::new(format!("{path}: {status} {}", String::from_utf8_lossy(&body))));
         }
-        check(world, posts, &text, &body);
+        check(world, posts, &text, &body).map_err(|empty| Failure::new(format!("{path} {empty}")))?;
         done += 1;
     }
     Ok(done)
 }
 
-fn check(world: &World, posted: bool, text: &str, body: &[u8]) {
+/// # Errors
+/// The page is empty: it would be measured for nothing.
+fn check(world: &World, posted: bool, text: &str, body: &[u8]) -> Result<(), &'static str> {
     let mut ledger = world.ledger.borrow_mut();
     if posted {
         ledger.checked.acks += 1;
@@ -136,10 +138,13 @@ fn check(world: &World, posted: bool, text: &str, body: &[u8]) {
         if !sound {
             ledger.violation(format_args!("the answer to a POST is not the message that was posted: {text}"));
         }
-        return;
+        return Ok(());
     }
     ledger.checked.deliveries += 1;
     match serde_json::from_slice::<Fetched<'_>>(body) {
+        Ok(page) if page.data.is_empty() => {
+            return Err("is an empty page: --fill makes messages enough (pages times --limit)");
+        }
         Ok(page) if page.success => {
             let ordered = page.data.windows(2).all(|two| match (two[0].seq, two[1].seq) {
                 (Some(one), Some(next)) => next == one + 1,
@@ -151,6 +156,7 @@ fn check(world: &World, posted: bool, text: &str, body: &[u8]) {
         }
         _ => ledger.violation(format_args!("an answer to GET is no page")),
     }
+    Ok(())
 }
 
 /// Sends what is missing, many at a time.

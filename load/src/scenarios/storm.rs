@@ -10,10 +10,14 @@ use std::{
 };
 
 use clap::Args;
-use tokio::{runtime, sync::oneshot, task::LocalSet};
+use tokio::{
+    runtime,
+    sync::oneshot,
+    task::{JoinSet, LocalSet},
+};
 
 use super::{
-    idle::{OPENING, open, place, raise_open_files},
+    crowd::{open, place, raise_open_files},
     pace::pace,
 };
 use crate::{
@@ -21,7 +25,7 @@ use crate::{
     failure::Failure,
     meter::{Meter, Summary},
     report::Outcome,
-    socket::Place,
+    socket::{Place, Socket, connect},
     world::{World, pairs},
 };
 
@@ -33,7 +37,7 @@ const FIRST_CONNECTS_PER_S: f64 = 2000.0;
 /// What can be chosen.
 #[derive(Args, Debug)]
 pub(crate) struct Options {
-    /// Connections that drop and come back
+    /// Connections that drop and come back; --duration is how long the others are measured before
     #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(1..=500_000))]
     connections: u32,
     /// Messages a second between other users, before, during and after
@@ -68,7 +72,7 @@ pub(crate) async fn run(common: &Common, options: &Options) -> Result<Outcome, F
     };
     let (result, ()) = tokio::join!(storm, talk);
     let Storm { quiet, back } = result?;
-    let costs = world.watch.borrow_mut().end(None, Some(count as f64));
+    let costs = world.watch.borrow_mut().end(None, None);
     world.settle().await;
     let (violations, named) = crowd.leave()?;
     let p99 = |summary: &Option<Summary>| summary.as_ref().map_or(0.0, |summary| summary.p99_ms);
@@ -83,7 +87,7 @@ pub(crate) async fn run(common: &Common, options: &Options) -> Result<Outcome, F
     ];
     let chosen = serde_json::json!({"connections": count, "background": options.background});
     let mut outcome = Outcome::new(&world, "storm", chosen, figures, costs);
-    outcome.add_latency("ack, quiet", quiet);
+    outcome.add_latency("ack_quiet", quiet);
     outcome.add_latency("connect", back.connect);
     outcome.add_violations(violations, named);
     Ok(outcome)
@@ -112,6 +116,9 @@ async fn storm(world: &World, crowd: &mut Crowd, quiet: Duration) -> Result<Stor
             }
         }
     };
+    // They have waited so long at least.
+    let unanswered = world.ledger.borrow().unanswered();
+    unanswered.into_iter().for_each(|waited| world.meter.borrow_mut().record("ack", waited));
     world.meter.borrow_mut().end();
     Ok(Storm { quiet: before, back })
 }
@@ -150,8 +157,8 @@ impl Crowd {
                 let users = count.next_multiple_of(2);
                 let numbers = first_user..first_user + users;
                 let world = World::of_people(&common, numbers, &pairs(users), &["connect"]).await?;
-                let places = || (0..count).map(|number| place(&world, number, false)).collect::<Vec<Place>>();
-                let sockets = open(&world, places().into_iter(), FIRST_CONNECTS_PER_S, OPENING).await?;
+                let places = || (0..count).map(|number| place(&world, number, false));
+                let sockets = open(&world, places(), FIRST_CONNECTS_PER_S).await?;
                 world.quiet();
                 // Where nobody waits any more, the run has failed elsewhere.
                 let _ = opened_sender.send(());
@@ -163,7 +170,7 @@ impl Crowd {
                 let gone = || sockets.iter().all(|socket| Rc::strong_count(socket) == 1);
                 world.until("the connections are closed", gone).await?;
                 drop(sockets);
-                let sockets = open(&world, places().into_iter(), f64::INFINITY, count).await?;
+                let sockets = come_back(&world, places()).await;
                 let took = begun.elapsed();
                 world.meter.borrow_mut().end();
                 let connect = world.meter.borrow().summary("connect");
@@ -199,6 +206,25 @@ impl Crowd {
         drop(self.leave);
         self.thread.map_or_else(|| Ok(Verdict::default()), join)
     }
+}
+
+/// Opens all at the same moment; those that fail are violations.
+async fn come_back(world: &Rc<World>, places: impl Iterator<Item = Place>) -> Vec<Rc<Socket>> {
+    let mut opening = JoinSet::new();
+    for place in places {
+        let world = world.clone();
+        opening.spawn_local(async move { connect(&world, place).await });
+    }
+    let mut back = Vec::new();
+    for opened in opening.join_all().await {
+        match opened {
+            Ok(socket) => back.push(socket),
+            Err(failure) => {
+                world.ledger.borrow_mut().violation(format_args!("a connection did not come back: {failure}"));
+            }
+        }
+    }
+    back
 }
 
 fn join(thread: thread::JoinHandle<Result<Verdict, Failure>>) -> Result<Verdict, Failure> {
