@@ -19,11 +19,11 @@ use actix_service::{
 };
 use actix_web::dev::AppConfig;
 use socket2::{Domain, Socket, Type};
-use tokio::{net::TcpStream, task::JoinHandle};
+use tokio::{net::TcpStream, task::JoinHandle, time::timeout};
 
 use crate::socket_io::{self, PrefixedStream, upgrade};
 
-use super::{App, application};
+use super::{App, application, door};
 
 /// How long a client may take to send a request's head.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
@@ -87,7 +87,7 @@ fn service(
         let app = app.clone();
         fn_factory(move || upgrades(app.clone()))
     };
-    HttpService::build()
+    let http = HttpService::build()
         .client_request_timeout(HEAD_TIMEOUT)
         .keep_alive(KEEP_ALIVE)
         // A long poll whose client went away must not take the packets of the next one.
@@ -98,7 +98,22 @@ fn service(
             application!(app).into_factory().map_err(|error: actix_web::Error| error.error_response()),
             |()| AppConfig::default(),
         ))
-        .tcp()
+        .tcp();
+    fn_service(async |stream: TcpStream| {
+        if opens_session(&stream).await {
+            door::enter().await;
+        }
+        Ok(stream)
+    })
+    .and_then(http)
+}
+
+/// Whether a connection's first request opens a Socket.IO session. Only looked at: a request that is read and parsed has
+/// cost half of what the door is there for.
+async fn opens_session(stream: &TcpStream) -> bool {
+    let mut begins = [0; 128];
+    let peeked = timeout(HEAD_TIMEOUT, stream.peek(&mut begins)).await;
+    matches!(peeked, Ok(Ok(count)) if socket_io::begins_session(&begins[..count]))
 }
 
 /// The hook for upgrade requests, one a worker.

@@ -132,6 +132,13 @@ pub(crate) fn is_engine_path(path: &str) -> bool {
     path.strip_prefix(PATH).is_some_and(|rest| rest.is_empty() || rest == "/")
 }
 
+/// Whether a request, as far as it has come, is a handshake without a session.
+pub(crate) fn begins_session(head: &[u8]) -> bool {
+    let line = head.split(|byte| *byte == b'\r').next().unwrap_or_default();
+    let path = line.strip_prefix(b"GET ").and_then(|rest| rest.strip_prefix(PATH.as_bytes()));
+    path.is_some_and(|rest| !rest.windows(5).any(|part| part == b"&sid="))
+}
+
 /// The routes of long polling.
 pub(crate) fn routes(config: &mut web::ServiceConfig) {
     for path in [PATH, "/socket.io/"] {
@@ -222,6 +229,15 @@ mod tests {
         assert_eq!(Handshake::parse("EIO=4"), Err(HandshakeError::UnknownTransport));
         assert_eq!(Handshake::parse("EIO=3&transport=polling"), Err(HandshakeError::UnsupportedVersion));
         assert_eq!(Handshake::parse("EIO=4&transport=polling&sid=é"), Err(HandshakeError::UnknownSession));
+    }
+
+    #[test]
+    fn the_first_bytes_of_a_request_tell_whether_it_begins_a_session() {
+        assert!(begins_session(b"GET /socket.io/?EIO=4&transport=websocket HTTP/1.1\r\nX: &sid=1"));
+        assert!(begins_session(b"GET /socket.io/?EIO=4&transport=polling&t=x"));
+        assert!(!begins_session(b"GET /socket.io/?EIO=4&transport=websocket&sid=0123456789abcdef HTTP/1.1\r\n"));
+        assert!(!begins_session(b"POST /socket.io/?EIO=4") && !begins_session(b"GET /health HTTP/1.1\r\n"));
+        assert!(!begins_session(b"") && !begins_session(b"GET /sock"));
     }
 
     #[test]

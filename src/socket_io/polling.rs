@@ -12,7 +12,7 @@ use futures::StreamExt;
 use http_body_util::{BodyExt, Full};
 use tokio::time::timeout;
 
-use crate::http::{App, BODY_TIMEOUT, door};
+use crate::http::{App, BODY_TIMEOUT};
 
 use super::{Handshake, HandshakeError, MAX_PAYLOAD, POLLING_SLICE, POLLING_SLICE_BYTES, connection::Connection};
 
@@ -24,10 +24,7 @@ const NOOP: &[u8] = b"6";
 /// A handshake, or a poll for packets.
 pub(super) async fn get(app: Data<App>, request: HttpRequest) -> HttpResponse {
     match admit(&app, &request) {
-        Ok(None) => {
-            door::enter().await;
-            open(&app, &request).await
-        }
+        Ok(None) => open(&app, &request).await,
         Ok(Some((_, connection))) => {
             let Some(socket) = connection.engine() else { return HandshakeError::BadRequest.response() };
             let answer = socket.poll(call(&app, &request, Bytes::new())).await;

@@ -10,7 +10,7 @@ use bytes::{BufMut, Bytes, BytesMut};
 use futures::SinkExt;
 use tokio::net::TcpStream;
 
-use crate::http::{App, door};
+use crate::http::App;
 
 use super::{
     Handshake, HandshakeError,
@@ -29,9 +29,6 @@ pub(crate) async fn accept(
         Ok(handshake) => handshake,
         Err(error) => return refuse(framed, error).await,
     };
-    if handshake.sid.is_none() {
-        door::enter().await;
-    }
     let answer = match ws::handshake(request.head()) {
         Ok(mut answer) => answer.message_body(()).map_err(Error::from)?,
         Err(_) => return refuse(framed, HandshakeError::BadRequest).await,
