@@ -69,4 +69,4 @@ fuzz: ## Fuzz the packet parser (needs nightly Rust and cargo-fuzz); SECONDS_TO_
 
 clean: ## Remove what was built; the data directory stays
 	$(CARGO) clean
-	rm -rf tests/js/node_modules tests/crash/node_modules tests/python/.venv load/peers/node/node_modules load/bench/.venv
+	rm -rf tests/js/node_modules tests/crash/node_modules tests/python/.venv load/peers/node/node_modules load/peers/socketioxide/target load/artillery/node_modules load/bench/.venv

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use serde::Serialize;
 
 use crate::{processes::Process, scenarios, threshold::Threshold};
 
@@ -18,7 +19,8 @@ pub(crate) struct Cli {
 }
 
 /// What to do.
-#[derive(Subcommand, Debug)]
+#[derive(Subcommand, Debug, Serialize)]
+#[serde(untagged)]
 pub(crate) enum Scenario {
     /// Closed loop: users in pairs, each with a few messages in flight; how many messages a second?
     Chat(scenarios::chat::Options),
@@ -39,7 +41,8 @@ pub(crate) enum Scenario {
 }
 
 /// How connections are made.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum, Serialize)]
+#[serde(rename_all = "lowercase")]
 pub(crate) enum Transport {
     /// WebSocket from the start
     Websocket,
@@ -48,16 +51,19 @@ pub(crate) enum Transport {
 }
 
 /// What all scenarios have in common.
-#[derive(Args, Clone, Debug)]
+#[derive(Args, Clone, Debug, Serialize)]
 pub(crate) struct Common {
     /// Where the server is
     #[arg(long, global = true, default_value = "http://127.0.0.1:3000", value_name = "URL")]
+    #[serde(skip)]
     pub(crate) url: String,
     /// Secret (HS256) to make users and their tokens with
     #[arg(long, global = true, env = "JWT_SECRET", hide_env_values = true, value_name = "SECRET")]
+    #[serde(skip)]
     pub(crate) secret: Option<String>,
     /// File of tokens instead, one a line, of users that exist; a secret is not used then
     #[arg(long, global = true, value_name = "FILE")]
+    #[serde(skip)]
     pub(crate) tokens: Option<PathBuf>,
     /// First 8 hexadecimal digits of the ids of the users that are made
     #[arg(long, global = true, default_value = "6c6f6164", value_parser = id_prefix, value_name = "HEX")]
@@ -76,21 +82,26 @@ pub(crate) struct Common {
     pub(crate) patience: f64,
     /// Write the result as JSON
     #[arg(long, global = true, value_name = "FILE")]
+    #[serde(skip)]
     pub(crate) json: Option<PathBuf>,
     /// Write the result as a page to look at
     #[arg(long, global = true, value_name = "FILE")]
+    #[serde(skip)]
     pub(crate) html: Option<PathBuf>,
     /// Fail unless this holds, such as 'ack.p99<50ms' or 'sends_per_s>=1000'; may be given several times
     #[arg(long, global = true, value_name = "RULE")]
+    #[serde(skip)]
     pub(crate) threshold: Vec<Threshold>,
     /// Measure a process: NAME=PID, or NAME=PID+ with all its descendants (such as Postgres); may be given several times
     #[arg(long, global = true, value_name = "NAME=PID[+]")]
+    #[serde(skip)]
     pub(crate) process: Vec<Process>,
     /// Seed of everything random
     #[arg(long, global = true, default_value_t = 1)]
     pub(crate) seed: u64,
     /// Show no progress
     #[arg(long, global = true)]
+    #[serde(skip)]
     pub(crate) no_progress: bool,
 }
 

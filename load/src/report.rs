@@ -6,7 +6,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::{
-    cli::Common,
+    cli::{Common, Scenario},
     failure::Failure,
     ledger::Checked,
     meter::{Second, Summary},
@@ -25,6 +25,7 @@ pub(crate) struct Outcome {
     version: u8,
     pub(crate) scenario: &'static str,
     pub(crate) url: String,
+    /// What was chosen: in common, and of the scenario.
     pub(crate) options: Value,
     /// Seconds since 1970.
     started_at: f64,
@@ -66,7 +67,6 @@ impl Outcome {
     pub(crate) fn new(
         world: &Rc<World>,
         scenario: &'static str,
-        options: Value,
         figures: Vec<(String, f64)>,
         costs: Vec<(String, Cost)>,
     ) -> Self {
@@ -80,7 +80,7 @@ impl Outcome {
             version: 1,
             scenario,
             url: format!("http://{}", world.target.host),
-            options,
+            options: Value::Null,
             started_at: now - seconds,
             seconds,
             figures: figures.into_iter().collect(),
@@ -120,6 +120,19 @@ impl Outcome {
             (true, false) => EXIT_THRESHOLD,
             (true, true) => 0,
         })
+    }
+
+    /// With what was chosen.
+    pub(crate) fn with_options(self, common: &Common, scenario: &Scenario) -> Self {
+        #[derive(Serialize)]
+        struct Chosen<'a> {
+            #[serde(flatten)]
+            common: &'a Common,
+            #[serde(flatten)]
+            scenario: &'a Scenario,
+        }
+        let options = serde_json::to_value(Chosen { common, scenario }).expect("numbers and strings always serialize");
+        Self { options, ..self }
     }
 
     /// Adds latencies that were measured apart.

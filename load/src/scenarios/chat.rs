@@ -7,6 +7,7 @@ use std::{
 };
 
 use clap::Args;
+use serde::Serialize;
 
 use super::{even, of_sends};
 use crate::{
@@ -17,7 +18,7 @@ use crate::{
 };
 
 /// What can be chosen.
-#[derive(Args, Debug)]
+#[derive(Args, Debug, Serialize)]
 pub(crate) struct Options {
     /// Users, two in each conversation
     #[arg(long, default_value_t = 256, value_parser = even)]
@@ -50,8 +51,5 @@ pub(crate) async fn run(common: &Common, options: &Options) -> Result<Outcome, F
     world.pass(Duration::from_secs_f64(common.warmup), || ()).await;
     world.measure(Duration::from_secs_f64(common.duration), || ()).await;
     goes_on.set(false);
-    let chosen = serde_json::json!({
-        "users": options.users, "in_flight": options.in_flight, "text_length": options.text_length,
-    });
-    Ok(of_sends(&world, "chat", chosen).await)
+    Ok(of_sends(&world, "chat").await)
 }

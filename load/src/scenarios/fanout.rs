@@ -1,12 +1,13 @@
 //! Many sockets in one room, half of them of each participant, and messages to all of them.
 
 use clap::Args;
+use serde::Serialize;
 
 use super::per_second;
 use crate::{cli::Common, failure::Failure, report::Outcome, socket::Place, world::World};
 
 /// What can be chosen.
-#[derive(Args, Debug)]
+#[derive(Args, Debug, Serialize)]
 pub(crate) struct Options {
     /// Sockets in the room
     #[arg(long, default_value_t = 1000, value_parser = clap::value_parser!(u32).range(2..=60_000))]
@@ -38,6 +39,5 @@ pub(crate) async fn run(common: &Common, options: &Options) -> Result<Outcome, F
         ("deliveries_per_s".to_owned(), deliveries / seconds),
         ("sends_per_s".to_owned(), world.meter.borrow().count("ack") as f64 / seconds),
     ];
-    let chosen = serde_json::json!({"sockets": options.sockets, "rate": options.rate, "burst": options.burst});
-    Ok(Outcome::new(&world, "fanout", chosen, figures, costs))
+    Ok(Outcome::new(&world, "fanout", figures, costs))
 }

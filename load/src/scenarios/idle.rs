@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use clap::Args;
+use serde::Serialize;
 
 use super::{
     crowd::{open, place, raise_open_files},
@@ -16,7 +17,7 @@ use crate::{
 };
 
 /// What can be chosen.
-#[derive(Args, Debug)]
+#[derive(Args, Debug, Serialize)]
 pub(crate) struct Options {
     /// Connections, each of a user of its own
     #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(1..=500_000))]
@@ -63,11 +64,7 @@ pub(crate) async fn run(common: &Common, options: &Options) -> Result<Outcome, F
     if let Some(cpu) = quiet.filter(|_| pings > 0.0) {
         figures.push(("server_cpu_us_per_ping".to_owned(), cpu * 1e6 / pings));
     }
-    let chosen = serde_json::json!({
-        "connections": count, "connect_rate": options.connect_rate, "join": options.join,
-        "transport": format!("{:?}", common.transport).to_lowercase(),
-    });
-    Ok(Outcome::new(&world, "idle", chosen, figures, costs))
+    Ok(Outcome::new(&world, "idle", figures, costs))
 }
 
 /// CPU seconds so far of a measured process.

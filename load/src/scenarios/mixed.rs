@@ -9,6 +9,7 @@ use std::{
 
 use clap::Args;
 use hyper::Method;
+use serde::Serialize;
 
 use super::{
     crowd::{open, place, raise_open_files},
@@ -30,7 +31,7 @@ use crate::{
 const RETURNING: usize = 200;
 
 /// What can be chosen; the rates are of everybody together, a second.
-#[derive(Args, Debug)]
+#[derive(Args, Debug, Serialize)]
 pub(crate) struct Options {
     /// Connections that only listen
     #[arg(long, default_value_t = 2000, value_parser = even)]
@@ -83,11 +84,7 @@ pub(crate) async fn run(common: &Common, options: &Options) -> Result<Outcome, F
         Ok(())
     };
     tokio::try_join!(measured, talk, pages, returns)?;
-    let chosen = serde_json::json!({
-        "idle": options.idle, "talkers": options.talkers, "messages": options.messages, "pages": options.pages,
-        "reconnects": options.reconnects,
-    });
-    Ok(of_sends(&world, "mixed", chosen).await)
+    Ok(of_sends(&world, "mixed").await)
 }
 
 fn say(world: &World, socket: &Rc<Socket>, due: Instant) {

@@ -25,7 +25,7 @@ use crate::{
 /// # Errors
 /// The run cannot be made.
 pub(crate) async fn run(common: &Common, scenario: &Scenario) -> Result<Outcome, Failure> {
-    match scenario {
+    let outcome = match scenario {
         Scenario::Chat(options) => chat::run(common, options).await,
         Scenario::Rate(options) => rate::run(common, options).await,
         Scenario::Fanout(options) => fanout::run(common, options).await,
@@ -34,11 +34,12 @@ pub(crate) async fn run(common: &Common, scenario: &Scenario) -> Result<Outcome,
         Scenario::Storm(options) => storm::run(common, options).await,
         Scenario::Rest(options) => rest::run(common, options).await,
         Scenario::Mixed(options) => mixed::run(common, options).await,
-    }
+    };
+    outcome.map(|outcome| outcome.with_options(common, scenario))
 }
 
 /// The outcome of a run whose operations are its acknowledged sends.
-async fn of_sends(world: &Rc<World>, name: &'static str, options: serde_json::Value) -> Outcome {
+async fn of_sends(world: &Rc<World>, name: &'static str) -> Outcome {
     let sends = world.meter.borrow().count("ack") as f64;
     let costs = world.watch.borrow_mut().end(Some(sends), None);
     world.settle().await;
@@ -48,7 +49,7 @@ async fn of_sends(world: &Rc<World>, name: &'static str, options: serde_json::Va
         ("deliveries_per_s".to_owned(), world.deliveries.get() as f64 / seconds),
         ("refused".to_owned(), world.refusals.borrow().values().sum::<u64>() as f64),
     ];
-    Outcome::new(world, name, options, figures, costs)
+    Outcome::new(world, name, figures, costs)
 }
 
 /// So many a second, more than none.

@@ -3,6 +3,7 @@
 use std::cell::Cell;
 
 use clap::Args;
+use serde::Serialize;
 
 use super::{even, of_sends};
 use crate::{
@@ -13,7 +14,7 @@ use crate::{
 };
 
 /// What can be chosen.
-#[derive(Args, Debug)]
+#[derive(Args, Debug, Serialize)]
 pub(crate) struct Options {
     /// Messages a second
     #[arg(long, default_value_t = 1500, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
@@ -38,8 +39,5 @@ pub(crate) async fn run(common: &Common, options: &Options) -> Result<Outcome, F
         socket.flush();
     };
     world.measure_at(options.rate.into(), common, send).await;
-    let chosen = serde_json::json!({
-        "rate": options.rate, "users": options.users, "text_length": options.text_length,
-    });
-    Ok(of_sends(&world, "rate", chosen).await)
+    Ok(of_sends(&world, "rate").await)
 }

@@ -8,12 +8,12 @@ use std::{
 use clap::Args;
 use futures::future::join_all;
 use hyper::Method;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use crate::{cli::Common, failure::Failure, meter::Meter, report::Outcome, rest::Rest, wire::Message, world::World};
 
 /// What can be chosen.
-#[derive(Args, Debug)]
+#[derive(Args, Debug, Serialize)]
 pub(crate) struct Options {
     /// Connections that call, each one call after the other
     #[arg(long, default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..=1000))]
@@ -90,10 +90,7 @@ pub(crate) async fn run(common: &Common, options: &Options) -> Result<Outcome, F
         all = world.meter.replace(Meter::new(&[]));
     }
     *world.meter.borrow_mut() = all;
-    let chosen = serde_json::json!({
-        "concurrency": options.concurrency, "pages": options.pages, "limit": options.limit,
-    });
-    Ok(Outcome::new(&world, "rest", chosen, figures, costs))
+    Ok(Outcome::new(&world, "rest", figures, costs))
 }
 
 /// One connection's calls; how many there were.

@@ -10,6 +10,7 @@ use std::{
 };
 
 use clap::Args;
+use serde::Serialize;
 use tokio::{
     runtime,
     sync::oneshot,
@@ -35,7 +36,7 @@ const TALKERS: usize = 32;
 const FIRST_CONNECTS_PER_S: f64 = 2000.0;
 
 /// What can be chosen.
-#[derive(Args, Debug)]
+#[derive(Args, Debug, Serialize)]
 pub(crate) struct Options {
     /// Connections that drop and come back; --duration is how long the others are measured before
     #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(1..=500_000))]
@@ -85,8 +86,7 @@ pub(crate) async fn run(common: &Common, options: &Options) -> Result<Outcome, F
         ("ack_p99_ms_during".to_owned(), p99(&during)),
         ("ack_p99_ratio".to_owned(), p99(&during) / p99(&quiet).max(0.001)),
     ];
-    let chosen = serde_json::json!({"connections": count, "background": options.background});
-    let mut outcome = Outcome::new(&world, "storm", chosen, figures, costs);
+    let mut outcome = Outcome::new(&world, "storm", figures, costs);
     outcome.add_latency("ack_quiet", quiet);
     outcome.add_latency("connect", back.connect);
     outcome.add_violations(violations, named);

@@ -3,6 +3,7 @@
 use std::cell::Cell;
 
 use clap::Args;
+use serde::Serialize;
 
 use super::even;
 use crate::{
@@ -15,7 +16,7 @@ use crate::{
 };
 
 /// What can be chosen.
-#[derive(Args, Debug)]
+#[derive(Args, Debug, Serialize)]
 pub(crate) struct Options {
     /// Events a second
     #[arg(long, default_value_t = 5000, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
@@ -60,6 +61,5 @@ pub(crate) async fn run(common: &Common, options: &Options) -> Result<Outcome, F
         ("typing_sent".to_owned(), sent as f64),
         ("typing_dropped".to_owned(), sent.saturating_sub(came) as f64),
     ];
-    let chosen = serde_json::json!({"rate": options.rate, "users": options.users});
-    Ok(Outcome::new(&world, "typing", chosen, figures, costs))
+    Ok(Outcome::new(&world, "typing", figures, costs))
 }
