@@ -1,6 +1,6 @@
 //! The command line.
 
-use std::{fmt::Display, process::ExitCode, time::Duration};
+use std::{fmt::Display, io::Write as _, process::ExitCode, time::Duration};
 
 use actors::{Profile, UserId, store::Store};
 use clap::{Args, Parser, Subcommand};
@@ -133,6 +133,7 @@ async fn stop(postgres: Option<crate::postgres::PrivatePostgres>) {
 }
 
 fn fail(error: &dyn Display) -> ExitCode {
-    eprintln!("horsetrust-chat: {error}");
+    // Nobody may be there to read it.
+    let _ = writeln!(std::io::stderr(), "horsetrust-chat: {error}");
     ExitCode::FAILURE
 }

@@ -10,7 +10,8 @@ use tracing_subscriber::{EnvFilter, filter::ParseError, fmt};
 /// The filter cannot be read.
 pub fn start(filter: &str) -> Result<(), String> {
     let filter = self::filter(filter).map_err(|error| format!("cannot read the log filter {filter:?}: {error}"))?;
-    let logs = fmt().with_env_filter(filter).with_writer(stderr);
+    // Whoever read the logs may be gone; to say so there would be a panic.
+    let logs = fmt().with_env_filter(filter).with_writer(stderr).log_internal_errors(false);
     if stderr().is_terminal() {
         logs.init();
     } else {

@@ -4,7 +4,7 @@ mod support;
 
 use std::fs;
 use std::net::TcpListener;
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
@@ -129,6 +129,17 @@ fn a_port_in_use_is_named_with_the_remedy() {
     let mut call = command(&["serve", "--port", &port, "--data-dir"]);
     assert_refused(call.arg(directory.path()), &[port.as_str(), "PORT"]);
     assert_eq!(directory.postmaster(), None, "no Postgres stays behind");
+}
+
+#[test]
+fn a_reader_of_the_logs_that_went_away_is_no_fault() {
+    let taken = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let port = taken.local_addr().expect("an address").port().to_string();
+    let directory = DataDir::new();
+    let mut call = command(&["serve", "--port", &port, "--data-dir"]);
+    let mut child = call.arg(directory.path()).stderr(Stdio::piped()).spawn().expect("the binary runs");
+    drop(child.stderr.take());
+    assert_eq!(child.wait().expect("it ends").code(), Some(1), "refused, since the port is taken; no panic");
 }
 
 #[test]

@@ -72,7 +72,7 @@ pub(crate) struct Common {
     #[arg(long, global = true, default_value = "websocket", value_enum)]
     pub(crate) transport: Transport,
     /// How long to measure, in seconds
-    #[arg(long, global = true, default_value_t = 10.0, value_parser = seconds, value_name = "SECONDS")]
+    #[arg(long, global = true, default_value_t = 10.0, value_parser = some_seconds, value_name = "SECONDS")]
     pub(crate) duration: f64,
     /// How long to run before measuring, in seconds
     #[arg(long, global = true, default_value_t = 2.0, value_parser = seconds, value_name = "SECONDS")]
@@ -112,6 +112,10 @@ fn id_prefix(text: &str) -> Result<String, String> {
     } else {
         Err("must be 8 lower-case hexadecimal digits".to_owned())
     }
+}
+
+fn some_seconds(text: &str) -> Result<f64, String> {
+    seconds(text).and_then(|time| if time > 0.0 { Ok(time) } else { Err("must be more than 0 seconds".to_owned()) })
 }
 
 fn seconds(text: &str) -> Result<f64, String> {

@@ -17,17 +17,18 @@ const STYLE: &str = include_str!("page.css");
 /// A chart cannot be drawn.
 pub(crate) fn page(outcome: &Outcome) -> Result<String, Failure> {
     let mut body = String::new();
-    let verdict = if outcome.verdict.ok { "correct" } else { "wrong" };
+    let holds = outcome.thresholds.iter().all(|kept| kept.holds);
+    let verdict = if outcome.verdict.ok && holds { "correct" } else { "wrong" };
     let _ = write!(
         body,
         "<h1>chat-load {}</h1><p>{} · {:.1} s measured</p><p class=\"verdict {verdict}\">{}</p>",
         outcome.scenario,
         escape(&outcome.url),
         outcome.seconds,
-        if outcome.verdict.ok {
-            "Correct: nothing lost, repeated, reordered or altered".to_owned()
-        } else {
-            format!("Wrong: {} violations", outcome.verdict.count)
+        match (outcome.verdict.ok, holds) {
+            (false, _) => format!("Wrong: {} violations", outcome.verdict.count),
+            (true, false) => "Correct, but a threshold does not hold".to_owned(),
+            (true, true) => "Correct: nothing lost, repeated, reordered or altered".to_owned(),
         },
     );
     list(&mut body, "Violations", &outcome.verdict.violations);

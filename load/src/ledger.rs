@@ -398,7 +398,11 @@ impl fmt::Display for Kind {
 
 impl fmt::Display for Wrong {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(if *self == Self::Late { "out of order" } else { "twice" })
+        f.write_str(match self {
+            Self::Late => "out of order",
+            Self::Repeated => "twice",
+            Self::Skipped => "although it was refused",
+        })
     }
 }
 

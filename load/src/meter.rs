@@ -34,6 +34,8 @@ pub(crate) struct Summary {
 /// Latencies by kind; those of the first kind make the course over time.
 pub(crate) struct Meter {
     kinds: Vec<(&'static str, Histogram<u64>)>,
+    /// How long earlier parts of the run were measured.
+    earlier: Duration,
     begun_at: Option<Instant>,
     ended_at: Option<Instant>,
     second: Histogram<u64>,
@@ -49,6 +51,7 @@ impl Meter {
     pub(crate) fn new(kinds: &[&'static str]) -> Self {
         Self {
             kinds: kinds.iter().map(|kind| (*kind, histogram())).collect(),
+            earlier: Duration::ZERO,
             begun_at: None,
             ended_at: None,
             second: histogram(),
@@ -59,6 +62,7 @@ impl Meter {
 
     /// The measured time begins, or goes on with another part of the run.
     pub(crate) fn begin(&mut self) {
+        self.earlier = self.measured();
         self.begun_at = Some(Instant::now());
         self.ended_at = None;
         self.second_at = Instant::now();
@@ -77,7 +81,7 @@ impl Meter {
     /// How long it has measured, or did.
     pub(crate) fn measured(&self) -> Duration {
         let until = self.ended_at.unwrap_or_else(Instant::now);
-        self.begun_at.map_or(Duration::ZERO, |begun| until - begun)
+        self.earlier + self.begun_at.map_or(Duration::ZERO, |begun| until - begun)
     }
 
     /// A latency, which counts if it is of the measured time.

@@ -48,14 +48,17 @@ pub(crate) async fn users(common: &Common, target: &Target, numbers: Range<usize
 fn from_tokens(file: &Path, numbers: Range<usize>) -> Result<Vec<User>, Failure> {
     let text = std::fs::read_to_string(file)
         .map_err(|error| Failure::new(format!("cannot read the tokens in {}: {error}", file.display())))?;
-    let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
-    let users: Result<Vec<_>, _> = lines.map(user_of).collect();
+    let lines = text.lines().map(str::trim).enumerate().filter(|(_, line)| !line.is_empty());
+    let user = |(place, line): (usize, &str)| {
+        user_of(line).map_err(|error| Failure::new(format!("{}, line {}: {error}", file.display(), place + 1)))
+    };
+    let users: Result<Vec<_>, _> = lines.map(user).collect();
     let mut users = users?;
     if users.len() < numbers.end {
         let has = users.len();
         let file = file.display();
         return Err(Failure::new(format!(
-            "{file} has {has} tokens, and {} users are needed: give fewer users",
+            "{file} has {has} tokens, and {} users are needed: give more tokens, or ask for less",
             numbers.end
         )));
     }
@@ -71,7 +74,7 @@ fn user_of(token: &str) -> Result<User, Failure> {
         user_id: String,
     }
     let claims = jsonwebtoken::dangerous::insecure_decode::<Claims>(token)
-        .map_err(|error| Failure::new(format!("a line of the tokens' file is no token: {error}")))?;
+        .map_err(|error| Failure::new(format!("no token: {error}")))?;
     Ok(User { id: claims.claims.user_id, token: token.to_owned() })
 }
 

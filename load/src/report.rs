@@ -73,6 +73,7 @@ impl Outcome {
         world.quiet();
         let (count, violations) = world.ledger.borrow_mut().finish();
         let checked = world.ledger.borrow().checked;
+        let refused: u64 = world.refusals.borrow().values().sum();
         let meter = world.meter.borrow();
         let seconds = meter.measured().as_secs_f64();
         let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs_f64();
@@ -83,7 +84,7 @@ impl Outcome {
             options: Value::Null,
             started_at: now - seconds,
             seconds,
-            figures: figures.into_iter().collect(),
+            figures: figures.into_iter().chain([("refused".to_owned(), refused as f64)]).collect(),
             latencies: meter.summaries().into_iter().collect(),
             refusals: world.refusals.borrow().clone(),
             processes: costs.into_iter().collect(),
@@ -105,6 +106,7 @@ impl Outcome {
             Kept { text: threshold.as_str().to_owned(), value, holds }
         });
         self.thresholds = kept.collect();
+        print!("{}", self.table());
         let write = |path: &std::path::Path, text: String| {
             fs::write(path, text).map_err(|error| Failure::new(format!("cannot write {}: {error}", path.display())))
         };
@@ -114,7 +116,6 @@ impl Outcome {
         if let Some(path) = &common.html {
             write(path, crate::html::page(&self)?)?;
         }
-        print!("{}", self.table());
         Ok(match (self.verdict.ok, self.thresholds.iter().all(|kept| kept.holds)) {
             (false, _) => EXIT_VIOLATED,
             (true, false) => EXIT_THRESHOLD,
@@ -152,6 +153,12 @@ impl Outcome {
         let Some((kind, quantile)) = name.split_once('.') else { return self.figures.get(name).copied() };
         let summary = serde_json::to_value(self.latencies.get(kind)?).ok()?;
         summary.get(quantile)?.as_f64()
+    }
+
+    fn no_such_figure(&self) -> String {
+        let figures: Vec<_> = self.figures.keys().map(String::as_str).collect();
+        let kinds: Vec<_> = self.latencies.keys().copied().collect();
+        format!("there is no such figure; there are {}, and the latencies {}", figures.join(", "), kinds.join(", "))
     }
 
     fn table(&self) -> String {
@@ -192,8 +199,7 @@ impl Outcome {
     fn judgement(&self) -> String {
         let mut text = String::new();
         for Kept { text: rule, value, holds } in &self.thresholds {
-            let value =
-                value.map_or_else(|| "there is no such figure".to_owned(), |value| format!("it is {}", number(value)));
+            let value = value.map_or_else(|| self.no_such_figure(), |value| format!("it is {}", number(value)));
             let _ = writeln!(text, "  {} {rule}: {value}", if *holds { "holds:" } else { "FAILS:" });
         }
         let Checked { acks, deliveries, notifications, refusals } = self.verdict.checked;

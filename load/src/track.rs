@@ -7,6 +7,8 @@ use std::collections::BTreeSet;
 pub(crate) struct Track {
     last: Option<u64>,
     missing: BTreeSet<u64>,
+    /// Beyond the last one: those that will never come.
+    skipped: BTreeSet<u64>,
 }
 
 /// What is wrong with a number that came.
@@ -16,30 +18,37 @@ pub(crate) enum Wrong {
     Late,
     /// Before.
     Repeated,
+    /// It was never to come.
+    Skipped,
 }
 
 impl Track {
     /// The next one to come is the one after this.
     pub(crate) fn starting_after(last: u64) -> Self {
-        Self { last: Some(last), missing: BTreeSet::new() }
+        Self { last: Some(last), ..Self::default() }
     }
 
     /// A number came; one that is skipped is missing from now on, until it comes late.
     pub(crate) fn came(&mut self, number: u64) -> Result<(), Wrong> {
+        if self.skipped.contains(&number) {
+            return Err(Wrong::Skipped);
+        }
         match self.last {
             Some(last) if number <= last => {
                 return Err(if self.missing.remove(&number) { Wrong::Late } else { Wrong::Repeated });
             }
-            Some(last) => self.missing.extend(last + 1..number),
+            Some(last) => self.missing.extend((last + 1..number).filter(|number| !self.skipped.contains(number))),
             None => (),
         }
         self.last = Some(number);
+        self.skipped = self.skipped.split_off(&(number + 1));
         Ok(())
     }
 
     /// Whether a number has not come.
     pub(crate) fn lacks(&self, number: u64) -> bool {
-        self.last.is_none_or(|last| last < number) || self.missing.contains(&number)
+        let is_ahead = self.last.is_none_or(|last| last < number) && !self.skipped.contains(&number);
+        is_ahead || self.missing.contains(&number)
     }
 
     /// The ones that were skipped and have not come.
@@ -47,10 +56,10 @@ impl Track {
         &self.missing
     }
 
-    /// A number will never come, and is not missed.
+    /// A number will never come, and is not missed; the ones before it may still be on their way.
     pub(crate) fn skip(&mut self, number: u64) {
         if !self.missing.remove(&number) && self.lacks(number) {
-            let _ = self.came(number);
+            self.skipped.insert(number);
         }
     }
 }
@@ -70,6 +79,17 @@ mod tests {
         track.skip(10);
         assert!(track.missing().is_empty());
         assert_eq!(track.came(11), Ok(()));
+    }
+
+    #[test]
+    fn what_comes_before_a_number_that_was_skipped_is_not_late() {
+        let mut track = Track::starting_after(0);
+        track.skip(2);
+        track.skip(3);
+        assert!(track.lacks(1) && !track.lacks(2) && track.lacks(4));
+        assert_eq!(track.came(2), Err(Wrong::Skipped));
+        assert_eq!((track.came(1), track.came(4), track.came(4)), (Ok(()), Ok(()), Err(Wrong::Repeated)));
+        assert!(track.missing().is_empty());
     }
 
     #[test]

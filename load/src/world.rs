@@ -43,8 +43,10 @@ pub(crate) struct World {
     pub(crate) refusals: RefCell<BTreeMap<String, u64>>,
     /// Typing events that were sent to somebody, and those that came.
     pub(crate) typing: Cell<(u64, u64)>,
-    /// What came in the measured time.
+    /// Messages that came in the measured time.
     pub(crate) deliveries: Cell<u64>,
+    /// Typing events that came in the measured time.
+    pub(crate) relayed: Cell<u64>,
     /// Pings that were answered.
     pub(crate) pings: Cell<u64>,
     pub(crate) text_length: Cell<usize>,
@@ -106,6 +108,7 @@ impl World {
             refusals: RefCell::default(),
             typing: Cell::default(),
             deliveries: Cell::default(),
+            relayed: Cell::default(),
             pings: Cell::default(),
             text_length: Cell::new(100),
             on_ack: RefCell::new(None),
@@ -179,7 +182,7 @@ impl World {
                 let (sent, came) = self.typing.get();
                 self.typing.set((sent, came + 1));
                 if self.meter.borrow().is_on() {
-                    self.deliveries.set(self.deliveries.get() + 1);
+                    self.relayed.set(self.relayed.get() + 1);
                 }
             }
             Packet::Refused(why) => {

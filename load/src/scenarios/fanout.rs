@@ -31,12 +31,13 @@ pub(crate) async fn run(common: &Common, options: &Options) -> Result<Outcome, F
     world.measure_at(options.rate, common, say).await;
     // Everybody's new_message, and the other side's notification besides.
     let notified = world.meter.borrow().count("ack") as f64 * f64::from(options.sockets / 2);
-    let deliveries = world.deliveries.get() as f64 + notified;
-    let costs = world.watch.borrow_mut().end(Some(deliveries), None);
+    let events = world.deliveries.get() as f64 + notified;
+    let costs = world.watch.borrow_mut().end(Some(events), None);
     world.settle().await;
     let seconds = world.meter.borrow().measured().as_secs_f64();
     let figures = vec![
-        ("deliveries_per_s".to_owned(), deliveries / seconds),
+        ("deliveries_per_s".to_owned(), world.deliveries.get() as f64 / seconds),
+        ("events_per_s".to_owned(), events / seconds),
         ("sends_per_s".to_owned(), world.meter.borrow().count("ack") as f64 / seconds),
     ];
     Ok(Outcome::new(&world, "fanout", figures, costs))

@@ -47,7 +47,6 @@ async fn of_sends(world: &Rc<World>, name: &'static str) -> Outcome {
     let figures = vec![
         ("sends_per_s".to_owned(), sends / seconds),
         ("deliveries_per_s".to_owned(), world.deliveries.get() as f64 / seconds),
-        ("refused".to_owned(), world.refusals.borrow().values().sum::<u64>() as f64),
     ];
     Outcome::new(world, name, figures, costs)
 }

@@ -10,7 +10,15 @@ use futures::future::join_all;
 use hyper::Method;
 use serde::{Deserialize, Serialize};
 
-use crate::{cli::Common, failure::Failure, meter::Meter, report::Outcome, rest::Rest, wire::Message, world::World};
+use crate::{
+    cli::Common,
+    failure::Failure,
+    meter::Meter,
+    report::Outcome,
+    rest::Rest,
+    wire::Message,
+    world::{World, pairs},
+};
 
 /// What can be chosen.
 #[derive(Args, Debug, Serialize)]
@@ -52,9 +60,11 @@ struct Fetched<'a> {
 }
 
 pub(crate) async fn run(common: &Common, options: &Options) -> Result<Outcome, Failure> {
-    let world = World::prepare(common, 2, &[[0, 1]], &["call"]).await?;
+    // Each posts for itself, in pairs: else it would be the lock of one conversation that is measured. Pages are of the first.
+    let users = if options.no_post { 2 } else { usize::from(options.concurrency).next_multiple_of(2) };
+    let world = World::prepare(common, users, &pairs(users), &["call"]).await?;
     fill(&world, options.fill).await?;
-    let path = format!("/api/chat/conversations/{}/messages", world.ledger.borrow().conversation_id(0));
+    let path = |room| format!("/api/chat/conversations/{}/messages", world.ledger.borrow().conversation_id(room));
     let time = Duration::from_secs_f64(common.duration);
     let mut phases = Vec::new();
     if !options.no_post {
@@ -64,12 +74,16 @@ pub(crate) async fn run(common: &Common, options: &Options) -> Result<Outcome, F
     let (mut figures, mut costs, mut all) = (Vec::new(), Vec::new(), Meter::new(&["call"]));
     for (name, page) in phases {
         world.say(name.clone());
-        let path = page.map_or(path.clone(), |page| format!("{path}?page={page}&limit={}", options.limit));
         // A phase of its own each: the names live as long as the program does.
         let kind: &'static str = Box::leak(name.clone().into_boxed_str());
         let call = async |time| {
-            let callers =
-                (0..options.concurrency).map(|number| caller(&world, &path, number, kind, page.is_none(), time));
+            let callers = (0..usize::from(options.concurrency)).map(|number| {
+                let (user, path) = match page {
+                    Some(page) => (number % 2, format!("{}?page={page}&limit={}", path(0), options.limit)),
+                    None => (number, path(number / 2)),
+                };
+                caller(&world, path, user, kind, page.is_none(), time)
+            });
             join_all(callers).await.into_iter().sum::<Result<u64, Failure>>()
         };
         // The meter is off: this counts for nothing.
@@ -96,21 +110,21 @@ pub(crate) async fn run(common: &Common, options: &Options) -> Result<Outcome, F
 /// One connection's calls; how many there were.
 async fn caller(
     world: &Rc<World>,
-    path: &str,
-    number: u16,
+    path: String,
+    user: usize,
     kind: &'static str,
     posts: bool,
     time: Duration,
 ) -> Result<u64, Failure> {
     let mut rest = Rest::connect(&world.target).await?;
-    let user = &world.users[usize::from(number) % 2];
+    let token = &world.users[user].token;
     let (begun, mut done) = (Instant::now(), 0);
     while begun.elapsed() < time {
-        let text = format!("posted {number} {done} {}", "x".repeat(80));
+        let text = format!("posted {user} {done} {}", "x".repeat(80));
         let (method, body) =
             if posts { (Method::POST, Some(format!(r#"{{"text":"{text}"}}"#))) } else { (Method::GET, None) };
         let since = Instant::now();
-        let (status, body) = rest.call(method, path, &user.token, body).await?;
+        let (status, body) = rest.call(method, &path, token, body).await?;
         world.meter.borrow_mut().record("call", since.elapsed());
         world.meter.borrow_mut().record(kind, since.elapsed());
         world.meter.borrow_mut().tick(false);

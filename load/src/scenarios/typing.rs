@@ -46,7 +46,7 @@ pub(crate) async fn run(common: &Common, options: &Options) -> Result<Outcome, F
         world.typing.set((sent + 1, came));
     };
     world.measure_at(options.rate.into(), common, say).await;
-    let relayed = world.deliveries.get() as f64;
+    let relayed = world.relayed.get() as f64;
     let costs = world.watch.borrow_mut().end(Some(relayed), None);
     let all_came = || world.typing.get().1 >= world.typing.get().0;
     // In vain: typing may be dropped; the figure says how much was.
