@@ -9,8 +9,9 @@ use crate::{
     report::{Outcome, number},
 };
 
-/// Size of a chart, in its own units; on the page it takes the width there is.
-const SIZE: (u32, u32) = (720, 300);
+/// Size of a chart, in its own units: on a phone three quarters of that, and its text is still large enough.
+const SIZE: (u32, u32) = (480, 270);
+const FONT: (&str, u32) = ("sans-serif", 15);
 const STYLE: &str = include_str!("page.css");
 
 /// # Errors
@@ -104,7 +105,8 @@ fn curve(lines: &Lines, by_percentile: bool) -> Result<String, Failure> {
     let end = points().map(|(x, _)| *x).fold(0.0, f64::max);
     let top = points().map(|(_, y)| *y).fold(0.0, f64::max);
     let mut svg = String::new();
-    draw(&mut svg, lines, (end.max(0.1), top.max(0.001) * 1.1), by_percentile)
+    // With room for the legend above the lines.
+    draw(&mut svg, lines, (end.max(0.1), top.max(0.001) * 1.3), by_percentile)
         .map_err(|error| Failure::new(format!("cannot draw a chart: {error}")))?;
     Ok(svg)
 }
@@ -125,11 +127,13 @@ fn draw(
     let root = SVGBackend::with_string(svg, SIZE).into_drawing_area();
     let mut chart = ChartBuilder::on(&root)
         .margin(10)
-        .x_label_area_size(36)
+        // For half of the last label.
+        .margin_right(28)
+        .x_label_area_size(44)
         .y_label_area_size(64)
         .build_cartesian_2d(0.0..end, 0.0..top)?;
     let percentile = |nines: &f64| format!("{}", (100.0 * (1.0 - 10_f64.powf(-nines)) * 1e4).round() / 1e4);
-    let plain = |value: &f64| number(*value);
+    let plain = |value: &f64| format!("{}", (value * 1e3).round() / 1e3);
     let x_labels: &dyn Fn(&f64) -> String = if by_percentile { &percentile } else { &plain };
     chart
         .configure_mesh()
@@ -138,19 +142,26 @@ fn draw(
         .y_desc(lines.of[1])
         .x_label_formatter(x_labels)
         .y_label_formatter(&plain)
+        .label_style(FONT)
+        .axis_desc_style(FONT)
         .x_labels(7)
+        .y_labels(6)
         .draw()?;
     for ((name, line), color) in lines.lines.iter().zip(COLORS.iter().cycle()) {
         let drawn = chart.draw_series(LineSeries::new(line.iter().copied(), color.stroke_width(2)))?;
         let color = *color;
         drawn.label(name).legend(move |(x, y)| PathElement::new([(x, y), (x + 16, y)], color.stroke_width(2)));
     }
-    chart
-        .configure_series_labels()
-        .position(SeriesLabelPosition::UpperLeft)
-        .border_style(BLACK.mix(0.3))
-        .background_style(WHITE.mix(0.8))
-        .draw()?;
+    // Of one line the title says what it is.
+    if lines.lines.len() > 1 {
+        chart
+            .configure_series_labels()
+            .label_font(FONT)
+            .position(SeriesLabelPosition::UpperLeft)
+            .border_style(BLACK.mix(0.3))
+            .background_style(WHITE.mix(0.8))
+            .draw()?;
+    }
     root.present()?;
     Ok(())
 }
