@@ -24,7 +24,7 @@ use crate::{
 #[derive(Args, Debug, Serialize)]
 pub(crate) struct Options {
     /// Connections that call, each one call after the other
-    #[arg(long, default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..=1000))]
+    #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u16).range(1..=1000))]
     concurrency: u16,
     /// Pages that are fetched, each for a while
     #[arg(long, default_value = "1", value_delimiter = ',', value_parser = clap::value_parser!(u32).range(1..))]
