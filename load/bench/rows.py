@@ -102,8 +102,8 @@ def topics(pages: list[int]) -> list[Topic]:
         ),
         Topic(
             "REST",
-            "64 connections, one call after the other on each; posts go to 32 conversations, pages are of one. Deep pages are those of a conversation of 200,000 messages, "
-            "all read, 30 in a page.",
+            "64 connections, one call after the other on each; posts go to 32 conversations, pages are of one. "
+            "Deep pages are those of a conversation of 200,000 messages, all read, 30 in a page.",
             calls("post", "POST a message") + calls("page_1", "GET page 1") + deep
             + [Row("deep-pages", "spread", "fastest of these pages over slowest", LOWER)],
         ),
