@@ -5,6 +5,7 @@ mod support;
 use std::fs;
 use std::net::TcpListener;
 use std::process::{Command, Output, Stdio};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
@@ -121,37 +122,39 @@ fn a_call_with_a_wrong_argument_is_refused_by_its_name() {
     }
 }
 
-#[test]
-fn a_port_in_use_is_named_with_the_remedy() {
+/// A call of a server that ends soon, and what has to stay meanwhile.
+fn serve_where_the_port_is_taken() -> (TcpListener, Arc<DataDir>, Command) {
     let taken = TcpListener::bind("127.0.0.1:0").expect("a free port");
     let port = taken.local_addr().expect("an address").port().to_string();
     let directory = DataDir::new();
     let mut call = command(&["serve", "--port", &port, "--data-dir"]);
-    assert_refused(call.arg(directory.path()), &[port.as_str(), "PORT"]);
+    call.arg(directory.path());
+    (taken, directory, call)
+}
+
+#[test]
+fn a_port_in_use_is_named_with_the_remedy() {
+    let (taken, directory, mut call) = serve_where_the_port_is_taken();
+    let port = taken.local_addr().expect("an address").port().to_string();
+    assert_refused(&mut call, &[port.as_str(), "PORT"]);
     assert_eq!(directory.postmaster(), None, "no Postgres stays behind");
 }
 
 #[test]
 fn a_reader_of_the_logs_that_went_away_is_no_fault() {
-    let taken = TcpListener::bind("127.0.0.1:0").expect("a free port");
-    let port = taken.local_addr().expect("an address").port().to_string();
-    let directory = DataDir::new();
-    let mut call = command(&["serve", "--port", &port, "--data-dir"]);
-    let mut child = call.arg(directory.path()).stderr(Stdio::piped()).spawn().expect("the binary runs");
+    let (_taken, _directory, mut call) = serve_where_the_port_is_taken();
+    let mut child = call.stderr(Stdio::piped()).spawn().expect("the binary runs");
     drop(child.stderr.take());
     assert_eq!(child.wait().expect("it ends").code(), Some(1), "refused, since the port is taken; no panic");
 }
 
 #[test]
 fn a_server_takes_as_many_open_files_as_it_may() {
-    let taken = TcpListener::bind("127.0.0.1:0").expect("a free port");
-    let port = taken.local_addr().expect("an address").port().to_string();
-    let directory = DataDir::new();
     // It ends, since the port is taken; what it did before stands in the log.
-    let call = command(&["serve", "--port", &port, "--data-dir"]);
+    let (_taken, _directory, call) = serve_where_the_port_is_taken();
     let mut shell = Command::new("sh");
     shell.args(["-c", "ulimit -Sn 256; ulimit -Hn 512; exec \"$0\" \"$@\""]);
-    shell.arg(call.get_program()).args(call.get_args()).arg(directory.path()).env_remove("LOG");
+    shell.arg(call.get_program()).args(call.get_args()).env_remove("LOG");
     let said = String::from_utf8_lossy(&output(&mut shell).stderr).into_owned();
     assert!(said.contains(r#""limit":512"#) && said.contains(r#""before":256"#), "{said}");
 }

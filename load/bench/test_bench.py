@@ -159,8 +159,8 @@ class TheScenarios(unittest.TestCase):
         self.assertEqual([lanes(cores) for cores in (1, 2, 4, 8, 16)], [2, 2, 4, 8, 8])
 
     def test_only_what_came_too_late_is_a_rate_that_is_not_held(self) -> None:
-        late = Wrong({"count": 1, "violations": ["message 3 of user 1 in conversation x was never acknowledged"]})
-        twice = Wrong({"count": 1, "violations": ["new_message of message 3 of user 1 came twice to socket 2"]})
+        late = Wrong({"count": 1, "lost": 1, "violations": ["message 3 of user 1 in conversation x was never acknowledged"]})
+        twice = Wrong({"count": 1, "lost": 0, "violations": ["new_message of message 3 of user 1 came twice to socket 2"]})
         self.assertTrue(late.is_only_late)
         self.assertFalse(twice.is_only_late)
 

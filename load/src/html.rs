@@ -27,12 +27,12 @@ pub(crate) fn page(outcome: &Outcome) -> Result<String, Failure> {
         escape(&outcome.url),
         outcome.seconds,
         match (outcome.verdict.ok, holds) {
-            (false, _) => format!("Wrong: {} violations", outcome.verdict.count),
+            (false, _) => format!("Wrong: {} violations", outcome.verdict.violations.count),
             (true, false) => "Correct, but a threshold does not hold".to_owned(),
             (true, true) => "Correct: nothing lost, repeated, reordered or altered".to_owned(),
         },
     );
-    list(&mut body, "Violations", &outcome.verdict.violations);
+    list(&mut body, "Violations", &outcome.verdict.violations.named);
     let kept = outcome.thresholds.iter().map(|kept| {
         let value = kept.value.map_or_else(|| "no such figure".to_owned(), number);
         format!("{} {}: {value}", if kept.holds { "✓" } else { "✗" }, kept.text)

@@ -1,48 +1,22 @@
 //! The verdict: every message that was sent is followed to its acknowledgement and to everybody who is to hear of it.
 //!
-//! A text begins with a token, `<run>-<user>-<number>`; the number counts that user's messages: 1, 2, 3 … So each recipient
-//! can be checked by itself: what comes must be the sender's next message (once, in order), and, where the server numbers
+//! Each text has a stamp (`stamp.rs`) with its sender's count. So each recipient can be checked by itself: what comes must be the sender's next message (once, in order), and, where the server numbers
 //! messages, the conversation's next `seq`. A message is forgotten as soon as it is acknowledged and everybody has it, so
-//! that memory is bounded by what is under way; violations are all counted, and the first [`NAMED`] of them named.
+//! that memory is bounded by what is under way; violations are all counted, and the first of them named.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::HashMap,
     fmt,
     time::{Duration, Instant},
 };
 
-use serde::Serialize;
-
 use crate::{
+    conversation::{Conversation, Listener, Room, SocketNumber},
+    stamp::{Stamp, UserNumber, is_whole},
     track::{Track, Wrong},
+    verdict::{Checked, Violations},
     wire::{Message, Notification},
 };
-
-/// So many violations are named.
-const NAMED: usize = 100;
-
-/// A user's number.
-pub(crate) type UserNumber = usize;
-/// A conversation's number.
-pub(crate) type Room = usize;
-/// A socket's number.
-pub(crate) type SocketNumber = usize;
-
-/// One message, by its sender and the sender's count.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
-pub(crate) struct Token {
-    pub(crate) user: UserNumber,
-    pub(crate) number: u64,
-}
-
-/// What was checked.
-#[derive(Clone, Copy, Debug, Default, Serialize)]
-pub(crate) struct Checked {
-    pub(crate) acks: u64,
-    pub(crate) deliveries: u64,
-    pub(crate) notifications: u64,
-    pub(crate) refusals: u64,
-}
 
 /// A message that is under way.
 #[derive(Debug)]
@@ -62,33 +36,6 @@ struct Open {
     notifications: usize,
 }
 
-/// One socket in a room, or one that is notified of it.
-#[derive(Debug, Default)]
-struct Listener {
-    by_sender: BTreeMap<UserNumber, Track>,
-    by_seq: Track,
-    notified: BTreeMap<UserNumber, Track>,
-}
-
-/// A conversation: its id, its two users, and who listens.
-#[derive(Debug)]
-struct Conversation {
-    id: String,
-    users: [UserNumber; 2],
-    members: Vec<SocketNumber>,
-    sockets: [usize; 2],
-    listeners: HashMap<SocketNumber, Listener>,
-}
-
-impl Conversation {
-    /// The numbers that never came, with whom they did not come to.
-    fn gaps(&self) -> impl Iterator<Item = (String, SocketNumber, u64)> {
-        self.listeners
-            .iter()
-            .flat_map(|(socket, listener)| listener.by_seq.missing().iter().map(|seq| (self.id.clone(), *socket, *seq)))
-    }
-}
-
 /// All conversations and what is under way in them.
 #[derive(Debug)]
 pub(crate) struct Ledger {
@@ -99,10 +46,9 @@ pub(crate) struct Ledger {
     sent: Vec<u64>,
     /// Acknowledgements by sender: in the order sent, since each user of a conversation sends by one socket.
     acked: Vec<Track>,
-    open: HashMap<Token, Open>,
+    open: HashMap<Stamp, Open>,
     pub(crate) checked: Checked,
-    violations: u64,
-    named: Vec<String>,
+    violations: Violations,
 }
 
 impl Ledger {
@@ -118,8 +64,7 @@ impl Ledger {
             sent,
             open: HashMap::new(),
             checked: Checked::default(),
-            violations: 0,
-            named: Vec::new(),
+            violations: Violations::default(),
         }
     }
 
@@ -163,14 +108,13 @@ impl Ledger {
         }
     }
 
-    /// A message is about to be sent: its token and its text, of so many characters if the token leaves room for them.
-    pub(crate) fn sends(&mut self, room: Room, user: UserNumber, length: usize, now: Instant) -> (Token, String) {
+    /// A message is about to be sent: its stamp and its text, of so many characters if the stamp leaves room for them.
+    pub(crate) fn sends(&mut self, room: Room, user: UserNumber, length: usize, now: Instant) -> (Stamp, String) {
         self.sent[user] += 1;
-        let token = Token { user, number: self.sent[user] };
+        let stamp = Stamp { user, number: self.sent[user] };
         let conversation = &self.conversations[room];
         let other = usize::from(conversation.users[0] == user);
-        let mut text = format!("{}-{}-{} ", self.run, token.user, token.number);
-        text.extend((text.len()..length).map(|place| char::from(padding(place))));
+        let text = stamp.text(&self.run, length);
         let open = Open {
             room,
             sent_at: now,
@@ -182,46 +126,44 @@ impl Ledger {
             deliveries: conversation.members.len(),
             notifications: conversation.sockets[other],
         };
-        self.open.insert(token, open);
-        (token, text)
+        self.open.insert(stamp, open);
+        (stamp, text)
     }
 
-    fn token(&self, text: &str) -> Option<Token> {
-        let mut parts = text.split(' ').next()?.split('-');
-        let (run, user, number) = (parts.next()?, parts.next()?, parts.next()?);
-        let token = Token { user: user.parse().ok()?, number: number.parse().ok()? };
-        (run == self.run && token.user < self.user_ids.len()).then_some(token)
+    /// Whose text it is, if it is of this run.
+    fn stamp(&self, text: &str) -> Option<Stamp> {
+        Stamp::of(text, &self.run).filter(|stamp| stamp.user < self.user_ids.len())
     }
 
     /// The answer to a send was a message: it must be the one that was sent.
-    pub(crate) fn acked(&mut self, token: Token, message: &Message<'_>) {
+    pub(crate) fn acked(&mut self, stamp: Stamp, message: &Message<'_>) {
         self.checked.acks += 1;
-        if self.token(&message.text) != Some(token) {
-            return self.violation(format_args!("the ack of {token} is of another message: {}", message.text));
+        if self.stamp(&message.text) != Some(stamp) {
+            return self.violation(format_args!("the ack of {stamp} is of another message: {}", message.text));
         }
-        if self.acked[token.user].came(token.number).is_err() {
-            self.violation(format_args!("{token} was acknowledged out of order"));
+        if self.acked[stamp.user].came(stamp.number).is_err() {
+            self.violation(format_args!("{stamp} was acknowledged out of order"));
         }
-        self.check_fields(token, message);
-        match self.open.get_mut(&token) {
+        self.check_fields(stamp, message);
+        match self.open.get_mut(&stamp) {
             Some(open) => open.acked = true,
-            None => self.violation(format_args!("{token} was acknowledged twice")),
+            None => self.violation(format_args!("{stamp} was acknowledged twice")),
         }
-        self.forget(token);
+        self.forget(stamp);
     }
 
     /// The answer to a send was a refusal: nobody may hear of it.
-    pub(crate) fn refused(&mut self, token: Token) {
+    pub(crate) fn refused(&mut self, stamp: Stamp) {
         self.checked.refusals += 1;
-        self.acked[token.user].skip(token.number);
-        let Some(open) = self.open.remove(&token) else { return };
+        self.acked[stamp.user].skip(stamp.number);
+        let Some(open) = self.open.remove(&stamp) else { return };
         if open.heard {
-            self.violation(format_args!("{token} was refused, and somebody heard of it all the same"));
+            self.violation(format_args!("{stamp} was refused, and somebody heard of it all the same"));
         }
         for listener in self.conversations[open.room].listeners.values_mut() {
             for tracks in [&mut listener.by_sender, &mut listener.notified] {
-                if let Some(track) = tracks.get_mut(&token.user) {
-                    track.skip(token.number);
+                if let Some(track) = tracks.get_mut(&stamp.user) {
+                    track.skip(stamp.number);
                 }
             }
         }
@@ -240,78 +182,77 @@ impl Ledger {
         {
             self.violation(format_args!("seq {seq} came {wrong} to socket {socket} ({})", message.conversation_id));
         }
-        let token = self.token(&message.text)?;
+        let stamp = self.stamp(&message.text)?;
         self.checked.deliveries += 1;
-        self.check_fields(token, message);
-        if !self.came(room?, socket, token, Kind::Delivery) {
+        self.check_fields(stamp, message);
+        if !self.came(room?, socket, stamp, Kind::Delivery) {
             return None;
         }
-        let open = self.open.get_mut(&token)?;
+        let open = self.open.get_mut(&stamp)?;
         open.heard = true;
         open.deliveries = open.deliveries.saturating_sub(1);
         let sent_at = open.sent_at;
-        self.forget(token);
+        self.forget(stamp);
         Some(sent_at)
     }
 
     /// A `message_notification` came to a socket.
     pub(crate) fn notified(&mut self, socket: SocketNumber, notification: &Notification<'_>) {
-        let Some(token) = self.token(&notification.preview) else { return };
+        let Some(stamp) = self.stamp(&notification.preview) else { return };
         self.checked.notifications += 1;
         let Some(room) = self.by_id.get(&*notification.conversation_id).copied() else {
-            return self.violation(format_args!("socket {socket} was notified of {token} in an unknown conversation"));
+            return self.violation(format_args!("socket {socket} was notified of {stamp} in an unknown conversation"));
         };
-        if self.came(room, socket, token, Kind::Notification)
-            && let Some(open) = self.open.get_mut(&token)
+        if self.came(room, socket, stamp, Kind::Notification)
+            && let Some(open) = self.open.get_mut(&stamp)
         {
             open.heard = true;
             open.notifications = open.notifications.saturating_sub(1);
-            self.forget(token);
+            self.forget(stamp);
         }
     }
 
     /// Whether a message came to a socket that had not got it.
-    fn came(&mut self, room: Room, socket: SocketNumber, token: Token, kind: Kind) -> bool {
+    fn came(&mut self, room: Room, socket: SocketNumber, stamp: Stamp, kind: Kind) -> bool {
         let conversation = &mut self.conversations[room];
         let track = conversation.listeners.get_mut(&socket).and_then(|listener| match kind {
-            Kind::Delivery => listener.by_sender.get_mut(&token.user),
-            Kind::Notification => listener.notified.get_mut(&token.user),
+            Kind::Delivery => listener.by_sender.get_mut(&stamp.user),
+            Kind::Notification => listener.notified.get_mut(&stamp.user),
         });
-        let wrong = match track.map(|track| track.came(token.number)) {
+        let wrong = match track.map(|track| track.came(stamp.number)) {
             Some(Ok(())) => return true,
             Some(Err(wrong)) => wrong,
             None => {
-                self.violation(format_args!("{kind} of {token} came to socket {socket}, which is not for it"));
+                self.violation(format_args!("{kind} of {stamp} came to socket {socket}, which is not for it"));
                 return false;
             }
         };
         let id = self.conversations[room].id.clone();
-        self.violation(format_args!("{kind} of {token} came {wrong} to socket {socket} in conversation {id}"));
+        self.violation(format_args!("{kind} of {stamp} came {wrong} to socket {socket} in conversation {id}"));
         wrong == Wrong::Late
     }
 
-    fn check_fields(&mut self, token: Token, message: &Message<'_>) {
-        let Some(open) = self.open.get_mut(&token) else { return };
+    fn check_fields(&mut self, stamp: Stamp, message: &Message<'_>) {
+        let Some(open) = self.open.get_mut(&stamp) else { return };
         let same = open.id.get_or_insert_with(|| message.id.to_string()) == &*message.id
             && (open.seq.is_none() || open.seq == message.seq);
         open.seq = message.seq;
-        let text = &*message.text;
-        let whole = text.len() == open.length && is_padded(text);
+        let whole = is_whole(&message.text, open.length);
         let conversation = &self.conversations[open.room];
         let place = conversation.id == *message.conversation_id;
-        let sender = self.user_ids[token.user] == *message.sender_id.id;
+        let sender = self.user_ids[stamp.user] == *message.sender_id.id;
         if !(same && place && sender) {
-            self.violation(format_args!("{token} is not the same to all: id, seq, conversation or sender differ"));
+            self.violation(format_args!("{stamp} is not the same to all: id, seq, conversation or sender differ"));
         }
         if !whole {
-            self.violation(format_args!("{token} came with another text: {}", message.text));
+            self.violation(format_args!("{stamp} came with another text: {}", message.text));
         }
     }
 
-    fn forget(&mut self, token: Token) {
+    fn forget(&mut self, stamp: Stamp) {
         let done = |open: &Open| open.acked && open.deliveries == 0 && open.notifications == 0;
-        if self.open.get(&token).is_some_and(done) {
-            self.open.remove(&token);
+        if self.open.get(&stamp).is_some_and(done) {
+            self.open.remove(&stamp);
         }
     }
 
@@ -325,39 +266,41 @@ impl Ledger {
         self.open.len()
     }
 
-    /// Everything that was to come has had its time: what is still missing is lost. All violations, the first ones named.
-    pub(crate) fn finish(&mut self) -> (u64, Vec<String>) {
+    /// Everything that was to come has had its time: what is still missing is lost. All violations.
+    pub(crate) fn finish(&mut self) -> Violations {
+        let before = self.violations.count;
         let mut open: Vec<_> = std::mem::take(&mut self.open).into_iter().collect();
-        open.sort_unstable_by_key(|(token, _)| *token);
-        for (token, open) in open {
+        open.sort_unstable_by_key(|(stamp, _)| *stamp);
+        for (stamp, open) in open {
             let id = self.conversations[open.room].id.clone();
             if !open.acked {
-                self.violation(format_args!("{token} in conversation {id} was never acknowledged"));
+                self.violation(format_args!("{stamp} in conversation {id} was never acknowledged"));
             }
-            for socket in self.lacking(open.room, token, open.deliveries > 0, Kind::Delivery) {
+            for socket in self.lacking(open.room, stamp, open.deliveries > 0, Kind::Delivery) {
                 let seq = open.seq.map_or_else(String::new, |seq| format!(" (seq {seq})"));
-                self.violation(format_args!("{token}{seq} in conversation {id} never came to socket {socket}"));
+                self.violation(format_args!("{stamp}{seq} in conversation {id} never came to socket {socket}"));
             }
-            for socket in self.lacking(open.room, token, open.notifications > 0, Kind::Notification) {
-                self.violation(format_args!("{token} in conversation {id} was never notified to socket {socket}"));
+            for socket in self.lacking(open.room, stamp, open.notifications > 0, Kind::Notification) {
+                self.violation(format_args!("{stamp} in conversation {id} was never notified to socket {socket}"));
             }
         }
         let gaps: Vec<_> = self.conversations.iter().flat_map(Conversation::gaps).collect();
         for (conversation, socket, seq) in gaps {
             self.violation(format_args!("seq {seq} of conversation {conversation} never came to socket {socket}"));
         }
-        (self.violations, self.named.clone())
+        self.violations.lost = self.violations.count - before;
+        std::mem::take(&mut self.violations)
     }
 
     /// Who has not got a message, if anybody has not.
-    fn lacking(&self, room: Room, token: Token, any: bool, kind: Kind) -> Vec<SocketNumber> {
+    fn lacking(&self, room: Room, stamp: Stamp, any: bool, kind: Kind) -> Vec<SocketNumber> {
         let lacks = |(socket, listener): (&SocketNumber, &Listener)| {
             let tracks = if kind == Kind::Delivery { &listener.by_sender } else { &listener.notified };
             let expected = match kind {
                 Kind::Delivery => self.conversations[room].members.contains(socket),
-                Kind::Notification => tracks.contains_key(&token.user),
+                Kind::Notification => tracks.contains_key(&stamp.user),
             };
-            let lacks = expected && tracks.get(&token.user).is_some_and(|track| track.lacks(token.number));
+            let lacks = expected && tracks.get(&stamp.user).is_some_and(|track| track.lacks(stamp.number));
             lacks.then_some(*socket)
         };
         if any { self.conversations[room].listeners.iter().filter_map(lacks).collect() } else { Vec::new() }
@@ -365,22 +308,8 @@ impl Ledger {
 
     /// Something happened that must not.
     pub(crate) fn violation(&mut self, what: fmt::Arguments<'_>) {
-        self.violations += 1;
-        if self.named.len() < NAMED {
-            self.named.push(what.to_string());
-        }
+        self.violations.note(what);
     }
-}
-
-/// The byte at a place behind the token.
-fn padding(place: usize) -> u8 {
-    b'a' + (place % 26) as u8
-}
-
-/// Whether what is behind the token is what was sent.
-fn is_padded(text: &str) -> bool {
-    let begins = text.find(' ').map_or(text.len(), |space| space + 1);
-    text.bytes().enumerate().skip(begins).all(|(place, byte)| byte == padding(place))
 }
 
 /// What comes to a socket.
@@ -396,22 +325,6 @@ impl fmt::Display for Kind {
     }
 }
 
-impl fmt::Display for Wrong {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Late => "out of order",
-            Self::Repeated => "twice",
-            Self::Skipped => "although it was refused",
-        })
-    }
-}
-
-impl fmt::Display for Token {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "message {} of user {}", self.number, self.user)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -419,13 +332,13 @@ mod tests {
     const CONVERSATION: &str = "507f1f77bcf86cd799439011";
 
     /// Two users in a conversation, each with a socket that has joined; the first one has sent a message.
-    fn ledger() -> (Ledger, Token, String) {
+    fn ledger() -> (Ledger, Stamp, String) {
         let mut ledger = Ledger::new("run".to_owned(), vec!["a".to_owned(), "b".to_owned()]);
         let room = ledger.add_conversation(CONVERSATION.to_owned(), [0, 1]);
         ledger.listens(room, 0, 0, true);
         ledger.listens(room, 1, 1, true);
-        let (token, text) = ledger.sends(room, 0, 60, Instant::now());
-        (ledger, token, text)
+        let (stamp, text) = ledger.sends(room, 0, 60, Instant::now());
+        (ledger, stamp, text)
     }
 
     fn message(text: &str) -> String {
@@ -436,23 +349,23 @@ mod tests {
 
     #[test]
     fn a_message_that_comes_as_it_was_sent_is_no_violation() {
-        let (mut ledger, token, text) = ledger();
+        let (mut ledger, stamp, text) = ledger();
         let (json, preview) = (message(&text), format!(r#"{{"conversation_id":"{CONVERSATION}","preview":"{text}"}}"#));
         let message = serde_json::from_str(&json).expect("a message");
-        ledger.acked(token, &message);
+        ledger.acked(stamp, &message);
         ledger.delivered(0, &message);
         ledger.delivered(1, &message);
         ledger.notified(1, &serde_json::from_str(&preview).expect("a notification"));
-        assert_eq!((ledger.under_way(), ledger.finish()), (0, (0, vec![])));
+        assert_eq!((ledger.under_way(), ledger.finish()), (0, Violations::default()));
     }
 
     #[test]
-    fn a_text_that_was_altered_behind_its_token_is_a_violation() {
+    fn a_text_that_was_altered_behind_its_stamp_is_a_violation() {
         for altered in [|text: &str| text[..50].to_owned(), |text: &str| text.replacen('t', "x", 1)] {
-            let (mut ledger, token, text) = ledger();
+            let (mut ledger, stamp, text) = ledger();
             let json = message(&altered(&text));
-            ledger.acked(token, &serde_json::from_str(&json).expect("a message"));
-            let named = ledger.finish().1;
+            ledger.acked(stamp, &serde_json::from_str(&json).expect("a message"));
+            let named = ledger.finish().named;
             assert!(named[0].contains("came with another text"), "{named:?}");
         }
     }
@@ -460,17 +373,17 @@ mod tests {
     #[test]
     fn a_message_that_was_refused_and_came_is_a_violation_whichever_is_first() {
         for refused_first in [true, false] {
-            let (mut ledger, token, text) = ledger();
+            let (mut ledger, stamp, text) = ledger();
             let json = message(&text);
             let message = serde_json::from_str(&json).expect("a message");
             if refused_first {
-                ledger.refused(token);
+                ledger.refused(stamp);
             }
             ledger.delivered(1, &message);
             if !refused_first {
-                ledger.refused(token);
+                ledger.refused(stamp);
             }
-            assert_eq!(ledger.finish().0, 1, "refused first: {refused_first}");
+            assert_eq!(ledger.finish().count, 1, "refused first: {refused_first}");
         }
     }
 }

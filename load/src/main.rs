@@ -7,13 +7,15 @@
 //! | `people.rs`, `rest.rs` | users, tokens and conversations; REST calls |
 //! | `socket.rs`, `wire.rs` | a lean Socket.IO client, and what it says and hears |
 //! | `world.rs` | what the connections of a run share |
-//! | `ledger.rs`, `track.rs` | the verdict: each message followed to everybody who is to hear of it |
+//! | `ledger.rs`, `conversation.rs`, `stamp.rs`, `track.rs` | each message followed to everybody who is to hear of it |
+//! | `verdict.rs` | what was checked, and what must not have been |
 //! | `meter.rs`, `processes.rs` | latencies; CPU and memory |
 //! | `scenarios/` | who says what when |
 //! | `report.rs`, `html.rs`, `page.css` | the result for people and machines |
 //! | `failure.rs` | why a run could not be made |
 
 mod cli;
+mod conversation;
 mod failure;
 mod html;
 mod ledger;
@@ -24,8 +26,10 @@ mod report;
 mod rest;
 mod scenarios;
 mod socket;
+mod stamp;
 mod threshold;
 mod track;
+mod verdict;
 mod wire;
 mod world;
 

@@ -8,9 +8,9 @@ use serde_json::Value;
 use crate::{
     cli::{Common, Scenario},
     failure::Failure,
-    ledger::Checked,
     meter::{Second, Summary},
     processes::Cost,
+    verdict::{Checked, Verdict},
     world::World,
 };
 
@@ -43,16 +43,6 @@ pub(crate) struct Outcome {
     pub(crate) curves: Vec<(&'static str, Vec<(f64, f64)>)>,
 }
 
-/// Whether every message was where it had to be.
-#[derive(Serialize)]
-pub(crate) struct Verdict {
-    pub(crate) ok: bool,
-    pub(crate) checked: Checked,
-    pub(crate) count: u64,
-    /// The first ones.
-    pub(crate) violations: Vec<String>,
-}
-
 /// A threshold and what became of it.
 #[derive(Serialize)]
 pub(crate) struct Kept {
@@ -71,7 +61,7 @@ impl Outcome {
         costs: Vec<(String, Cost)>,
     ) -> Self {
         world.quiet();
-        let (count, violations) = world.ledger.borrow_mut().finish();
+        let violations = world.ledger.borrow_mut().finish();
         let checked = world.ledger.borrow().checked;
         let refused: u64 = world.refusals.borrow().values().sum();
         let meter = world.meter.borrow();
@@ -89,7 +79,7 @@ impl Outcome {
             refusals: world.refusals.borrow().clone(),
             processes: costs.into_iter().collect(),
             timeline: meter.seconds().to_vec(),
-            verdict: Verdict { ok: count == 0, checked, count, violations },
+            verdict: Verdict::new(checked, violations),
             thresholds: Vec::new(),
             curves: meter.curves(),
         }
@@ -139,13 +129,6 @@ impl Outcome {
     /// Adds latencies that were measured apart.
     pub(crate) fn add_latency(&mut self, kind: &'static str, summary: Option<Summary>) {
         self.latencies.extend(summary.map(|summary| (kind, summary)));
-    }
-
-    /// Adds the violations of another part of the run.
-    pub(crate) fn add_violations(&mut self, count: u64, named: Vec<String>) {
-        self.verdict.ok &= count == 0;
-        self.verdict.count += count;
-        self.verdict.violations.extend(named);
     }
 
     /// A figure by its name: `sends_per_s`, `ack.p99_ms`.
@@ -211,8 +194,8 @@ impl Outcome {
             text.push_str("  verdict: correct; nothing lost, repeated, reordered or altered\n");
             return text;
         }
-        let _ = writeln!(text, "  verdict: WRONG, {} violations", self.verdict.count);
-        for violation in &self.verdict.violations {
+        let _ = writeln!(text, "  verdict: WRONG, {} violations", self.verdict.violations.count);
+        for violation in &self.verdict.violations.named {
             let _ = writeln!(text, "    {violation}");
         }
         text

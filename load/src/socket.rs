@@ -31,9 +31,10 @@ use tokio_util::io::poll_read_buf;
 
 use crate::{
     cli::Transport,
+    conversation::{Room, SocketNumber},
     failure::Failure,
-    ledger::{Room, SocketNumber, Token, UserNumber},
     rest::{Rest, Target},
+    stamp::{Stamp, UserNumber},
     wire::{self, Packet},
     world::World,
 };
@@ -53,7 +54,7 @@ thread_local! {
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Asked {
     Join,
-    Send(Token),
+    Send(Stamp),
     Typing,
 }
 

@@ -1,6 +1,6 @@
 //! Numbers that have to come once each, in order.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, fmt};
 
 /// What has come so far.
 #[derive(Debug, Default)]
@@ -20,6 +20,16 @@ pub(crate) enum Wrong {
     Repeated,
     /// It was never to come.
     Skipped,
+}
+
+impl fmt::Display for Wrong {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Late => "out of order",
+            Self::Repeated => "twice",
+            Self::Skipped => "although it was refused",
+        })
+    }
 }
 
 impl Track {

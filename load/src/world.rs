@@ -12,8 +12,9 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::{
     cli::{Common, Transport},
+    conversation::Room,
     failure::Failure,
-    ledger::{Ledger, Room},
+    ledger::Ledger,
     meter::Meter,
     people::{self, User},
     processes::Watch,
@@ -148,12 +149,12 @@ impl World {
 
     /// Queues a message that was due at a moment; its latency counts from there.
     pub(crate) fn send(&self, socket: &Socket, due: Instant) {
-        let (conversation, token, text) = {
+        let (conversation, stamp, text) = {
             let mut ledger = self.ledger.borrow_mut();
-            let (token, text) = ledger.sends(socket.room, socket.user, self.text_length.get(), due);
-            (ledger.conversation_id(socket.room).to_owned(), token, text)
+            let (stamp, text) = ledger.sends(socket.room, socket.user, self.text_length.get(), due);
+            (ledger.conversation_id(socket.room).to_owned(), stamp, text)
         };
-        let ack = socket.ask(Asked::Send(token), due);
+        let ack = socket.ask(Asked::Send(stamp), due);
         socket.queue(crate::wire::send_message(&conversation, &text, ack));
     }
 
@@ -206,15 +207,15 @@ impl World {
             Asked::Join if ack.success => socket.is_joined.set(true),
             Asked::Join => self.ledger.borrow_mut().violation(format_args!("a join was refused: {:?}", ack.message)),
             Asked::Typing => self.meter.borrow_mut().record("typing", since.elapsed()),
-            Asked::Send(token) => {
+            Asked::Send(stamp) => {
                 if ack.success {
                     self.meter.borrow_mut().record("ack", since.elapsed());
                     match ack.data.map(|data| serde_json::from_str::<Message<'_>>(data.get())) {
-                        Some(Ok(message)) => self.ledger.borrow_mut().acked(token, &message),
-                        _ => self.ledger.borrow_mut().violation(format_args!("the ack of {token} has no message")),
+                        Some(Ok(message)) => self.ledger.borrow_mut().acked(stamp, &message),
+                        _ => self.ledger.borrow_mut().violation(format_args!("the ack of {stamp} has no message")),
                     }
                 } else {
-                    self.ledger.borrow_mut().refused(token);
+                    self.ledger.borrow_mut().refused(stamp);
                 }
                 if let Some(act) = &*self.on_ack.borrow() {
                     act(self, socket);

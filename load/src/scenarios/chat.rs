@@ -9,33 +9,22 @@ use std::{
 use clap::Args;
 use serde::Serialize;
 
-use super::{even, of_sends};
-use crate::{
-    cli::Common,
-    failure::Failure,
-    report::Outcome,
-    world::{World, pairs},
-};
+use super::{Talk, of_sends};
+use crate::{cli::Common, failure::Failure, report::Outcome};
 
 /// What can be chosen.
 #[derive(Args, Debug, Serialize)]
 pub(crate) struct Options {
-    /// Users, two in each conversation
-    #[arg(long, default_value_t = 256, value_parser = even)]
-    users: usize,
     /// Messages that each user has in flight
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=256))]
     in_flight: u32,
-    /// Length of a message's text, in characters
-    #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u16).range(40..=2000))]
-    text_length: u16,
+    #[command(flatten)]
+    #[serde(flatten)]
+    talk: Talk,
 }
 
 pub(crate) async fn run(common: &Common, options: &Options) -> Result<Outcome, Failure> {
-    let pairs = pairs(options.users);
-    let world = World::prepare(common, options.users, &pairs, &["ack", "delivery", "connect"]).await?;
-    world.text_length.set(options.text_length.into());
-    let sockets = world.connect_all(&World::places_of_pairs(&pairs)).await?;
+    let (world, sockets) = options.talk.begin(common).await?;
     let goes_on = Rc::new(Cell::new(true));
     let next = goes_on.clone();
     // The reader flushes after it has handled what came.

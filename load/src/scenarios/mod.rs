@@ -13,11 +13,15 @@ pub(crate) mod typing;
 
 use std::rc::Rc;
 
+use clap::Args;
+use serde::Serialize;
+
 use crate::{
     cli::{Common, Scenario},
     failure::Failure,
     report::Outcome,
-    world::World,
+    socket::Socket,
+    world::{World, pairs},
 };
 
 /// Runs a scenario to its result.
@@ -36,6 +40,28 @@ pub(crate) async fn run(common: &Common, scenario: &Scenario) -> Result<Outcome,
         Scenario::Mixed(options) => mixed::run(common, options).await,
     };
     outcome.map(|outcome| outcome.with_options(common, scenario))
+}
+
+/// Users in pairs who send texts of a length.
+#[derive(Args, Debug, Serialize)]
+pub(crate) struct Talk {
+    /// Users, two in each conversation
+    #[arg(long, default_value_t = 256, value_parser = even)]
+    users: usize,
+    /// Length of a message's text, in characters
+    #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u16).range(40..=2000))]
+    text_length: u16,
+}
+
+impl Talk {
+    /// Everybody is there and joined, each by one socket.
+    async fn begin(&self, common: &Common) -> Result<(Rc<World>, Vec<Rc<Socket>>), Failure> {
+        let pairs = pairs(self.users);
+        let world = World::prepare(common, self.users, &pairs, &["ack", "delivery", "connect"]).await?;
+        world.text_length.set(self.text_length.into());
+        let sockets = world.connect_all(&World::places_of_pairs(&pairs)).await?;
+        Ok((world, sockets))
+    }
 }
 
 /// The outcome of a run whose operations are its acknowledged sends.

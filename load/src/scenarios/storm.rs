@@ -27,6 +27,7 @@ use crate::{
     meter::{Meter, Summary},
     report::Outcome,
     socket::{Place, Socket, connect},
+    verdict::Violations,
     world::{World, pairs},
 };
 
@@ -75,7 +76,7 @@ pub(crate) async fn run(common: &Common, options: &Options) -> Result<Outcome, F
     let Storm { quiet, back } = result?;
     let costs = world.watch.borrow_mut().end(None, None);
     world.settle().await;
-    let (violations, named) = crowd.leave()?;
+    let violations = crowd.leave()?;
     let p99 = |summary: &Option<Summary>| summary.as_ref().map_or(0.0, |summary| summary.p99_ms);
     let during = world.meter.borrow().summary("ack");
     let figures = vec![
@@ -89,7 +90,7 @@ pub(crate) async fn run(common: &Common, options: &Options) -> Result<Outcome, F
     let mut outcome = Outcome::new(&world, "storm", figures, costs);
     outcome.add_latency("ack_quiet", quiet);
     outcome.add_latency("connect", back.connect);
-    outcome.add_violations(violations, named);
+    outcome.verdict.add(violations);
     Ok(outcome)
 }
 
@@ -129,7 +130,7 @@ struct Crowd {
     drop_all: Option<oneshot::Sender<()>>,
     back: oneshot::Receiver<Back>,
     leave: oneshot::Sender<()>,
-    thread: Option<thread::JoinHandle<Result<Verdict, Failure>>>,
+    thread: Option<thread::JoinHandle<Result<Violations, Failure>>>,
 }
 
 /// All are back.
@@ -138,9 +139,6 @@ struct Back {
     took: Duration,
     connect: Option<Summary>,
 }
-
-/// How many violations there were, and the first of them.
-type Verdict = (u64, Vec<String>);
 
 impl Crowd {
     /// Starts so many connections, of the users from a number on.
@@ -202,9 +200,9 @@ impl Crowd {
     }
 
     /// The crowd goes home.
-    fn leave(self) -> Result<Verdict, Failure> {
+    fn leave(self) -> Result<Violations, Failure> {
         drop(self.leave);
-        self.thread.map_or_else(|| Ok(Verdict::default()), join)
+        self.thread.map_or_else(|| Ok(Violations::default()), join)
     }
 }
 
@@ -227,6 +225,6 @@ async fn come_back(world: &Rc<World>, places: impl Iterator<Item = Place>) -> Ve
     back
 }
 
-fn join(thread: thread::JoinHandle<Result<Verdict, Failure>>) -> Result<Verdict, Failure> {
+fn join(thread: thread::JoinHandle<Result<Violations, Failure>>) -> Result<Violations, Failure> {
     thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
 }
