@@ -77,22 +77,108 @@ fn a_message_during_the_upgrade_arrives_once() {
 }
 
 #[test]
-fn an_upgrade_dropped_in_the_middle_leaves_no_session() {
-    let server = Server::start();
-    let person = server.person("Ana");
-    for stage in ["after the head", "after the probe"] {
+fn what_was_not_polled_comes_first_after_the_upgrade() {
+    let server = Server::shared();
+    let (ana, ben) = (server.person("Ana"), server.person("Ben"));
+    let conversation = server.conversation(&ana, &ben);
+    let mut connection = Connection::open(server.address());
+    let polling = Polling::connect(&mut connection, &ana);
+    polling.post(&mut connection, &event_packet(Some(1), "join_conversation", &json!(conversation)));
+    polling.poll(&mut connection);
+    let mut socket = WebSocket::upgrade(connection, &polling.upgrade_path());
+    socket.send_text("2probe");
+    assert_eq!(socket.next_text(), "3probe");
+    let mut other = SocketIo::connect(&server, &ben);
+    other.join(&conversation);
+    // More than a task handles at a time, and more than a payload has room for.
+    let texts: Vec<String> = (0..300).map(|number| format!("{number} {}", "€".repeat(1_900))).collect();
+    let (before, after) = texts.split_at(290);
+    for text in before {
+        other.send(&conversation, text);
+    }
+    socket.send_text("5");
+    for text in after {
+        other.send(&conversation, text);
+    }
+    let mut client = SocketIo::connected(socket);
+    for text in &texts {
+        assert_eq!(client.next_event("new_message")["text"], *text);
+    }
+}
+
+#[test]
+fn a_client_whose_upgrade_breaks_off_polls_on_and_may_try_again() {
+    let server = Server::shared();
+    let (ana, ben) = (server.person("Ana"), server.person("Ben"));
+    let conversation = server.conversation(&ana, &ben);
+    for stage in ["after the head", "after the probe", "with a packet that is none"] {
         let mut connection = Connection::open(server.address());
-        let polling = Polling::connect(&mut connection, &person);
-        assert_eq!(server.stat("sessions"), 1, "{stage}");
+        let polling = Polling::connect(&mut connection, &ana);
+        polling.post(&mut connection, &event_packet(Some(1), "join_conversation", &json!(conversation)));
+        polling.poll(&mut connection);
         let mut socket = WebSocket::upgrade(Connection::open(server.address()), &polling.upgrade_path());
-        if stage == "after the probe" {
+        if stage != "after the head" {
             socket.send_text("2probe");
             assert_eq!(socket.next_text(), "3probe");
         }
+        if stage == "with a packet that is none" {
+            socket.send_text("4no");
+            socket.expect_close();
+        }
         drop(socket);
-        drop(connection);
-        until(stage, PROMPTLY, || server.stat("sessions") == 0);
+        server.post(&ben, &conversation, stage);
+        let mut packets = polling.poll(&mut connection);
+        while packets == ["6"] {
+            packets = polling.poll(&mut connection);
+        }
+        assert!(packets[0].contains(stage), "{packets:?}");
+        let mut again = None;
+        until("the first upgrade is forgotten", PROMPTLY, || {
+            let mut connection = Connection::open(server.address());
+            connection.send(&upgrade(&polling.upgrade_path()));
+            let response = connection.response();
+            again = (response.status == 101).then_some(connection);
+            again.is_some()
+        });
+        let mut socket = WebSocket { connection: again.expect("an upgrade") };
+        socket.send_text("2probe");
+        assert_eq!(socket.next_text(), "3probe");
+        socket.send_text("5");
+        server.post(&ben, &conversation, "on the new transport");
+        assert_eq!(SocketIo::connected(socket).next_event("new_message")["text"], "on the new transport");
     }
+}
+
+#[test]
+fn a_second_upgrade_does_not_disturb_the_first() {
+    let server = Server::shared();
+    let ana = server.person("Ana");
+    let mut connection = Connection::open(server.address());
+    let polling = Polling::connect(&mut connection, &ana);
+    let mut first = WebSocket::upgrade(Connection::open(server.address()), &polling.upgrade_path());
+    first.send_text("2probe");
+    assert_eq!(first.next_text(), "3probe");
+    let mut second = Connection::open(server.address());
+    second.send(&upgrade(&polling.upgrade_path()));
+    assert_eq!(second.response().status, 400);
+    first.send_text("5");
+    assert_eq!(SocketIo::connected(first).call("join_conversation", &json!("x"))["success"], false);
+    let late = polling.try_post(&mut connection, "41");
+    assert_eq!(late.status, 400, "the session polls no more");
+}
+
+#[test]
+fn a_client_that_vanishes_during_its_upgrade_leaves_no_session() {
+    let server = Server::start();
+    let person = server.person("Ana");
+    let mut connection = Connection::open(server.address());
+    let polling = Polling::connect(&mut connection, &person);
+    let mut socket = WebSocket::upgrade(Connection::open(server.address()), &polling.upgrade_path());
+    socket.send_text("2probe");
+    assert_eq!(socket.next_text(), "3probe");
+    socket.send_text("5");
+    drop(socket);
+    until("the session ends", PROMPTLY, || server.stat("sessions") == 0);
     SocketIo::connect(&server, &person);
 }
 

@@ -43,8 +43,6 @@ pub enum CloseReason {
     TooLarge,
     /// No CONNECT packet in time. Mend the client.
     ConnectTimeout,
-    /// The upgrade to WebSocket broke off in the middle. Reconnect.
-    UpgradeDropped,
     /// The client reads more slowly than its conversations go on. Reconnect and fetch what was missed.
     SlowConsumer,
     /// A commit's outcome is not known. Reconnect and look whether the message is there.
@@ -67,7 +65,6 @@ impl CloseReason {
             Self::BrokenPacket => "broken packet",
             Self::TooLarge => "too large",
             Self::ConnectTimeout => "connect timeout",
-            Self::UpgradeDropped => "upgrade dropped",
             Self::SlowConsumer => "slow consumer",
             Self::OutcomeUnknown => "outcome unknown",
             Self::RoomFailed => "room failed",

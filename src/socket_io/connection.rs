@@ -1,7 +1,7 @@
 //! One Engine.IO connection: its Socket.IO packets, its session once the client has connected, and its end.
 //!
-//! What carries it is one of two kinds: engineioxide's socket, for polling and what upgrades from it, or frames of ours,
-//! for what opens with WebSocket. The first bound on what waits to be sent is the gate's, for both.
+//! What carries it is engineioxide's socket while the client polls, and frames of ours over WebSocket, from the beginning
+//! or from the upgrade on. The bound on what waits to be sent is the gate's, for both.
 
 use std::{
     fmt,
@@ -22,11 +22,13 @@ use tokio::task::AbortHandle;
 
 use crate::auth::AuthError;
 
-use super::{CONNECT_TIMEOUT, Handler, engine::EngineSocket, events, frames::Frames, packet, packet::Packet};
+use super::{CONNECT_TIMEOUT, Handler, engine::Polling, events, frames::Frames, packet, packet::Packet};
 
 /// One connection.
 pub(super) struct Connection {
-    pub(super) carrier: Carrier,
+    /// For one that began with polling.
+    pub(super) polling: Option<Box<Polling>>,
+    pub(super) frames: Frames,
     pub(super) gate: Arc<Gate>,
     state: Mutex<State>,
     closing: OnceLock<CloseReason>,
@@ -34,12 +36,6 @@ pub(super) struct Connection {
     received: AtomicU64,
     sent: AtomicU64,
     counters: Arc<Counters>,
-}
-
-/// What brings packets to the client.
-pub(super) enum Carrier {
-    Engine(EngineSocket),
-    Frames(Frames),
 }
 
 enum State {
@@ -57,11 +53,12 @@ enum State {
 }
 
 impl Connection {
-    pub(super) fn open(carrier: Carrier, handler: &Handler) -> Arc<Self> {
+    pub(super) fn open(polling: Option<Polling>, handler: &Handler) -> Arc<Self> {
         let counters = handler.chat.counters().clone();
         counters.add(Gauge::Connections);
         Arc::new_cyclic(|connection| Self {
-            carrier,
+            polling: polling.map(Box::new),
+            frames: Frames::default(),
             gate: Arc::default(),
             state: Mutex::new(State::Open { deadline: deadline(connection.clone()) }),
             closing: OnceLock::new(),
@@ -72,16 +69,9 @@ impl Connection {
         })
     }
 
-    /// engineioxide's socket, for a connection that it carries.
-    pub(super) fn engine(&self) -> Option<&EngineSocket> {
-        match &self.carrier {
-            Carrier::Engine(socket) => Some(socket),
-            Carrier::Frames(_) => None,
-        }
-    }
-
-    pub(super) fn is_polling(&self) -> bool {
-        self.engine().is_some_and(EngineSocket::is_polling)
+    /// The polling side of a connection that is not over WebSocket yet.
+    pub(super) fn polls(&self) -> Option<&Polling> {
+        self.polling.as_deref().filter(|polling| !polling.is_over())
     }
 
     pub(super) fn is_closing(&self) -> bool {
@@ -192,11 +182,11 @@ impl Connection {
 
     /// Queues a packet that must not be missed.
     fn emit(self: &Arc<Self>, packet: String) {
-        let queued = match &self.carrier {
-            Carrier::Engine(socket) => self.queue(packet.len(), Durability::Durable, || socket.send(packet.into())),
-            Carrier::Frames(frames) => {
+        let queued = match self.polling.as_deref().and_then(Polling::sender) {
+            Some(sender) => self.queue(packet.len(), Durability::Durable, || sender.send(packet.into())),
+            None => {
                 let frame = Frames::message(&[&packet]);
-                self.queue(frame.len(), Durability::Durable, || frames.send(frame))
+                self.queue(frame.len(), Durability::Durable, || self.frames.send(frame))
             }
         };
         if queued == Queued::Full {
@@ -205,14 +195,14 @@ impl Connection {
     }
 
     fn event(&self, event: &EncodedEvent) -> Queued {
-        match &self.carrier {
-            Carrier::Engine(socket) => {
+        match self.polling.as_deref().and_then(Polling::sender) {
+            Some(sender) => {
                 let packet = event.form(|event| Str::from(packet::event_of(event)));
-                self.queue(packet.len(), event.durability, || socket.send(packet))
+                self.queue(packet.len(), event.durability, || sender.send(packet))
             }
-            Carrier::Frames(frames) => {
+            None => {
                 let frame = event.form(|event| Frames::message(&packet::parts_of(event)));
-                self.queue(frame.len(), event.durability, || frames.send(frame))
+                self.queue(frame.len(), event.durability, || self.frames.send(frame))
             }
         }
     }
@@ -238,18 +228,20 @@ impl Connection {
             return;
         }
         self.gate.release();
-        match &self.carrier {
-            Carrier::Engine(socket) => socket.close(reason, self.clone()),
-            Carrier::Frames(frames) => frames.end(),
+        self.frames.end();
+        if let Some(polling) = &self.polling {
+            polling.close(reason, self.clone());
         }
     }
 
     /// Like [`Connection::close`], but a polling client first fetches what it has not yet, for a bounded time.
     pub(super) fn close_when_polled(self: Arc<Self>, reason: CloseReason) {
-        match &self.carrier {
-            Carrier::Engine(socket) => socket.close_when_polled(reason, self.clone()),
-            Carrier::Frames(_) => self.close(reason),
-        }
+        tokio::spawn(async move {
+            if let Some(polling) = self.polls() {
+                polling.polled().await;
+            }
+            self.close(reason);
+        });
     }
 
     /// The client's session is over, the connection perhaps not yet.

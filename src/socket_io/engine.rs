@@ -1,26 +1,20 @@
-//! Connections that begin with polling: engineioxide's calls, its reasons, its socket as a carrier.
+//! Connections that poll: engineioxide's calls, its reasons, and its socket until a WebSocket takes over.
 
 use std::{
-    future::{Future, poll_fn},
     pin::pin,
     sync::{
-        Arc, Mutex, OnceLock, PoisonError, Weak,
+        Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak,
         atomic::{AtomicBool, Ordering},
     },
-    task::Poll,
     time::{Duration, Instant},
 };
 
 use actors::{CloseReason, Queued};
 use bytes::Bytes;
-use engineioxide::{DisconnectReason, Socket, Str, TransportType, handler::EngineIoHandler};
-use tokio::sync::mpsc::error::TrySendError;
+use engineioxide::{DisconnectReason, Socket, Str, handler::EngineIoHandler};
+use tokio::sync::{Notify, RwLock, RwLockWriteGuard, mpsc::error::TrySendError};
 
-use super::{
-    CLOSE_FLUSH, Handler, STOP_POLL,
-    connection::{Carrier, Connection},
-    stream::Cut,
-};
+use super::{Handler, STOP_POLL, connection::Connection};
 
 /// What engineioxide keeps with its socket.
 type SocketData = OnceLock<Arc<Connection>>;
@@ -29,7 +23,7 @@ impl EngineIoHandler for Handler {
     type Data = SocketData;
 
     fn on_connect(self: Arc<Self>, socket: Arc<Socket<SocketData>>) {
-        let connection = Connection::open(Carrier::Engine(EngineSocket::new(&socket)), &self);
+        let connection = Connection::open(Some(Polling::new(&socket)), &self);
         if socket.data.set(connection.clone()).is_ok() {
             self.connections.insert(socket.id, connection);
         }
@@ -48,7 +42,12 @@ impl EngineIoHandler for Handler {
     }
 
     fn on_disconnect(&self, socket: Arc<Socket<SocketData>>, reason: DisconnectReason) {
-        if let Some((_, connection)) = self.connections.remove(&socket.id) {
+        let connection = socket.data.get();
+        // Otherwise a WebSocket carries it on.
+        if let Some(connection) =
+            connection.filter(|connection| connection.polling.as_deref().is_some_and(Polling::end))
+        {
+            self.connections.remove(&socket.id);
             connection.ended(close_reason(&reason));
         }
     }
@@ -74,94 +73,196 @@ fn engine_reason(reason: CloseReason) -> DisconnectReason {
     }
 }
 
-/// engineioxide's socket, which owns the connection.
-pub(super) struct EngineSocket {
-    socket: Weak<Socket<SocketData>>,
-    wire: Mutex<Wire>,
+/// The polling side of a connection that began with polling.
+pub(super) struct Polling {
+    side: Mutex<Side>,
+    /// Polls under way, as readers; whoever takes over from polling waits for their end.
+    polls: RwLock<()>,
     /// A poll waits for packets: whatever was queued before it has been sent.
     polled: AtomicBool,
+    /// Polls are to end.
+    probed: Notify,
 }
 
-/// What carries the socket.
-#[derive(Default)]
-struct Wire {
-    cut: Arc<Cut>,
-    /// A WebSocket is taking over from polling.
-    upgrading: bool,
+enum Side {
+    /// engineioxide's socket, which owns the connection.
+    Polls { socket: Weak<Socket<SocketData>>, upgrade: Upgrade },
+    /// A WebSocket has taken over, or the connection has ended.
+    Over,
 }
 
-impl EngineSocket {
+/// How far an upgrade to WebSocket is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Upgrade {
+    None,
+    Begun,
+    /// The client's probe came: polls bring what there is and wait for nothing.
+    Probed,
+}
+
+impl Polling {
     fn new(socket: &Arc<Socket<SocketData>>) -> Self {
-        Self { socket: Arc::downgrade(socket), wire: Mutex::default(), polled: AtomicBool::new(false) }
+        Self {
+            side: Mutex::new(Side::Polls { socket: Arc::downgrade(socket), upgrade: Upgrade::None }),
+            polls: RwLock::default(),
+            polled: AtomicBool::new(false),
+            probed: Notify::new(),
+        }
     }
 
-    /// A WebSocket takes over from polling.
-    pub(super) fn upgrades_on(&self, cut: Arc<Cut>) {
-        *self.wire.lock().unwrap_or_else(PoisonError::into_inner) = Wire { cut, upgrading: true };
+    fn side(&self) -> MutexGuard<'_, Side> {
+        self.side.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Begins a poll unless a WebSocket is taking over; `None` then. engineioxide 0.17 looks for an upgrade and takes its
-    /// channel in two steps, and closes a session whose upgrade begins between them: here they are one.
+    pub(super) fn is_over(&self) -> bool {
+        matches!(*self.side(), Side::Over)
+    }
+
+    /// What sends to a client that still polls. Nothing takes over while it is held.
+    pub(super) fn sender(&self) -> Option<Sender<'_>> {
+        let side = self.side();
+        matches!(*side, Side::Polls { .. }).then(|| Sender(side))
+    }
+
+    /// Nothing is sent by polling any more; whether that is new.
+    fn end(&self) -> bool {
+        matches!(std::mem::replace(&mut *self.side(), Side::Over), Side::Polls { .. })
+    }
+
+    /// Polls; `None` if the client is to poll no more.
     pub(super) async fn poll<T>(&self, poll: impl Future<Output = T>) -> Option<T> {
+        let _under_way = self.polls.read().await;
+        if self.is_over() {
+            return None;
+        }
         let _polled = Polled::begin(self);
-        let mut poll = pin!(poll);
-        let mut began = false;
-        poll_fn(|cx| {
-            if began {
-                return poll.as_mut().poll(cx).map(Some);
+        // What the poll brings goes first. It has taken nothing yet when it is dropped.
+        tokio::select! { biased; answer = poll => Some(answer), () = self.probed() => None }
+    }
+
+    /// Returns when polls are to wait no more.
+    async fn probed(&self) {
+        loop {
+            let mut probed = pin!(self.probed.notified());
+            // Registered before looking, so that nothing is missed.
+            probed.as_mut().enable();
+            if !matches!(*self.side(), Side::Polls { upgrade: Upgrade::None | Upgrade::Begun, .. }) {
+                return;
             }
-            began = true;
-            let wire = self.wire.lock().unwrap_or_else(PoisonError::into_inner);
-            if wire.upgrading && self.is_polling() { Poll::Ready(None) } else { poll.as_mut().poll(cx).map(Some) }
-        })
-        .await
+            probed.await;
+        }
     }
 
-    pub(super) fn is_polling(&self) -> bool {
-        self.socket.upgrade().is_some_and(|socket| socket.transport_type() == TransportType::Polling)
+    /// Whether the client polls, and no upgrade is under way.
+    pub(super) fn may_upgrade(&self) -> bool {
+        matches!(*self.side(), Side::Polls { upgrade: Upgrade::None, .. })
     }
 
+    /// Begins an upgrade; `None` if it may not.
+    pub(super) fn upgrade(&self) -> Option<Upgrading<'_>> {
+        match &mut *self.side() {
+            Side::Polls { upgrade: upgrade @ Upgrade::None, .. } => {
+                *upgrade = Upgrade::Begun;
+                Some(Upgrading(self))
+            }
+            _ => None,
+        }
+    }
+
+    pub(super) fn close(&self, reason: CloseReason, connection: Arc<Connection>) {
+        let Side::Polls { socket, .. } = &*self.side() else { return };
+        let Some(socket) = socket.upgrade() else { return };
+        // Not here: the caller may hold the state, or be in the middle of its own packets.
+        tokio::spawn(async move {
+            connection.end_session();
+            socket.close(engine_reason(reason));
+        });
+    }
+
+    /// Returns once the client polls, or after [`STOP_POLL`].
+    pub(super) async fn polled(&self) {
+        // Only a stop waits for it, so that looking now and then is simpler than being told.
+        const LOOK: Duration = Duration::from_millis(5);
+        let until = Instant::now() + STOP_POLL;
+        while !self.is_over() && !self.polled.load(Ordering::SeqCst) && Instant::now() < until {
+            tokio::time::sleep(LOOK).await;
+        }
+    }
+}
+
+/// Sends by polling.
+pub(super) struct Sender<'a>(MutexGuard<'a, Side>);
+
+impl Sender<'_> {
     pub(super) fn send(&self, packet: Str) -> Queued {
-        match self.socket.upgrade().map(|socket| socket.emit(packet)) {
+        let Side::Polls { socket, .. } = &*self.0 else { return Queued::Closed };
+        match socket.upgrade().map(|socket| socket.emit(packet)) {
             Some(Ok(())) => Queued::Yes,
             Some(Err(TrySendError::Full(_))) => Queued::Full,
             Some(Err(TrySendError::Closed(_))) | None => Queued::Closed,
         }
     }
+}
 
-    pub(super) fn close(&self, reason: CloseReason, connection: Arc<Connection>) {
-        let Some(socket) = self.socket.upgrade() else { return };
-        let cut = self.wire.lock().unwrap_or_else(PoisonError::into_inner).cut.clone();
-        // Not here: the caller may hold the state, or be in the middle of its own packets.
-        tokio::spawn(async move {
-            connection.end_session();
-            socket.close(engine_reason(reason));
-            tokio::time::sleep(CLOSE_FLUSH).await;
-            cut.now();
-        });
+/// An upgrade under way. When it is dropped before the end, the client polls on.
+pub(super) struct Upgrading<'a>(&'a Polling);
+
+impl<'a> Upgrading<'a> {
+    fn reaches(&self, reached: Upgrade) {
+        if let Side::Polls { upgrade, .. } = &mut *self.0.side() {
+            *upgrade = reached;
+        }
     }
 
-    /// Closes once the client polls, or after [`STOP_POLL`].
-    pub(super) fn close_when_polled(&self, reason: CloseReason, connection: Arc<Connection>) {
-        const LOOK: Duration = Duration::from_millis(5);
-        tokio::spawn(async move {
-            let until = Instant::now() + STOP_POLL;
-            let is_polled = || connection.engine().is_some_and(|socket| socket.polled.load(Ordering::SeqCst));
-            while connection.is_polling() && !is_polled() && Instant::now() < until {
-                tokio::time::sleep(LOOK).await;
-            }
-            connection.close(reason);
-        });
+    /// The client's probe came.
+    pub(super) fn probed(&self) {
+        self.reaches(Upgrade::Probed);
+        self.0.probed.notify_waiters();
+    }
+
+    /// The end of polling, unless the connection has ended or is closing. The socket still has what was not polled.
+    pub(super) async fn take_over(
+        self,
+        connection: &Connection,
+    ) -> Option<(RemainingSocket, RwLockWriteGuard<'a, ()>)> {
+        let polls = self.0.polls.write().await;
+        let mut side = self.0.side();
+        let Side::Polls { socket, .. } = &*side else { return None };
+        let socket = socket.upgrade().filter(|_| !connection.is_closing())?;
+        *side = Side::Over;
+        Some((RemainingSocket(socket), polls))
+    }
+}
+
+impl Drop for Upgrading<'_> {
+    fn drop(&mut self) {
+        self.reaches(Upgrade::None);
+    }
+}
+
+/// engineioxide's socket after a WebSocket has taken over; closed when it is dropped.
+pub(super) struct RemainingSocket(Arc<Socket<SocketData>>);
+
+impl RemainingSocket {
+    /// Queues an empty message, which is the last one then: nobody sends to it any more.
+    pub(super) fn mark_the_end(&self) -> bool {
+        self.0.emit("").is_ok()
+    }
+}
+
+impl Drop for RemainingSocket {
+    fn drop(&mut self) {
+        self.0.close(DisconnectReason::TransportClose);
     }
 }
 
 /// Marks a socket as being polled.
-struct Polled<'a>(&'a EngineSocket);
+struct Polled<'a>(&'a Polling);
 
 impl<'a> Polled<'a> {
-    fn begin(socket: &'a EngineSocket) -> Self {
-        socket.polled.store(true, Ordering::SeqCst);
-        Self(socket)
+    fn begin(polling: &'a Polling) -> Self {
+        polling.polled.store(true, Ordering::SeqCst);
+        Self(polling)
     }
 }
 

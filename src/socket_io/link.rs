@@ -1,4 +1,5 @@
-//! Connections that open directly with WebSocket: an Engine.IO session (protocol 4) of ours on the raw stream.
+//! Connections over WebSocket, from the beginning or taken over from polling: an Engine.IO session (protocol 4) of ours on
+//! the raw stream.
 //!
 //! One task a connection does everything: it reads, asks for heartbeats and sends what is queued in its `Frames`. An idle
 //! connection has no buffer: what is read goes into a buffer of the worker's, and only a frame that has not come whole is
@@ -30,11 +31,7 @@ use tokio_util::io::poll_read_buf;
 
 use crate::http::door;
 
-use super::{
-    CLOSE_FLUSH, Handler, MAX_PAYLOAD, PING_INTERVAL, PING_TIMEOUT,
-    connection::{Carrier, Connection},
-    frames::{Frames, framed},
-};
+use super::{CLOSE_FLUSH, Handler, MAX_PAYLOAD, PING_INTERVAL, PING_TIMEOUT, connection::Connection, frames::framed};
 
 /// How much is read at once, in bytes.
 const READ_BYTES: usize = 64 * 1024;
@@ -44,6 +41,9 @@ const PARTIAL_BYTES: usize = 4 * 1024;
 const WRITE_FRAMES: usize = 64;
 /// Connections' clocks have such ticks.
 const TICK: Duration = Duration::from_millis(100);
+/// When a connection that has polled before is first asked whether it is there: the last ping that it polled may be an
+/// interval old, and a client waits for the next no longer than interval and timeout together.
+const FIRST_PING: Duration = Duration::from_secs(10);
 /// Places that an empty queue keeps.
 const QUEUE_KEPT: usize = 16;
 
@@ -52,14 +52,25 @@ thread_local! {
     static READ_BUFFER: Cell<BytesMut> = Cell::default();
 }
 
-/// Runs a connection to its end. `ahead` is what the client sent behind its request.
-pub(super) async fn run(stream: TcpStream, ahead: Bytes, handler: Arc<Handler>) {
+/// Runs a connection that opens with WebSocket to its end. `ahead` is what the client sent behind its request.
+pub(super) async fn run(stream: TcpStream, ahead: BytesMut, handler: Arc<Handler>) {
     let sid = Sid::new();
-    let connection = Connection::open(Carrier::Frames(Frames::default()), &handler);
+    let connection = Connection::open(None, &handler);
     handler.connections.insert(sid, connection.clone());
-    let mut listed = Listed { sid, connection: connection.clone(), handler: handler.clone(), reason: None };
-    let mut link = Link::new(stream, connection, handler, BytesMut::from(ahead));
+    let listed = Listed::new(sid, connection, handler);
+    let link = Link::new(stream, ahead, &listed, PING_INTERVAL);
     link.send(framed(b'0', &[&open_packet(sid)]));
+    drive(link, listed).await;
+}
+
+/// Runs a connection that has polled before to its end. `first` is what goes before all that is queued in its frames.
+pub(super) async fn go_on(stream: TcpStream, ahead: BytesMut, first: VecDeque<Bytes>, listed: Listed) {
+    let mut link = Link::new(stream, ahead, &listed, FIRST_PING);
+    link.writing = first;
+    drive(link, listed).await;
+}
+
+async fn drive(mut link: Link, mut listed: Listed) {
     let reason = poll_fn(|cx| link.poll(cx)).await;
     listed.reason = Some(reason);
     // Nothing more is queued for it while it waits.
@@ -77,11 +88,18 @@ fn open_packet(sid: Sid) -> String {
 }
 
 /// A connection's place in the directory; it goes with the task, however that ends.
-struct Listed {
+pub(super) struct Listed {
     sid: Sid,
     connection: Arc<Connection>,
     handler: Arc<Handler>,
     reason: Option<CloseReason>,
+}
+
+impl Listed {
+    /// For a connection that is in the directory.
+    pub(super) fn new(sid: Sid, connection: Arc<Connection>, handler: Arc<Handler>) -> Self {
+        Self { sid, connection, handler, reason: None }
+    }
 }
 
 impl Drop for Listed {
@@ -125,12 +143,12 @@ struct Link {
 }
 
 impl Link {
-    fn new(stream: TcpStream, connection: Arc<Connection>, handler: Arc<Handler>, ahead: BytesMut) -> Self {
-        let ping_at = on_a_tick(Instant::now() + PING_INTERVAL);
+    fn new(stream: TcpStream, ahead: BytesMut, listed: &Listed, first_ping: Duration) -> Self {
+        let ping_at = on_a_tick(Instant::now() + first_ping);
         Self {
             stream,
-            connection,
-            handler,
+            connection: listed.connection.clone(),
+            handler: listed.handler.clone(),
             codec: Codec::new().max_size(MAX_PAYLOAD),
             partial: ahead,
             fragments: None,
@@ -143,22 +161,15 @@ impl Link {
         }
     }
 
-    fn frames(&self) -> &Frames {
-        match &self.connection.carrier {
-            Carrier::Frames(frames) => frames,
-            Carrier::Engine(_) => unreachable!("the task runs connections of its own kind only"),
-        }
-    }
-
     /// Queues what the transport itself has to say; dropped where so much waits that nobody would hear it in time.
     fn send(&self, frame: Bytes) {
         if self.connection.gate.queue(frame.len(), Durability::Durable) {
-            self.frames().send(frame);
+            self.connection.frames.send(frame);
         }
     }
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<CloseReason> {
-        self.frames().wakes(cx.waker());
+        self.connection.frames.wakes(cx.waker());
         while self.clock.as_mut().poll(cx).is_ready() {
             match self.phase {
                 Phase::Quiet => {
@@ -311,7 +322,7 @@ impl Link {
         loop {
             if self.writing.is_empty() {
                 let mut queued = std::mem::take(&mut self.writing);
-                let ended = self.frames().take(&mut queued);
+                let ended = self.connection.frames.take(&mut queued);
                 self.writing = queued;
                 if ended && !self.is_ending {
                     self.is_ending = true;

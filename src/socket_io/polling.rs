@@ -14,7 +14,9 @@ use tokio::time::timeout;
 
 use crate::http::{App, BODY_TIMEOUT};
 
-use super::{Handshake, HandshakeError, MAX_PAYLOAD, POLLING_SLICE, POLLING_SLICE_BYTES, connection::Connection};
+use super::{
+    Handshake, HandshakeError, MAX_PAYLOAD, POLLING_SLICE, POLLING_SLICE_BYTES, SocketIo, connection::Connection,
+};
 
 /// Between the packets of a payload; inside one JSON escapes it.
 const SEPARATOR: u8 = 0x1e;
@@ -26,8 +28,8 @@ pub(super) async fn get(app: Data<App>, request: HttpRequest) -> HttpResponse {
     match admit(&app, &request) {
         Ok(None) => open(&app, &request).await,
         Ok(Some((_, connection))) => {
-            let Some(socket) = connection.engine() else { return HandshakeError::BadRequest.response() };
-            let answer = socket.poll(call(&app, &request, Bytes::new())).await;
+            let Some(polling) = connection.polls() else { return HandshakeError::BadRequest.response() };
+            let answer = polling.poll(call(&app, &request, Bytes::new())).await;
             let Some(answer) = answer else { return text(Bytes::from_static(NOOP)) };
             connection.gate.sent(answer.body.split(|byte| *byte == SEPARATOR).count(), answer.body.len());
             answer.into_response()
@@ -54,7 +56,7 @@ pub(super) async fn post(app: Data<App>, request: HttpRequest, payload: Payload)
             return HttpResponse::build(StatusCode::REQUEST_TIMEOUT).finish();
         }
     };
-    if connection.engine().is_none() {
+    if connection.polls().is_none() {
         return HandshakeError::BadRequest.response();
     }
     for slice in slices(&body) {
@@ -97,14 +99,28 @@ fn admit(app: &App, request: &HttpRequest) -> Result<Option<(Sid, std::sync::Arc
 async fn open(app: &App, request: &HttpRequest) -> HttpResponse {
     let answer = call(app, request, Bytes::new()).await;
     if let Some(sid) = answer.body.strip_prefix(b"0").and_then(session_of) {
-        let uri = format!("{}?EIO=4&transport=polling&sid={sid}", super::PATH);
-        let ping = exchange(app, http::Request::get(&uri), Bytes::new()).await;
+        let uri = session_path(&sid);
+        let ping = exchange(&app.socket_io, http::Request::get(&uri), Bytes::new()).await;
         if ping.body != "2" {
             tracing::warn!("engineioxide did not begin with a ping; is the work-around still needed?");
         }
-        exchange(app, http::Request::post(&uri), Bytes::from_static(b"3")).await;
+        exchange(&app.socket_io, http::Request::post(&uri), Bytes::from_static(b"3")).await;
     }
     answer.into_response()
+}
+
+/// The packets of one poll of a session; `None` if it is not there.
+pub(super) async fn packets(socket_io: &SocketIo, sid: Sid) -> Option<Vec<String>> {
+    let answer = exchange(socket_io, http::Request::get(session_path(&sid.to_string())), Bytes::new()).await;
+    if answer.status != StatusCode::OK {
+        return None;
+    }
+    let packets = std::str::from_utf8(&answer.body).ok()?;
+    Some(packets.split(char::from(SEPARATOR)).map(str::to_owned).collect())
+}
+
+fn session_path(sid: &str) -> String {
+    format!("{}?EIO=4&transport=polling&sid={sid}", super::PATH)
 }
 
 fn session_of(open: &[u8]) -> Option<String> {
@@ -137,13 +153,13 @@ async fn call(app: &App, request: &HttpRequest, body: Bytes) -> Answer {
     if let Some(content_type) = request.headers().get("content-type") {
         forwarded = forwarded.header("content-type", content_type.as_bytes());
     }
-    exchange(app, forwarded, body).await
+    exchange(&app.socket_io, forwarded, body).await
 }
 
-async fn exchange(app: &App, request: http::request::Builder, body: Bytes) -> Answer {
+async fn exchange(socket_io: &SocketIo, request: http::request::Builder, body: Bytes) -> Answer {
     let failed = Answer { status: StatusCode::BAD_REQUEST, content_type: None, body: Bytes::new() };
     let Ok(request) = request.body(Full::new(body)) else { return failed };
-    let Ok(answer) = hyper::service::Service::call(&app.socket_io.service, request).await;
+    let Ok(answer) = hyper::service::Service::call(&socket_io.service, request).await;
     let (parts, body) = answer.into_parts();
     let Ok(body) = body.collect().await;
     let content_type = parts.headers.get("content-type").and_then(|value| value.to_str().ok()).map(str::to_owned);

@@ -1,22 +1,30 @@
 //! WebSocket: what the upgrade hook does with a request for Engine.IO.
 
-use std::sync::Arc;
+use std::{collections::VecDeque, sync::Arc};
 
-use actix_codec::Framed;
-use actix_http::{Request, Response, body::BodySize, h1, ws};
-use actix_web::{Error, http::StatusCode};
-use actors::CloseReason;
+use actix_codec::{Framed, FramedParts};
+use actix_http::{
+    Request, Response,
+    body::BodySize,
+    h1,
+    ws::{self, Codec, Frame, Message},
+};
+use actix_web::{Error, http::StatusCode, rt};
+use actors::{CloseReason, Durability};
 use bytes::{BufMut, Bytes, BytesMut};
-use futures::SinkExt;
-use tokio::net::TcpStream;
+use engineioxide::socket::Sid;
+use futures::{SinkExt, StreamExt};
+use tokio::{net::TcpStream, time::timeout};
 
 use crate::http::App;
 
 use super::{
-    Handshake, HandshakeError,
+    Handshake, HandshakeError, MAX_PAYLOAD, SocketIo, UPGRADE_TIMEOUT,
     connection::Connection,
-    link,
-    stream::{Cut, EngineStream},
+    engine::{Polling, RemainingSocket, Upgrading},
+    frames::framed,
+    link::{self, Listed},
+    polling,
 };
 
 /// Checks the request, answers 101 and hands the stream on, with what the client sent behind its request.
@@ -35,39 +43,91 @@ pub(crate) async fn accept(
     };
     framed.send((answer, BodySize::None).into()).await?;
     let parts = framed.into_parts();
-    let ahead = parts.read_buf.freeze();
-    match handshake.sid.and_then(|sid| app.socket_io.connections.get(&sid).map(|known| known.clone())) {
-        Some(connection) => take_over(app, request, connection, parts.io, ahead)?,
-        None => drop(actix_web::rt::spawn(link::run(parts.io, ahead, app.socket_io.handler.clone()))),
+    let known = handshake.sid.and_then(|sid| app.socket_io.connections.get(&sid).map(|known| (sid, known.clone())));
+    match known {
+        Some((sid, connection)) => {
+            let socket_io = app.socket_io.clone();
+            rt::spawn(take_over(socket_io, sid, connection, parts.io, parts.read_buf));
+        }
+        None => {
+            rt::spawn(link::run(parts.io, parts.read_buf, app.socket_io.handler.clone()));
+        }
     }
     Ok(())
 }
 
-/// Hands the stream to engineioxide, whose polling session goes on over it.
-fn take_over(
-    app: &App,
-    request: &Request,
-    connection: Arc<Connection>,
-    stream: TcpStream,
-    ahead: Bytes,
-) -> Result<(), Error> {
-    let Some(socket) = connection.engine() else { return Ok(()) };
-    let cut = Arc::new(Cut::default());
-    socket.upgrades_on(cut.clone());
-    let gate = connection.gate.clone();
-    // engineioxide 0.17 forgets a session whose upgrade breaks off: it polls for ever and gets nothing.
-    let stream = EngineStream::new(stream, ahead, gate, cut, move || {
-        if connection.is_polling() {
-            connection.close(CloseReason::UpgradeDropped);
-        }
-    });
-    let forwarded = http::Request::get(request.uri().to_string()).body(());
-    let forwarded = forwarded.map_err(actix_web::error::ErrorBadRequest)?;
-    if let Err(error) = hyper::service::Service::call(&app.socket_io.service, (stream, forwarded)).into_inner() {
-        // It was checked above; the stream is gone, and with it the client.
-        tracing::warn!(%error, "engineioxide refused a request that was checked");
+/// Engine.IO's upgrade: a probe, and then the WebSocket carries the session on. Where the probe breaks off, the client
+/// polls on, as if nothing had been.
+async fn take_over(socket_io: SocketIo, sid: Sid, connection: Arc<Connection>, stream: TcpStream, ahead: BytesMut) {
+    let Some(upgrading) = connection.polling.as_deref().and_then(Polling::upgrade) else { return };
+    let mut framed = Framed::from_parts(FramedParts::with_read_buf(stream, Codec::new().max_size(MAX_PAYLOAD), ahead));
+    let probed = timeout(UPGRADE_TIMEOUT, probe(&mut framed, &upgrading)).await;
+    if probed != Ok(Some(())) {
+        tracing::debug!(%sid, "an upgrade broke off");
+        return;
     }
-    Ok(())
+    let Some((rest, polls)) = upgrading.take_over(&connection).await else { return };
+    // It ends with this task from now on.
+    let listed = Listed::new(sid, connection.clone(), socket_io.handler.clone());
+    let first = match remaining(&socket_io, sid, &connection, &rest).await {
+        Some(first) => first,
+        None => {
+            tracing::warn!(%sid, "engineioxide closed a session at the moment of its upgrade");
+            connection.close(CloseReason::TransportLost);
+            VecDeque::new()
+        }
+    };
+    drop((rest, polls));
+    let parts = framed.into_parts();
+    // A task of its own is smaller than this one, for as long as the connection lasts.
+    rt::spawn(link::go_on(parts.io, parts.read_buf, first, listed));
+}
+
+/// The client's probe and its word that it polls no more; `None` if it says something else or leaves.
+async fn probe(framed: &mut Framed<TcpStream, Codec>, upgrading: &Upgrading<'_>) -> Option<()> {
+    expect(framed, "2probe").await?;
+    framed.send(Message::Text("3probe".into())).await.ok()?;
+    upgrading.probed();
+    expect(framed, "5").await
+}
+
+async fn expect(framed: &mut Framed<TcpStream, Codec>, packet: &str) -> Option<()> {
+    loop {
+        match framed.next().await?.ok()? {
+            Frame::Text(text) => return (text == packet).then_some(()),
+            Frame::Ping(payload) => framed.send(Message::Pong(payload)).await.ok()?,
+            Frame::Pong(_) => (),
+            _ => return None,
+        }
+    }
+}
+
+/// What was queued for the next poll, as frames; `None` if the session is not there any more.
+async fn remaining(
+    socket_io: &SocketIo,
+    sid: Sid,
+    connection: &Arc<Connection>,
+    rest: &RemainingSocket,
+) -> Option<VecDeque<Bytes>> {
+    let mut frames = VecDeque::new();
+    if !rest.mark_the_end() {
+        return None;
+    }
+    loop {
+        for packet in polling::packets(socket_io, sid).await? {
+            match packet.split_at_checked(1)? {
+                ("4", "") => return Some(frames),
+                (kind, rest) => {
+                    let frame = framed(kind.as_bytes()[0], &[rest]);
+                    connection.gate.sent(1, rest.len());
+                    if !connection.gate.queue(frame.len(), Durability::Durable) {
+                        connection.close(CloseReason::SlowConsumer);
+                    }
+                    frames.push_back(frame);
+                }
+            }
+        }
+    }
 }
 
 fn admit(app: &App, request: &Request) -> Result<Handshake, HandshakeError> {
@@ -80,7 +140,7 @@ fn admit(app: &App, request: &Request) -> Result<Handshake, HandshakeError> {
     }
     match handshake.sid {
         Some(sid) => match app.socket_io.connections.get(&sid) {
-            Some(connection) if connection.is_polling() => Ok(handshake),
+            Some(connection) if connection.polling.as_deref().is_some_and(Polling::may_upgrade) => Ok(handshake),
             Some(_) => Err(HandshakeError::BadRequest),
             None => Err(HandshakeError::UnknownSession),
         },
