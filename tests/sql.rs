@@ -67,9 +67,11 @@ async fn no_hot_statement_reads_a_large_table_from_end_to_end() {
     let new = ConversationId::new();
     let horse: Option<actors::HorseId> = None;
     type Parameters<'a> = &'a [&'a (dyn ToSql + Sync)];
-    let hot: [(&str, Parameters<'_>); 10] = [
+    let names = vec![Some("one"), None];
+    let hot: [(&str, Parameters<'_>); 11] = [
         ("append_message.sql", &[&ids[0], &conversation, &user, &"text", &now]),
         ("append_messages.sql", &[&ids, &conversations, &users, &texts, &times]),
+        ("append_named_messages.sql", &[&ids, &conversations, &users, &texts, &times, &names]),
         ("mark_read.sql", &[&conversations, &users, &seqs, &times]),
         ("find_messages_by_id.sql", &[&ids]),
         ("find_room.sql", &[&conversation]),

@@ -22,10 +22,17 @@ fn a_message_is_stored_once_and_acknowledged_whenever_the_connection_to_postgres
             server.post(&ana, &conversation, &format!("{text}, before"));
             proxy.arm(cut);
             let stored = server.post(&ana, &conversation, &text);
-            expected.extend([format!("{text}, before"), text]);
-            assert_eq!(stored["seq"], expected.len());
+            proxy.arm(cut);
+            let named = format!("{text}, named");
+            let name = format!("{round}-{cut:?}");
+            let first = server.post_named(&ana, &conversation, &named, &name);
+            proxy.arm(cut);
+            let repeat = server.post_named(&ana, &conversation, &named, &name);
+            assert_eq!((&repeat["_id"], &repeat["duplicate"]), (&first["_id"], &true.into()), "{text}");
+            expected.extend([format!("{text}, before"), text, named]);
+            assert_eq!((&stored["seq"], &first["seq"]), (&(expected.len() - 1).into(), &expected.len().into()));
         }
     }
-    assert_eq!(proxy.cuts(), 15, "each connection was cut");
+    assert_eq!(proxy.cuts(), 45, "each connection was cut");
     assert_eq!(server.texts(&ben, &conversation), expected);
 }

@@ -8,8 +8,9 @@ use std::{
 use tokio::sync::oneshot;
 
 use crate::{
+    draft::ClientMsgId,
     ids::{ConversationId, MessageId, UserId},
-    lane::Post,
+    lane::{Outcome, Post},
     refusal::Refusal,
     room::RoomHandle,
     timestamp::Timestamp,
@@ -84,22 +85,23 @@ impl Batch {
         }
     }
 
-    /// The rows that are not stored yet.
-    pub(crate) fn missing(&self, stored: &HashMap<MessageId, i64>) -> Part {
-        let missing = |row: &usize| !stored.contains_key(&self.appends[*row].post.id);
+    /// The rows whose outcome is not known yet.
+    pub(crate) fn missing(&self, known: &HashMap<MessageId, Outcome>) -> Part {
+        let missing = |row: &usize| !known.contains_key(&self.appends[*row].post.id);
         let rows: Vec<_> = (0..self.appends.len()).filter(missing).collect();
         Part { one_conversation: rows.len() == 1, rows }
     }
 
-    /// The columns of some rows, for `append_messages.sql`.
+    /// The columns of some rows, for `append_messages.sql` and `append_named_messages.sql`.
     pub(crate) fn columns(&self, part: &Part) -> Columns<'_> {
         let mut columns = Columns::with_capacity(part.rows.len());
         for post in part.rows.iter().map(|row| &self.appends[*row].post) {
             columns.ids.push(post.id);
             columns.conversations.push(post.conversation);
             columns.senders.push(post.sender);
-            columns.texts.push(post.text.as_str());
+            columns.texts.push(post.draft.text.as_str());
             columns.sent_at.push(post.sent_at);
+            columns.client_msg_ids.push(post.draft.client_msg_id.as_ref());
         }
         columns
     }
@@ -142,6 +144,7 @@ pub(crate) struct Columns<'a> {
     pub(crate) senders: Vec<UserId>,
     pub(crate) texts: Vec<&'a str>,
     pub(crate) sent_at: Vec<Timestamp>,
+    pub(crate) client_msg_ids: Vec<Option<&'a ClientMsgId>>,
 }
 
 impl Columns<'_> {
@@ -152,6 +155,7 @@ impl Columns<'_> {
             senders: Vec::with_capacity(rows),
             texts: Vec::with_capacity(rows),
             sent_at: Vec::with_capacity(rows),
+            client_msg_ids: Vec::with_capacity(rows),
         }
     }
 }

@@ -58,7 +58,7 @@ impl Batch {
                 id: MessageId::new(),
                 conversation,
                 sender: UserId::new(),
-                text: text.clone(),
+                draft: text.clone().into(),
                 sent_at: Timestamp::now(),
                 reply: Reply::caller(answer),
             });
@@ -83,7 +83,7 @@ pub struct BatchColumns<'a>(Columns<'a>);
 impl BatchColumns<'_> {
     /// Appends them to the buffer as arrays in Postgres's binary form, as the driver does when it binds them.
     pub fn bind(&self, buffer: &mut BytesMut) {
-        let Columns { ids, conversations, senders, texts, sent_at } = &self.0;
+        let Columns { ids, conversations, senders, texts, sent_at, .. } = &self.0;
         let parameters: [(&dyn ToSql, Type); 5] = [
             (ids, Type::BYTEA_ARRAY),
             (conversations, Type::BYTEA_ARRAY),

@@ -13,6 +13,7 @@ use tokio_postgres::Config;
 use crate::{
     counters::{Counters, Gauge},
     directory::Directory,
+    draft::Draft,
     hub::Presence,
     ids::{ConversationId, UserId},
     message::MessagePage,
@@ -24,7 +25,6 @@ use crate::{
     session::SessionHandle,
     shared::Shared,
     store::{Page, Store, StoreError},
-    text::MessageText,
     workers::Workers,
 };
 
@@ -85,10 +85,10 @@ impl Chat {
         &self,
         conversation: ConversationId,
         sender: UserId,
-        text: MessageText,
+        draft: impl Into<Draft>,
     ) -> Result<Committed, PostError> {
         let room = self.0.room(conversation).ok_or_else(|| PostError::Refused(Refusal::overloaded()))?;
-        room.post_and_wait(sender, text).await
+        room.post_and_wait(sender, draft.into()).await
     }
 
     /// A page of a conversation, oldest first, as it was before this call marked everything up to then as read.

@@ -19,6 +19,7 @@ use crate::{
     backoff::Backoff,
     batch::{Append, Batch, FlushReason, Mark},
     counters::{Counters, Gauge},
+    draft::Draft,
     ids::{ConversationId, MessageId, UserId},
     limits::{BATCH_ROWS, EXIT_ACTOR_FAILED, LANE_LOOK, LANE_QUEUE, LANE_WAIT, UNKNOWN_WAIT},
     link::{Attempt, Link},
@@ -26,7 +27,6 @@ use crate::{
     refusal::Refusal,
     reply::Reply,
     room::RoomHandle,
-    text::MessageText,
     timestamp::Timestamp,
 };
 
@@ -35,7 +35,7 @@ pub(crate) struct Post {
     pub(crate) id: MessageId,
     pub(crate) conversation: ConversationId,
     pub(crate) sender: UserId,
-    pub(crate) text: MessageText,
+    pub(crate) draft: Draft,
     pub(crate) sent_at: Timestamp,
     pub(crate) reply: Reply,
 }
@@ -45,8 +45,20 @@ pub(crate) struct Post {
 pub(crate) enum Outcome {
     /// Committed, with this seq.
     Stored(i64),
+    /// It was stored before, as this one, under the same client_msg_id.
+    Repeated(Arc<FirstMessage>),
     /// Not stored, and never will be.
     Refused(Refusal),
+}
+
+/// What was stored before under the client_msg_id of another message.
+#[derive(Debug)]
+pub(crate) struct FirstMessage {
+    pub(crate) id: MessageId,
+    pub(crate) seq: i64,
+    pub(crate) text: String,
+    pub(crate) sent_at: Timestamp,
+    pub(crate) read_at: Option<Timestamp>,
 }
 
 /// A message that comes back to its room.

@@ -22,7 +22,7 @@
 //! | `store/` | reads through the pool, profiles and conversations in the database |
 //! | `profile.rs`, `profile_feed.rs` | the profiles in use, and how changes reach them |
 //! | `reply.rs`, `outbox.rs`, `gate.rs`, `sends.rs`, `mailbox.rs` | answers, frames, backpressure, order, bounded queues |
-//! | `ids.rs`, `text.rs`, `timestamp.rs`, `message.rs`, `event.rs`, `refusal.rs` | values that are valid by their types |
+//! | `ids.rs`, `text.rs`, `draft.rs`, `timestamp.rs`, `message.rs`, `event.rs`, `refusal.rs` | values that are valid by their types |
 //! | `room/`, `persistence.rs` | callers' side of a room; which lane a conversation is on |
 //! | `limits.rs`, `counters.rs`, `backoff.rs` | every bound, what is counted, pauses between attempts |
 //! | `bench.rs` | what the micro-benchmarks reach |
@@ -43,6 +43,7 @@ pub mod bench;
 mod chat;
 mod counters;
 mod directory;
+mod draft;
 mod event;
 mod gate;
 mod hub;
@@ -71,10 +72,11 @@ mod workers;
 
 pub use chat::{Chat, ChatConfig};
 pub use counters::{Counters, Gauge};
+pub use draft::{ClientMsgId, Draft};
 pub use event::{Durability, EncodedEvent};
 pub use gate::{Gate, Permit};
 pub use ids::{ConversationId, HorseId, MessageId, SessionId, UserId};
-pub use message::{Message, MessagePage, StoredMessage};
+pub use message::{Duplicate, Message, MessagePage, StoredMessage};
 pub use migrations::{MigrateError, migrate};
 pub use outbox::{AckId, CloseReason, Outbox, Queued};
 pub use profile::Profile;

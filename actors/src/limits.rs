@@ -6,6 +6,8 @@ use std::time::Duration;
 
 /// Longest message text, in Unicode code points. Longer: refused as invalid.
 pub const TEXT_CODE_POINTS: usize = 2000;
+/// Longest client_msg_id, in bytes. Longer: refused as invalid.
+pub const CLIENT_MSG_ID_BYTES: usize = 64;
 /// How much of a text a notification shows, in code points.
 pub const PREVIEW_CODE_POINTS: usize = 60;
 
@@ -54,6 +56,8 @@ pub const UNKNOWN_WAIT: Duration = Duration::from_secs(30);
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 /// How often read marks are tried whose rows somebody else has locked.
 pub const MARK_TRIES: u32 = 5;
+/// How often a batch is tried again in which somebody else was first to store a message.
+pub const REPEAT_TRIES: u32 = 5;
 /// How often a lane looks for rows that have waited too long.
 pub const LANE_LOOK: Duration = Duration::from_millis(250);
 /// First and longest pause between two attempts to reach Postgres.

@@ -3,7 +3,7 @@
 //! Each connection holds an advisory lock of its lane. A new one has to get it first, so that the backend before it is
 //! gone and can commit nothing any more: only then do the ids of a batch decide whether it is stored.
 
-use std::{collections::HashMap, future::Future};
+use std::{collections::HashMap, future::Future, sync::Arc};
 
 use tokio::{task::JoinHandle, time::timeout};
 use tokio_postgres::{
@@ -15,8 +15,8 @@ use tokio_postgres::{
 use crate::{
     batch::{Batch, Columns, Part},
     ids::MessageId,
-    lane::Outcome,
-    limits::{COMMIT_TIMEOUT, CONNECT_TIMEOUT, LOCK_TIMEOUT, MARK_TRIES, STATEMENT_TIMEOUT},
+    lane::{FirstMessage, Outcome},
+    limits::{COMMIT_TIMEOUT, CONNECT_TIMEOUT, LOCK_TIMEOUT, MARK_TRIES, REPEAT_TRIES, STATEMENT_TIMEOUT},
     refusal::Refusal,
     sql,
 };
@@ -44,6 +44,7 @@ struct Connection {
     client: Client,
     append_one: Statement,
     append: Statement,
+    append_named: Statement,
     mark: Statement,
     find: Statement,
     driver: JoinHandle<()>,
@@ -94,15 +95,15 @@ impl Link {
 
     async fn try_commit(&self, batch: &Batch) -> Result<Attempt, String> {
         let Some(connection) = &self.connection else { return Err("not connected".to_owned()) };
-        let mut stored = HashMap::new();
+        let mut known = HashMap::new();
         if self.unknown && !batch.appends.is_empty() {
             let ids: Vec<_> = batch.appends.iter().map(|append| append.post.id).collect();
             let rows = bounded(connection.client.query(&connection.find, &[&ids])).await;
-            stored = seqs(&rows.map_err(Failure::into_message)?);
-            tracing::info!(rows = ids.len(), stored = stored.len(), "looked up a commit's outcome");
+            known = outcomes(&rows.map_err(Failure::into_message)?);
+            tracing::info!(rows = ids.len(), stored = known.len(), "looked up a commit's outcome");
         }
-        let (appended, marked) = tokio::join!(connection.append(batch, &mut stored), connection.mark(batch));
-        let failed = appended?;
+        let (appended, marked) = tokio::join!(connection.append(batch, &mut known), connection.mark(batch));
+        appended?;
         let marks = match marked {
             Ok(()) => Ok(()),
             Err(Failure::Refused(error)) => {
@@ -111,10 +112,9 @@ impl Link {
             }
             Err(failure) => return Err(failure.into_message()),
         };
-        let outcome = |id: &MessageId| match (stored.get(id), failed.get(id)) {
-            (Some(seq), _) => Outcome::Stored(*seq),
-            (None, Some(refusal)) => Outcome::Refused(refusal.clone()),
-            (None, None) => Outcome::Refused(Refusal::conversation_not_found()),
+        let mut outcome = |id: &MessageId| {
+            // Not stored, and not refused either: the sender has no part in such a conversation.
+            known.remove(id).unwrap_or_else(|| Outcome::Refused(Refusal::conversation_not_found()))
         };
         Ok(Attempt::Done { appends: batch.appends.iter().map(|append| outcome(&append.post.id)).collect(), marks })
     }
@@ -153,23 +153,25 @@ impl Connection {
         client.batch_execute(&settings).await?;
         let append_one = client.prepare(sql::APPEND_MESSAGE).await?;
         let append = client.prepare(sql::APPEND_MESSAGES).await?;
+        let append_named = client.prepare(sql::APPEND_NAMED_MESSAGES).await?;
         let mark = client.prepare(sql::MARK_READ).await?;
         let find = client.prepare(sql::FIND_MESSAGES_BY_ID).await?;
-        Ok(connection.prepared(append_one, append, mark, find))
+        let (client, driver) = connection.prepared();
+        Ok(Self { client, append_one, append, append_named, mark, find, driver })
     }
 
-    /// Stores the rows that are not in `stored` yet, and puts them there. Returns those that Postgres refused.
-    async fn append(
-        &self,
-        batch: &Batch,
-        stored: &mut HashMap<MessageId, i64>,
-    ) -> Result<HashMap<MessageId, Refusal>, String> {
-        let mut refused = HashMap::new();
-        let mut parts = vec![batch.missing(stored)];
+    /// Stores the rows whose outcome is not known yet; it is afterwards.
+    async fn append(&self, batch: &Batch, known: &mut HashMap<MessageId, Outcome>) -> Result<(), String> {
+        let mut parts = vec![batch.missing(known)];
+        let mut repeats = 0;
         // All at once; what is refused then, by conversation; what is refused then, row by row.
         while let Some(part) = parts.pop() {
             match self.append_some(batch, &part).await {
-                Ok(more) => stored.extend(more),
+                Ok(more) => known.extend(more),
+                Err(Failure::Refused(error)) if is_repeat(&error) && repeats < REPEAT_TRIES => {
+                    repeats += 1;
+                    parts.push(part);
+                }
                 Err(Failure::Refused(error)) => {
                     tracing::warn!(error = describe(&error), rows = part.rows.len(), "Postgres refused a batch");
                     match part.split(batch, is_passing(&error)) {
@@ -177,28 +179,34 @@ impl Connection {
                         Err(part) => {
                             let passing = is_passing(&error);
                             let refusal = if passing { Refusal::overloaded() } else { Refusal::internal() };
-                            refused.extend(part.rows.iter().map(|row| (batch.appends[*row].post.id, refusal.clone())));
+                            let outcome = Outcome::Refused(refusal);
+                            known.extend(part.rows.iter().map(|row| (batch.appends[*row].post.id, outcome.clone())));
                         }
                     }
                 }
                 Err(failure) => return Err(failure.into_message()),
             }
         }
-        Ok(refused)
+        Ok(())
     }
 
-    async fn append_some(&self, batch: &Batch, part: &Part) -> Result<HashMap<MessageId, i64>, Failure> {
+    async fn append_some(&self, batch: &Batch, part: &Part) -> Result<HashMap<MessageId, Outcome>, Failure> {
         let columns = batch.columns(part);
-        let Columns { ids, conversations, senders, texts, sent_at } = &columns;
+        let Columns { ids, conversations, senders, texts, sent_at, client_msg_ids } = &columns;
         let rows = match &ids[..] {
             [] => return Ok(HashMap::new()),
+            _ if client_msg_ids.iter().any(Option::is_some) => {
+                let rows: [&(dyn ToSql + Sync); 6] = [ids, conversations, senders, texts, sent_at, client_msg_ids];
+                let rows = bounded(self.client.query(&self.append_named, &rows)).await?;
+                return Ok(rows.iter().map(|row| (row.get(0), repeated(row).unwrap_or_else(|| stored(row)))).collect());
+            }
             [id] => {
                 let row = [id as &(dyn ToSql + Sync), &conversations[0], &senders[0], &texts[0], &sent_at[0]];
                 bounded(self.client.query(&self.append_one, &row)).await?
             }
             _ => bounded(self.client.query(&self.append, &[ids, conversations, senders, texts, sent_at])).await?,
         };
-        Ok(seqs(&rows))
+        Ok(outcomes(&rows))
     }
 
     async fn mark(&self, batch: &Batch) -> Result<(), Failure> {
@@ -229,10 +237,9 @@ struct UnpreparedConnection {
 }
 
 impl UnpreparedConnection {
-    fn prepared(&mut self, append_one: Statement, append: Statement, mark: Statement, find: Statement) -> Connection {
+    fn prepared(&mut self) -> (Client, JoinHandle<()>) {
         let client = self.client.take().expect("taken once, here");
-        let driver = std::mem::replace(&mut self.driver, tokio::spawn(async {}));
-        Connection { client, append_one, append, mark, find, driver }
+        (client, std::mem::replace(&mut self.driver, tokio::spawn(async {})))
     }
 }
 
@@ -266,8 +273,31 @@ async fn bounded(query: impl Future<Output = Result<Vec<Row>, Error>>) -> Result
     }
 }
 
-fn seqs(rows: &[Row]) -> HashMap<MessageId, i64> {
-    rows.iter().map(|row| (row.get(0), row.get(1))).collect()
+fn outcomes(rows: &[Row]) -> HashMap<MessageId, Outcome> {
+    rows.iter().map(|row| (row.get(0), stored(row))).collect()
+}
+
+fn stored(row: &Row) -> Outcome {
+    Outcome::Stored(row.get(1))
+}
+
+/// What a row of `append_named_messages.sql` repeats, if it does.
+fn repeated(row: &Row) -> Option<Outcome> {
+    let first: Option<MessageId> = row.get(2);
+    first.map(|id| {
+        Outcome::Repeated(Arc::new(FirstMessage {
+            id,
+            seq: row.get(1),
+            text: row.get(3),
+            sent_at: row.get(4),
+            read_at: row.get(5),
+        }))
+    })
+}
+
+/// Whether somebody else stored a message of the same sender and client_msg_id at the same moment.
+fn is_repeat(error: &DbError) -> bool {
+    *error.code() == SqlState::UNIQUE_VIOLATION && error.constraint() == Some("messages_client_msg_id")
 }
 
 /// Whether the same batch may succeed later: no resources, a standby, a deadlock, a cancelled statement.

@@ -32,6 +32,22 @@ pub struct Message<'a, S> {
     pub seq: i64,
 }
 
+/// A message that was sent again, as its sender is told.
+#[derive(Debug, Serialize)]
+pub struct Duplicate<'a, S> {
+    /// As it is stored.
+    #[serde(flatten)]
+    pub message: Message<'a, S>,
+    /// Always true.
+    pub duplicate: bool,
+}
+
+impl<'a, S> From<Message<'a, S>> for Duplicate<'a, S> {
+    fn from(message: Message<'a, S>) -> Self {
+        Self { message, duplicate: true }
+    }
+}
+
 /// The other participant is told that there is something new.
 #[derive(Debug, Serialize)]
 pub(crate) struct Notification<'a> {

@@ -17,6 +17,8 @@ pub enum Code {
     NotFound,
     /// The request is not one that could ever succeed.
     InvalidArgument,
+    /// The client_msg_id stands for another text.
+    IdempotencyConflict,
     /// More bytes than a request may have.
     TooLarge,
     /// A bound is reached or Postgres is away; the same may succeed later.
@@ -33,6 +35,7 @@ impl Code {
             Self::Forbidden => "FORBIDDEN",
             Self::NotFound => "NOT_FOUND",
             Self::InvalidArgument => "INVALID_ARGUMENT",
+            Self::IdempotencyConflict => "IDEMPOTENCY_CONFLICT",
             Self::TooLarge => "TOO_LARGE",
             Self::Overloaded => "OVERLOADED",
             Self::Internal => "INTERNAL",
@@ -63,6 +66,11 @@ impl Refusal {
     /// An argument that breaks a rule.
     pub fn invalid(message: impl Into<Cow<'static, str>>) -> Self {
         Self::new(Code::InvalidArgument, message)
+    }
+
+    /// A message whose client_msg_id stands for another text.
+    pub fn idempotency_conflict() -> Self {
+        Self::new(Code::IdempotencyConflict, "This client_msg_id was used for another text")
     }
 
     /// A message that could not be taken in now; it is not stored.

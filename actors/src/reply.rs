@@ -17,7 +17,7 @@ use crate::{
     timestamp::Timestamp,
 };
 
-/// A message that was committed, as a REST caller needs it.
+/// A message that is committed, as a REST caller needs it.
 #[derive(Clone, Copy, Debug)]
 pub struct Committed {
     /// The message.
@@ -28,6 +28,23 @@ pub struct Committed {
     pub sender: UserId,
     /// When the server took it in.
     pub sent_at: Timestamp,
+    /// When the other participant read it.
+    pub read_at: Option<Timestamp>,
+    /// It was sent before, and is stored once.
+    pub duplicate: bool,
+}
+
+impl Committed {
+    pub(crate) fn of(message: &Message<'_, &Profile>) -> Self {
+        Self {
+            id: message.id,
+            seq: message.seq,
+            sender: message.sender_id.id,
+            sent_at: message.sent_at,
+            read_at: message.read_at,
+            duplicate: false,
+        }
+    }
 }
 
 /// Why a message has no place in its conversation.
@@ -111,8 +128,8 @@ impl Reply {
         }
     }
 
-    /// A message was committed; `json` is its form on the wire. What comes back is to be dropped when it is delivered.
-    pub(crate) fn committed(mut self, message: &Message<'_, &Profile>, json: &str) -> Delivering {
+    /// A message is committed; `json` is its form on the wire. What comes back is to be dropped when it is delivered.
+    pub(crate) fn committed(mut self, message: Committed, json: &str) -> Delivering {
         match self.0.take() {
             Some(Target::Session { outbox, ack, held }) => {
                 if let Some(ack) = ack {
@@ -122,12 +139,7 @@ impl Reply {
             }
             Some(Target::Caller(sender)) => {
                 // A caller that went away meanwhile needs no answer.
-                let _ = sender.send(Ok(Committed {
-                    id: message.id,
-                    seq: message.seq,
-                    sender: message.sender_id.id,
-                    sent_at: message.sent_at,
-                }));
+                let _ = sender.send(Ok(message));
                 Delivering { _held: None }
             }
             None => Delivering { _held: None },

@@ -15,21 +15,21 @@ use tokio::sync::oneshot;
 
 use crate::{
     counters::Gauge,
+    draft::Draft,
     event::{Durability, EncodedEvent, encode},
     hub::Delivery,
     ids::{ConversationId, MessageId, SessionId, UserId},
-    lane::{Outcome, Post, Settled},
+    lane::{FirstMessage, Outcome, Post, Settled},
     limits::{RETRY_AFTER, ROOM_IN_FLIGHT, UNKNOWN_ROOM},
     mailbox::Waiting,
-    message::{Message, Notification, Typist},
+    message::{Duplicate, Message, Notification, Typist},
     outbox::CloseReason,
     persistence::Persistence,
-    profile::LiveProfile,
+    profile::{LiveProfile, Profile},
     refusal::Refusal,
-    reply::Reply,
+    reply::{Committed, Reply},
     session::Member,
     shared::Shared,
-    text::MessageText,
     timestamp::Timestamp,
 };
 
@@ -68,7 +68,7 @@ enum RoomCommand {
     Leave(SessionId),
     Post {
         sender: UserId,
-        text: MessageText,
+        draft: Draft,
         reply: Reply,
         room: RoomHandle,
     },
@@ -183,7 +183,7 @@ impl Room {
         match command {
             RoomCommand::Join(member, reply) => self.join(&member, reply),
             RoomCommand::Leave(session) => self.leave(session),
-            RoomCommand::Post { sender, text, reply, room } => self.post(sender, text, reply, room),
+            RoomCommand::Post { sender, draft, reply, room } => self.post(sender, draft, reply, room),
             RoomCommand::Typing { typist, session, started, reply } => self.typing(typist, session, started, reply),
             RoomCommand::MarkRead { reader, seq, answer } => {
                 self.persistence.mark_read(self.conversation, reader, seq, answer);
@@ -214,7 +214,7 @@ impl Room {
         }
     }
 
-    fn post(&mut self, sender: UserId, text: MessageText, reply: Reply, room: RoomHandle) {
+    fn post(&mut self, sender: UserId, draft: Draft, reply: Reply, room: RoomHandle) {
         let hub_is_full = self.shared.workers.any(self.audience(sender), |hub| hub.is_full(Durability::Durable));
         let stopping = self.shared.stopping.load(Ordering::SeqCst);
         if stopping || self.in_flight >= ROOM_IN_FLIGHT || hub_is_full {
@@ -224,7 +224,7 @@ impl Room {
         let sent_at = self.last_sent_at.map_or_else(Timestamp::now, |last| last.max(Timestamp::now()));
         self.last_sent_at = Some(sent_at);
         let id = MessageId::new();
-        let post = Box::new(Post { id, conversation: self.conversation, sender, text, sent_at, reply });
+        let post = Box::new(Post { id, conversation: self.conversation, sender, draft, sent_at, reply });
         match self.persistence.append(post, room) {
             Ok(()) => {
                 self.in_flight += 1;
@@ -237,6 +237,7 @@ impl Room {
     fn finish(&mut self, post: Post, outcome: Outcome) {
         match outcome {
             Outcome::Stored(seq) => self.announce(post, seq),
+            Outcome::Repeated(first) => self.repeat(post, &first),
             Outcome::Refused(refusal) => post.reply.refuse(&refusal),
         }
         // Last: an orderly stop closes the connections when none is left.
@@ -246,29 +247,52 @@ impl Room {
 
     /// The message is committed: the acknowledgement, then everybody else.
     fn announce(&mut self, post: Post, seq: i64) {
-        let Some(two) = self.participants.get() else { return };
-        let Some(sender) = two.iter().find(|profile| profile.id == post.sender) else { return };
-        let sender = sender.get();
+        let Some(sender) = self.profile(post.sender) else { return };
+        let text = &post.draft.text;
         let message = Message {
             id: post.id,
             conversation_id: self.conversation,
             sender_id: &*sender,
-            text: post.text.as_str(),
+            text: text.as_str(),
             is_read: false,
             read_at: None,
             sent_at: post.sent_at,
             seq,
         };
         let json = encode(&message);
-        let _delivering = post.reply.committed(&message, &json);
+        let _delivering = post.reply.committed(Committed::of(&message), &json);
         let notification = self.other(post.sender).map(|recipient| {
             let notification =
-                Notification { conversation_id: self.conversation, sender: post.sender, preview: post.text.preview() };
+                Notification { conversation_id: self.conversation, sender: post.sender, preview: text.preview() };
             (recipient, EncodedEvent::message_notification(&notification))
         });
         let audience = self.audience(post.sender);
         let event = EncodedEvent::new_message(json);
         self.publish(audience, Delivery { conversation: self.conversation, event, except: None, notification });
+    }
+
+    /// The message is committed already: nobody but its sender hears of it.
+    fn repeat(&self, post: Post, first: &FirstMessage) {
+        if first.text != post.draft.text.as_str() {
+            return post.reply.refuse(&Refusal::idempotency_conflict());
+        }
+        let Some(sender) = self.profile(post.sender) else { return };
+        let message = Message {
+            id: first.id,
+            conversation_id: self.conversation,
+            sender_id: &*sender,
+            text: &first.text,
+            is_read: first.read_at.is_some(),
+            read_at: first.read_at,
+            sent_at: first.sent_at,
+            seq: first.seq,
+        };
+        let committed = Committed { duplicate: true, ..Committed::of(&message) };
+        post.reply.committed(committed, &encode(&Duplicate::from(message)));
+    }
+
+    fn profile(&self, participant: UserId) -> Option<Arc<Profile>> {
+        self.participants.get()?.iter().find(|profile| profile.id == participant).map(|profile| profile.get())
     }
 
     fn typing(&mut self, typist: UserId, session: SessionId, started: bool, reply: Reply) {

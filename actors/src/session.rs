@@ -14,6 +14,7 @@ use actix::{Actor, ActorContext, AsyncContext, Context, Handler, Message, WeakAd
 
 use crate::{
     counters::{Counters, Gauge},
+    draft::Draft,
     gate::Permit,
     hub::HubHandle,
     ids::{ConversationId, SessionId, UserId},
@@ -25,7 +26,6 @@ use crate::{
     room::RoomHandle,
     sends::Sends,
     shared::Shared,
-    text::MessageText,
 };
 
 /// What a client asks of the chat, valid by its types.
@@ -37,7 +37,7 @@ pub enum Request {
         /// Where.
         conversation: ConversationId,
         /// What.
-        text: MessageText,
+        draft: Draft,
     },
     /// Show the others that the user types, or stopped.
     Typing {
@@ -200,11 +200,11 @@ impl Session {
         let (user, session) = (self.user, self.id);
         match request {
             Request::Join(conversation) => self.join(conversation, reply, ctx),
-            Request::Send { conversation, text } => {
+            Request::Send { conversation, draft } => {
                 self.sends_to = Some(conversation);
                 let reply = reply.counted(self.sends.begin());
                 match self.room(conversation) {
-                    Some(room) => room.post(user, text, reply),
+                    Some(room) => room.post(user, draft, reply),
                     None => reply.refuse(&Refusal::overloaded()),
                 }
             }

@@ -12,6 +12,7 @@ macro_rules! queries {
 queries! {
     APPEND_MESSAGE = "append_message.sql",
     APPEND_MESSAGES = "append_messages.sql",
+    APPEND_NAMED_MESSAGES = "append_named_messages.sql",
     MARK_READ = "mark_read.sql",
     FIND_MESSAGES_BY_ID = "find_messages_by_id.sql",
     END_HOLDER_OF_LOCK = "end_holder_of_lock.sql",

@@ -5,12 +5,15 @@ use actix_web::{
     error::ErrorInternalServerError,
     web::{self, Data, Path, Query},
 };
-use actors::{ConversationId, Message, MessageText, PostError, Refusal, store::Page};
+use actors::{ClientMsgId, ConversationId, Draft, Duplicate, Message, MessageText, PostError, Refusal, store::Page};
 use futures::stream;
 
 use crate::auth::Caller;
 
 use super::{ApiError, App, Success, json_object::JsonObject};
+
+/// Names a message, as `client_msg_id` in the body does (draft-ietf-httpapi-idempotency-key-header).
+pub(super) const IDEMPOTENCY_KEY: &str = "idempotency-key";
 
 /// A page, oldest first; everything of the other participant becomes read.
 pub(super) async fn history(
@@ -34,13 +37,15 @@ pub(super) async fn send(
     app: Data<App>,
     caller: Caller,
     id: Path<String>,
+    request: HttpRequest,
     mut body: JsonObject,
 ) -> Result<HttpResponse, ApiError> {
     let conversation = conversation(&id)?;
     let text = body.string("text", "text must be a string")?;
     let text = MessageText::parse(text.unwrap_or_default())?;
     let said = text.as_str().to_owned();
-    let committed = match app.chat.post(conversation, caller.user, text).await {
+    let draft = Draft { text, client_msg_id: client_msg_id(&request, &mut body)? };
+    let committed = match app.chat.post(conversation, caller.user, draft).await {
         Ok(committed) => committed,
         Err(PostError::Refused(refusal)) => return Err(refusal.into()),
         Err(PostError::OutcomeUnknown) => return Ok(no_answer()),
@@ -50,12 +55,24 @@ pub(super) async fn send(
         conversation_id: conversation,
         sender_id: committed.sender,
         text: &said,
-        is_read: false,
-        read_at: None,
+        is_read: committed.read_at.is_some(),
+        read_at: committed.read_at,
         sent_at: committed.sent_at,
         seq: committed.seq,
     };
-    Ok(Success::created(message))
+    Ok(if committed.duplicate { Success::created(Duplicate::from(message)) } else { Success::created(message) })
+}
+
+/// From the body or the header `Idempotency-Key`, which may both be there if they say the same.
+fn client_msg_id(request: &HttpRequest, body: &mut JsonObject) -> Result<Option<ClientMsgId>, Refusal> {
+    let named = body.string("client_msg_id", ClientMsgId::RULE)?.map(ClientMsgId::parse).transpose()?;
+    let mut headers = request.headers().get_all(IDEMPOTENCY_KEY);
+    let Some(header) = headers.next() else { return Ok(named) };
+    let key = ClientMsgId::parse(header.to_str().unwrap_or_default())?;
+    if headers.next().is_some() || named.is_some_and(|named| named != key) {
+        return Err(Refusal::invalid("Idempotency-Key and client_msg_id are not the same"));
+    }
+    Ok(Some(key))
 }
 
 fn conversation(id: &str) -> Result<ConversationId, Refusal> {

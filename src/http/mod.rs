@@ -15,13 +15,15 @@ mod users;
 use actix_cors::Cors;
 use actix_web::{
     HttpResponse, Resource,
-    http::header,
+    http::header::{self, HeaderName},
     web::{self, ServiceConfig},
 };
 use actors::{Chat, Code, Refusal};
 use std::{sync::Arc, time::Duration};
 
 use crate::{auth::Auth, socket_io::SocketIo};
+
+use messages::IDEMPOTENCY_KEY;
 
 pub use error::ApiError;
 pub use origins::Origins;
@@ -99,7 +101,7 @@ fn resource(path: &str) -> Resource {
 fn cors(origins: &Origins) -> Cors {
     let cors = Cors::default()
         .allowed_methods(["GET", "POST", "PUT", "DELETE"])
-        .allowed_headers([header::AUTHORIZATION, header::CONTENT_TYPE])
+        .allowed_headers([header::AUTHORIZATION, header::CONTENT_TYPE, HeaderName::from_static(IDEMPOTENCY_KEY)])
         .expose_headers([header::RETRY_AFTER])
         .max_age(600);
     match origins {

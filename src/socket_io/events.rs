@@ -1,6 +1,6 @@
 //! Clients' events as requests to the chat: valid by their types, or refused here.
 
-use actors::{ConversationId, MessageText, Refusal, Request};
+use actors::{ClientMsgId, ConversationId, Draft, MessageText, Refusal, Request};
 use serde_json::value::RawValue;
 
 /// A client's event as a request.
@@ -30,6 +30,8 @@ struct Send<'a> {
     conversation_id: Option<&'a RawValue>,
     #[serde(borrow)]
     text: Option<&'a RawValue>,
+    #[serde(borrow)]
+    client_msg_id: Option<&'a RawValue>,
 }
 
 fn send(arguments: &[&RawValue]) -> Result<Request, Refusal> {
@@ -43,7 +45,12 @@ fn send(arguments: &[&RawValue]) -> Result<Request, Refusal> {
         Some(text) => string(text).ok_or_else(|| Refusal::invalid("text must be a string"))?,
         None => String::new(),
     };
-    Ok(Request::Send { conversation, text: MessageText::parse(text)? })
+    let text = MessageText::parse(text)?;
+    let client_msg_id = match send.client_msg_id {
+        Some(id) => Some(ClientMsgId::parse(string(id).unwrap_or_default())?),
+        None => None,
+    };
+    Ok(Request::Send { conversation, draft: Draft { text, client_msg_id } })
 }
 
 /// A JSON string's value; `None` for anything else, half surrogates included.
@@ -69,8 +76,11 @@ mod tests {
         assert!(matches!(parsed("typing", &id), Ok(Request::Typing { started: true, .. })));
         assert!(matches!(parsed("stop_typing", &id), Ok(Request::Typing { started: false, .. })));
         let send = format!(r#"[{{"conversation_id":"{ID}","text":"h\u00e9 \ud83d\udc0e","more":[1]}},"ignored"]"#);
-        let Ok(Request::Send { text, .. }) = parsed("send_message", &send) else { panic!("a send") };
-        assert_eq!(text.as_str(), "hé 🐎");
+        let Ok(Request::Send { draft, .. }) = parsed("send_message", &send) else { panic!("a send") };
+        assert_eq!((draft.text.as_str(), draft.client_msg_id), ("hé 🐎", None));
+        let named = send.replace(r#""more""#, r#""client_msg_id":"a-1","more""#);
+        let Ok(Request::Send { draft, .. }) = parsed("send_message", &named) else { panic!("a send") };
+        assert_eq!(draft.client_msg_id, ClientMsgId::parse("a-1").ok());
     }
 
     #[test]
@@ -84,6 +94,10 @@ mod tests {
             assert!(parsed("send_message", &send).is_err(), "{text}");
         }
         assert!(parsed("send_message", &format!(r#"[{{"conversation_id":"{ID}"}}]"#)).is_err());
+        for id in ["7", "[]", "{}", r#""""#, r#"" ""#, r#""\ud800""#] {
+            let send = format!(r#"[{{"conversation_id":"{ID}","text":"x","client_msg_id":{id}}}]"#);
+            assert_eq!(parsed("send_message", &send).err(), Some(Refusal::invalid(ClientMsgId::RULE)), "{id}");
+        }
         assert!(parsed("no_such_event", "[]").is_err());
     }
 }

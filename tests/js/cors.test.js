@@ -32,7 +32,7 @@ const preflight = (origin, path = '/api/chat/conversations', method = 'POST') =>
     headers: {
       origin,
       'access-control-request-method': method,
-      'access-control-request-headers': 'authorization,content-type',
+      'access-control-request-headers': 'authorization,content-type,idempotency-key',
     },
   });
 
@@ -68,6 +68,7 @@ describe('REST', () => {
         const allowed = reply.headers.get('access-control-allow-headers').toLowerCase();
         assert.match(allowed, /authorization/);
         assert.match(allowed, /content-type/);
+        assert.match(allowed, /idempotency-key/);
       }
     });
   }

@@ -48,8 +48,17 @@ impl Server {
 
     /// Sends a message by the REST fallback and returns it.
     pub(crate) fn post(&self, sender: &Person, conversation: &str, text: &str) -> Value {
+        self.post_message(sender, conversation, &json!({ "text": text }))
+    }
+
+    /// The same with a `client_msg_id`.
+    pub(crate) fn post_named(&self, sender: &Person, conversation: &str, text: &str, name: &str) -> Value {
+        self.post_message(sender, conversation, &json!({ "text": text, "client_msg_id": name }))
+    }
+
+    fn post_message(&self, sender: &Person, conversation: &str, message: &Value) -> Value {
         let path = format!("/api/chat/conversations/{conversation}/messages");
-        let (status, reply) = self.rest(&sender.token, "POST", &path, Some(&json!({ "text": text })));
+        let (status, reply) = self.rest(&sender.token, "POST", &path, Some(message));
         assert_eq!(status, 201, "{reply}");
         reply["data"].clone()
     }

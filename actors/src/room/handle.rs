@@ -7,6 +7,7 @@ use tokio::sync::oneshot;
 
 use crate::{
     counters::Gauge,
+    draft::Draft,
     ids::{ConversationId, SessionId, UserId},
     lane::Settled,
     limits::ROOM_QUEUE,
@@ -16,7 +17,6 @@ use crate::{
     reply::{Committed, PostError, Reply},
     session::Member,
     shared::Shared,
-    text::MessageText,
 };
 
 use super::{Participants, Room, RoomCommand};
@@ -53,14 +53,14 @@ impl RoomHandle {
         self.0.mailbox.push(RoomCommand::Leave(session));
     }
 
-    pub(crate) fn post(&self, sender: UserId, text: MessageText, reply: Reply) {
-        self.offer(RoomCommand::Post { sender, text, reply, room: self.clone() });
+    pub(crate) fn post(&self, sender: UserId, draft: Draft, reply: Reply) {
+        self.offer(RoomCommand::Post { sender, draft, reply, room: self.clone() });
     }
 
     /// Posts and waits for the commit.
-    pub(crate) async fn post_and_wait(&self, sender: UserId, text: MessageText) -> Result<Committed, PostError> {
+    pub(crate) async fn post_and_wait(&self, sender: UserId, draft: Draft) -> Result<Committed, PostError> {
         let (answer, answered) = oneshot::channel();
-        self.post(sender, text, Reply::caller(answer));
+        self.post(sender, draft, Reply::caller(answer));
         match answered.await {
             Ok(outcome) => outcome.map_err(PostError::Refused),
             Err(_) => Err(PostError::OutcomeUnknown),

@@ -3,8 +3,8 @@
 use std::{sync::Mutex, time::Duration};
 
 use crate::{
-    AckId, Chat, ChatConfig, CloseReason, EncodedEvent, Gate, Outbox, Profile, Queued, Request, SessionHandle,
-    limits::ROOM_IN_FLIGHT,
+    AckId, Chat, ChatConfig, CloseReason, EncodedEvent, Gate, MessageText, Outbox, Profile, Queued, Request,
+    SessionHandle, limits::ROOM_IN_FLIGHT,
 };
 
 use super::*;
@@ -112,7 +112,7 @@ async fn a_room_that_fails_lets_nobody_believe_that_a_message_is_or_is_not_store
     let (conversation, room) = room_of(&chat, [user, UserId::new()]);
     let (sender, outbox) = connect(&chat, user);
     let text = MessageText::parse("under way").expect("a sound text");
-    request(&sender, Request::Send { conversation, text });
+    request(&sender, Request::Send { conversation, draft: text.into() });
     until(|| chat.counters().get(Gauge::MessagesInFlight) == 1).await;
     run_in(&room, |_| panic!("asked to"));
     until(|| outbox.is_closed_for(CloseReason::OutcomeUnknown)).await;
@@ -165,7 +165,7 @@ async fn more_messages_than_a_room_may_have_under_way_are_refused_at_once() {
     let (sender, outbox) = connect(&chat, user);
     for _ in 0..=ROOM_IN_FLIGHT {
         let text = MessageText::parse("under way").expect("a sound text");
-        request(&sender, Request::Send { conversation, text });
+        request(&sender, Request::Send { conversation, draft: text.into() });
     }
     until(|| outbox.has(r#""code":"OVERLOADED""#)).await;
     assert_eq!(chat.counters().get(Gauge::MessagesInFlight), ROOM_IN_FLIGHT as i64);
