@@ -68,7 +68,7 @@ async fn no_hot_statement_reads_a_large_table_from_end_to_end() {
     let horse: Option<actors::HorseId> = None;
     type Parameters<'a> = &'a [&'a (dyn ToSql + Sync)];
     let names = vec![Some("one"), None];
-    let hot: [(&str, Parameters<'_>); 11] = [
+    let hot: [(&str, Parameters<'_>); 13] = [
         ("append_message.sql", &[&ids[0], &conversation, &user, &"text", &now]),
         ("append_messages.sql", &[&ids, &conversations, &users, &texts, &times]),
         ("append_named_messages.sql", &[&ids, &conversations, &users, &texts, &times, &names]),
@@ -76,6 +76,8 @@ async fn no_hot_statement_reads_a_large_table_from_end_to_end() {
         ("find_messages_by_id.sql", &[&ids]),
         ("find_room.sql", &[&conversation]),
         ("read_history.sql", &[&conversation, &user, &30_i64, &0_i64]),
+        ("read_after.sql", &[&conversation, &user, &99_000_i64, &31_i64]),
+        ("read_before.sql", &[&conversation, &user, &1_000_i64, &31_i64]),
         ("list_conversations.sql", &[&user, &1000_i64]),
         ("open_conversation.sql", &[&new, &user, &other, &horse, &now]),
         ("count_unread.sql", &[&user]),

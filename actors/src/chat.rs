@@ -107,7 +107,13 @@ impl Chat {
         if history.unread > 0 {
             room.mark_read(reader, history.last_seq).await?;
         }
-        Ok(MessagePage { conversation, participants, messages: history.messages })
+        Ok(MessagePage {
+            conversation,
+            participants,
+            messages: history.messages,
+            has_more: history.has_more,
+            head_seq: history.last_seq,
+        })
     }
 
     /// Stores a profile; rooms show it from now on.

@@ -20,6 +20,10 @@ pub const OUTBOX_PACKETS: usize = 1024;
 pub const OUTBOX_BYTES: usize = 4 << 20;
 /// Rooms one session may have joined. Reached: joining is refused.
 pub const SESSION_ROOMS: usize = 1000;
+/// Messages in the answer to a join that resumes. Reached: the answer says that there are more.
+pub const RESUME_MESSAGES: usize = 100;
+/// The same in bytes, unless a single one is longer.
+pub const RESUME_BYTES: usize = 16 * 1024;
 /// Rooms in memory. Reached: what needs another one is refused as overloaded.
 pub const ROOMS: usize = 200_000;
 /// How long the room of a conversation that does not exist stays in memory.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use crate::{
+    event::encode,
     ids::{ConversationId, MessageId, UserId},
     profile::Profile,
     timestamp::Timestamp,
@@ -87,9 +88,34 @@ pub struct MessagePage {
     pub(crate) conversation: ConversationId,
     pub(crate) participants: [Arc<Profile>; 2],
     pub(crate) messages: Vec<StoredMessage>,
+    /// Whether there are more in the direction of the page; not known of numbered ones.
+    pub has_more: bool,
+    /// The newest seq of the conversation.
+    pub head_seq: i64,
 }
 
 impl MessagePage {
+    /// The answer to a join that resumes, JSON: as many messages as have room, and at least one.
+    pub(crate) fn resumption(&self, bytes: usize) -> String {
+        let mut messages = String::new();
+        let mut has_more = self.has_more;
+        for message in self.on_the_wire() {
+            let json = encode(&message);
+            if !messages.is_empty() {
+                if messages.len() + json.len() > bytes {
+                    has_more = true;
+                    break;
+                }
+                messages.push(',');
+            }
+            messages.push_str(&json);
+        }
+        let (conversation, head) = (self.conversation, self.head_seq);
+        format!(
+            r#"{{"conversation_id":"{conversation}","head_seq":{head},"messages":[{messages}],"has_more":{has_more}}}"#
+        )
+    }
+
     /// As clients see them.
     pub fn on_the_wire(&self) -> impl Iterator<Item = Message<'_, &Profile>> {
         let [one, other] = self.participants.each_ref().map(|profile| &**profile);

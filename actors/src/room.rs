@@ -10,8 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use actix::{Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, Message as ActixMessage, WrapFuture};
-use tokio::sync::oneshot;
+use actix::{Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, WrapFuture};
 
 use crate::{
     counters::Gauge,
@@ -19,10 +18,10 @@ use crate::{
     event::{Durability, EncodedEvent, encode},
     hub::Delivery,
     ids::{ConversationId, MessageId, SessionId, UserId},
-    lane::{FirstMessage, Outcome, Post, Settled},
-    limits::{RETRY_AFTER, ROOM_IN_FLIGHT, UNKNOWN_ROOM},
+    lane::{FirstMessage, Outcome, Post},
+    limits::{RESUME_BYTES, RESUME_MESSAGES, RETRY_AFTER, ROOM_IN_FLIGHT, UNKNOWN_ROOM},
     mailbox::Waiting,
-    message::{Duplicate, Message, Notification, Typist},
+    message::{Duplicate, Message, MessagePage, Notification, Typist},
     outbox::CloseReason,
     persistence::Persistence,
     profile::{LiveProfile, Profile},
@@ -30,13 +29,16 @@ use crate::{
     reply::{Committed, Reply},
     session::Member,
     shared::Shared,
+    store::{History, Page},
     timestamp::Timestamp,
 };
 
+mod command;
 mod handle;
 #[cfg(test)]
 mod tests;
 
+use command::RoomCommand;
 pub(crate) use handle::RoomHandle;
 
 pub(crate) struct Room {
@@ -52,6 +54,8 @@ pub(crate) struct Room {
     members_on: Vec<u32>,
     in_flight: usize,
     last_sent_at: Option<Timestamp>,
+    /// The newest seq that everybody has heard of.
+    announced: i64,
     /// Since the last look whether the room is idle.
     used: bool,
     /// A look is under way because there is no such conversation.
@@ -60,64 +64,6 @@ pub(crate) struct Room {
 
 /// The conversation's two, once they are loaded; who holds the room's handle sees them, too.
 pub(crate) type Participants = Arc<OnceLock<[Arc<LiveProfile>; 2]>>;
-
-#[derive(ActixMessage)]
-#[rtype(result = "()")]
-enum RoomCommand {
-    Join(Member, Reply),
-    Leave(SessionId),
-    Post {
-        sender: UserId,
-        draft: Draft,
-        reply: Reply,
-        room: RoomHandle,
-    },
-    Typing {
-        typist: UserId,
-        session: SessionId,
-        started: bool,
-        reply: Reply,
-    },
-    MarkRead {
-        reader: UserId,
-        seq: i64,
-        answer: oneshot::Sender<Result<(), Refusal>>,
-    },
-    Committed(Vec<Settled>),
-    /// Load the participants.
-    Introduce {
-        to: UserId,
-        answer: oneshot::Sender<Result<(), Refusal>>,
-    },
-    #[cfg(test)]
-    Test(Box<dyn FnOnce(&mut Room) + Send>),
-}
-
-impl RoomCommand {
-    /// Who asks for something that only participants may have.
-    fn on_behalf_of(&self) -> Option<UserId> {
-        match self {
-            Self::Join(member, _) => Some(member.user),
-            Self::Post { sender: user, .. }
-            | Self::Typing { typist: user, .. }
-            | Self::MarkRead { reader: user, .. }
-            | Self::Introduce { to: user, .. } => Some(*user),
-            _ => None,
-        }
-    }
-
-    fn refuse(self, refusal: &Refusal) {
-        match self {
-            Self::Join(member, reply) => {
-                member.not_joined();
-                reply.refuse(refusal);
-            }
-            Self::Post { reply, .. } | Self::Typing { reply, .. } => reply.refuse(refusal),
-            Self::MarkRead { answer, .. } | Self::Introduce { answer, .. } => drop(answer.send(Err(refusal.clone()))),
-            _ => (),
-        }
-    }
-}
 
 impl Room {
     fn new(
@@ -138,6 +84,7 @@ impl Room {
             members_on: Vec::new(),
             in_flight: 0,
             last_sent_at: None,
+            announced: 0,
             used: true,
             stops_soon: false,
         }
@@ -148,10 +95,11 @@ impl Room {
         let (shared, conversation) = (self.shared.clone(), self.conversation);
         let load = async move { shared.load_participants(conversation).await };
         ctx.wait(load.into_actor(self).map(move |loaded, room, ctx| match loaded {
-            Ok(Some(two)) => {
+            Ok(Some((two, last_seq))) => {
                 // Loaded once: nothing else is handled meanwhile.
                 let _ = room.participants.set(two);
-                room.run(command);
+                room.announced = last_seq;
+                room.run(command, ctx);
             }
             Ok(None) => {
                 // Not kept: it may be made at any moment. Nor is the room, which costs more than asking.
@@ -161,17 +109,17 @@ impl Room {
             Err(error) => {
                 tracing::warn!(conversation = %room.conversation, %error, "cannot load a room");
                 room.unavailable_until = Some(Instant::now() + RETRY_AFTER);
-                room.run(command);
+                room.run(command, ctx);
             }
         }));
     }
 
     /// Lets participants through.
-    fn run(&mut self, command: RoomCommand) {
+    fn run(&mut self, command: RoomCommand, ctx: &mut Context<Self>) {
         let refusal = match (self.participants.get(), command.on_behalf_of()) {
-            (_, None) => return self.apply(command),
+            (_, None) => return self.apply(command, ctx),
             (Some(two), Some(user)) if two.iter().any(|profile| profile.id == user) => {
-                return self.apply(command);
+                return self.apply(command, ctx);
             }
             (Some(_), _) => Refusal::conversation_not_found(),
             (None, _) => Refusal::overloaded(),
@@ -179,9 +127,13 @@ impl Room {
         command.refuse(&refusal);
     }
 
-    fn apply(&mut self, command: RoomCommand) {
+    fn apply(&mut self, command: RoomCommand, ctx: &mut Context<Self>) {
         match command {
-            RoomCommand::Join(member, reply) => self.join(&member, reply),
+            RoomCommand::Join(member, None, reply) => {
+                self.join(&member);
+                reply.done(Some(&format!(r#"{{"conversation_id":"{}"}}"#, self.conversation)));
+            }
+            RoomCommand::Join(member, Some(since), reply) => self.resume(member, since, reply, ctx),
             RoomCommand::Leave(session) => self.leave(session),
             RoomCommand::Post { sender, draft, reply, room } => self.post(sender, draft, reply, room),
             RoomCommand::Typing { typist, session, started, reply } => self.typing(typist, session, started, reply),
@@ -196,7 +148,7 @@ impl Room {
         }
     }
 
-    fn join(&mut self, member: &Member, reply: Reply) {
+    fn join(&mut self, member: &Member) {
         let worker = member.hub.index;
         if self.members.insert(member.session, worker).is_none() {
             if self.members_on.len() <= worker {
@@ -205,7 +157,40 @@ impl Room {
             self.members_on[worker] += 1;
             member.hub.join(self.conversation, member.session);
         }
-        reply.done(Some(&format!(r#"{{"conversation_id":"{}"}}"#, self.conversation)));
+    }
+
+    /// Joins with what was said before: nothing is announced meanwhile, so that the answer ends where the events begin.
+    fn resume(&self, member: Member, since: i64, reply: Reply, ctx: &mut Context<Self>) {
+        let (store, conversation, user) = (self.shared.store.clone(), self.conversation, member.user);
+        let page = Page::after(since, RESUME_MESSAGES as i64);
+        let read = async move { store.read_history(conversation, user, page).await };
+        ctx.wait(read.into_actor(self).map(move |read, room, _| match read {
+            Ok(history) => {
+                reply.done(Some(&room.resumption(history)));
+                room.join(&member);
+            }
+            Err(error) => {
+                tracing::warn!(conversation = %room.conversation, %error, "cannot resume");
+                member.not_joined();
+                reply.refuse(&error.into());
+            }
+        }));
+    }
+
+    /// The answer to a join that resumes. What is committed and not announced yet comes as an event.
+    fn resumption(&self, mut history: History) -> String {
+        let head = if self.in_flight == 0 { history.last_seq } else { self.announced };
+        history.has_more &= history.messages.last().is_some_and(|last| last.seq < head);
+        history.messages.retain(|message| message.seq <= head);
+        let Some(two) = self.participants.get() else { return String::new() };
+        let page = MessagePage {
+            conversation: self.conversation,
+            participants: two.each_ref().map(|profile| profile.get()),
+            messages: history.messages,
+            has_more: history.has_more,
+            head_seq: head,
+        };
+        page.resumption(RESUME_BYTES)
     }
 
     fn leave(&mut self, session: SessionId) {
@@ -247,6 +232,7 @@ impl Room {
 
     /// The message is committed: the acknowledgement, then everybody else.
     fn announce(&mut self, post: Post, seq: i64) {
+        self.announced = self.announced.max(seq);
         let Some(sender) = self.profile(post.sender) else { return };
         let text = &post.draft.text;
         let message = Message {
@@ -370,7 +356,7 @@ impl Handler<RoomCommand> for Room {
         self.used = true;
         let must_load =
             self.participants.get().is_none() && self.unavailable_until.is_none_or(|until| Instant::now() >= until);
-        if must_load { self.load_and_run(command, ctx) } else { self.run(command) }
+        if must_load { self.load_and_run(command, ctx) } else { self.run(command, ctx) }
     }
 }
 

@@ -18,7 +18,7 @@ use crate::{
     gate::Permit,
     hub::HubHandle,
     ids::{ConversationId, SessionId, UserId},
-    limits::{SESSION_IN_FLIGHT, SESSION_ROOMS},
+    limits::{RESUME_BYTES, SESSION_IN_FLIGHT, SESSION_ROOMS},
     mailbox::{Mailbox, Waiting},
     outbox::{AckId, CloseReason, Outbox},
     refusal::Refusal,
@@ -31,7 +31,12 @@ use crate::{
 /// What a client asks of the chat, valid by its types.
 pub enum Request {
     /// Hear what is said in a conversation.
-    Join(ConversationId),
+    Join {
+        /// Where.
+        conversation: ConversationId,
+        /// And what was said behind this seq.
+        since: Option<i64>,
+    },
     /// Say something.
     Send {
         /// Where.
@@ -46,6 +51,13 @@ pub enum Request {
         /// Started, or stopped.
         started: bool,
     },
+}
+
+impl Request {
+    /// How long the answer may become, in bytes, where that is more than the request is.
+    pub fn answer_bytes(&self) -> usize {
+        if matches!(self, Self::Join { since: Some(_), .. }) { RESUME_BYTES } else { 0 }
+    }
 }
 
 /// A transport's side of its session.
@@ -199,7 +211,7 @@ impl Session {
     fn handle_now(&mut self, request: Request, reply: Reply, ctx: &Context<Self>) {
         let (user, session) = (self.user, self.id);
         match request {
-            Request::Join(conversation) => self.join(conversation, reply, ctx),
+            Request::Join { conversation, since } => self.join(conversation, since, reply, ctx),
             Request::Send { conversation, draft } => {
                 self.sends_to = Some(conversation);
                 let reply = reply.counted(self.sends.begin());
@@ -215,14 +227,14 @@ impl Session {
         }
     }
 
-    fn join(&mut self, conversation: ConversationId, reply: Reply, ctx: &Context<Self>) {
+    fn join(&mut self, conversation: ConversationId, since: Option<i64>, reply: Reply, ctx: &Context<Self>) {
         if self.joined.len() >= SESSION_ROOMS && !self.joined.contains_key(&conversation) {
             return reply.refuse(&Refusal::invalid("too many conversations joined; use another connection"));
         }
         let Some(room) = self.room(conversation).cloned() else { return reply.refuse(&Refusal::overloaded()) };
         let again = self.joined.contains_key(&conversation);
         let (hub, address) = (self.hub.clone(), self.address(ctx));
-        room.join(Member { session: self.id, user: self.user, hub, conversation, again, address }, reply);
+        room.join(Member { session: self.id, user: self.user, hub, conversation, again, address }, since, reply);
         self.joined.insert(conversation, room);
     }
 

@@ -38,8 +38,8 @@ impl Shared {
     pub(crate) async fn load_participants(
         &self,
         conversation: ConversationId,
-    ) -> Result<Option<[Arc<LiveProfile>; 2]>, StoreError> {
-        let Some(profiles) = self.store.find_room(conversation).await? else { return Ok(None) };
+    ) -> Result<Option<([Arc<LiveProfile>; 2], i64)>, StoreError> {
+        let Some((profiles, last_seq)) = self.store.find_room(conversation).await? else { return Ok(None) };
         let two = profiles.map(|profile| self.profiles.hold(profile));
         // Once more, now that changes reach them: one that came since the first reading was for nobody.
         let seen = [0, 1].map(|one: usize| (two[one].version(), two[one].id));
@@ -48,6 +48,6 @@ impl Shared {
                 two[one].refresh(seen[one].0, profile);
             }
         }
-        Ok(Some(two))
+        Ok(Some((two, last_seq)))
     }
 }

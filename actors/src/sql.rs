@@ -18,6 +18,8 @@ queries! {
     END_HOLDER_OF_LOCK = "end_holder_of_lock.sql",
     FIND_ROOM = "find_room.sql",
     READ_HISTORY = "read_history.sql",
+    READ_AFTER = "read_after.sql",
+    READ_BEFORE = "read_before.sql",
     LIST_CONVERSATIONS = "list_conversations.sql",
     OPEN_CONVERSATION = "open_conversation.sql",
     COUNT_UNREAD = "count_unread.sql",

@@ -5,7 +5,10 @@ use actix_web::{
     error::ErrorInternalServerError,
     web::{self, Data, Path, Query},
 };
-use actors::{ClientMsgId, ConversationId, Draft, Duplicate, Message, MessageText, PostError, Refusal, store::Page};
+use actors::{
+    ClientMsgId, ConversationId, Draft, Duplicate, Message, MessageText, PostError, Profile, Refusal,
+    store::{Page, Start},
+};
 use futures::stream;
 
 use crate::auth::Caller;
@@ -27,9 +30,38 @@ pub(super) async fn history(
     let query = Query::<Vec<(String, String)>>::from_query(request.query_string());
     let query = query.map_or_else(|_| Vec::new(), Query::into_inner);
     let value = |name: &str| query.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str());
-    let page = Page::parse(value("page"), value("limit"));
-    let page = app.chat.read_history(conversation, caller.user, page).await?;
-    Ok(Success::ok(page.on_the_wire().collect::<Vec<_>>()))
+    let start = match (value("after_seq"), value("before_seq")) {
+        (None, None) => None,
+        (Some(seq), None) => Some(Start::After(parse_seq(seq)?)),
+        (None, Some(seq)) => Some(Start::Before(parse_seq(seq)?)),
+        _ => return Err(Refusal::invalid("after_seq or before_seq, not both").into()),
+    };
+    let Some(start) = start else {
+        let page = Page::parse(value("page"), value("limit"));
+        let page = app.chat.read_history(conversation, caller.user, page).await?;
+        return Ok(Success::ok(page.on_the_wire().collect::<Vec<_>>()));
+    };
+    let page = app.chat.read_history(conversation, caller.user, Page::of(start, value("limit"))).await?;
+    Ok(HttpResponse::Ok().json(SeqPage {
+        success: true,
+        data: page.on_the_wire().collect(),
+        has_more: page.has_more,
+        head_seq: page.head_seq,
+    }))
+}
+
+/// The answer to `after_seq` and `before_seq`.
+#[derive(serde::Serialize)]
+struct SeqPage<'a> {
+    success: bool,
+    data: Vec<Message<'a, &'a Profile>>,
+    has_more: bool,
+    head_seq: i64,
+}
+
+fn parse_seq(text: &str) -> Result<i64, Refusal> {
+    let seq = text.parse().ok().filter(|seq| *seq >= 0);
+    seq.ok_or_else(|| Refusal::invalid("after_seq and before_seq must be whole numbers, 0 or more"))
 }
 
 /// Stores a message and sends it to everybody, as a socket's send does.

@@ -127,7 +127,10 @@ impl Connection {
                     _ => Err(Refusal::invalid("Binary data is not supported")),
                 };
                 match (request, ack) {
-                    (Ok(request), ack) => session.request(request, ack, self.gate.enter(bytes)),
+                    (Ok(request), ack) => {
+                        let permit = self.gate.enter(bytes.max(request.answer_bytes()));
+                        session.request(request, ack, permit);
+                    }
                     (Err(refusal), Some(ack)) => self.emit(packet::ack(ack, &refusal.to_json())),
                     (Err(_), None) => (),
                 }

@@ -9,7 +9,7 @@ use serde_json::value::RawValue;
 /// What the client is told: the event is not known, or its arguments are not of their form.
 pub(super) fn parse(name: &str, arguments: &[&RawValue]) -> Result<Request, Refusal> {
     match name {
-        "join_conversation" => Ok(Request::Join(conversation(arguments)?)),
+        "join_conversation" => join(arguments),
         "send_message" => send(arguments),
         "typing" => Ok(Request::Typing { conversation: conversation(arguments)?, started: true }),
         "stop_typing" => Ok(Request::Typing { conversation: conversation(arguments)?, started: false }),
@@ -21,6 +21,26 @@ pub(super) fn parse(name: &str, arguments: &[&RawValue]) -> Result<Request, Refu
 fn conversation(arguments: &[&RawValue]) -> Result<ConversationId, Refusal> {
     let id = arguments.first().and_then(|argument| string(argument));
     id.and_then(|id| ConversationId::parse(&id)).ok_or_else(Refusal::conversation_not_found)
+}
+
+/// An optional second argument says what the client has already; anything else there counts as nothing.
+fn join(arguments: &[&RawValue]) -> Result<Request, Refusal> {
+    #[derive(serde::Deserialize)]
+    struct Options<'a> {
+        #[serde(borrow)]
+        since_seq: Option<&'a RawValue>,
+    }
+    let conversation = conversation(arguments)?;
+    let options = arguments.get(1).filter(|options| options.get().starts_with('{'));
+    let options = options.and_then(|options| serde_json::from_str::<Options<'_>>(options.get()).ok());
+    let since = match options.and_then(|options| options.since_seq) {
+        Some(seq) => {
+            let seq = serde_json::from_str::<i64>(seq.get()).ok().filter(|seq| *seq >= 0);
+            Some(seq.ok_or_else(|| Refusal::invalid("since_seq must be a whole number, 0 or more"))?)
+        }
+        None => None,
+    };
+    Ok(Request::Join { conversation, since })
 }
 
 /// The fields of `send_message`, not read further than needed.
@@ -72,7 +92,18 @@ mod tests {
     #[test]
     fn events_of_the_contract_become_requests() {
         let id = format!(r#"["{ID}"]"#);
-        assert!(matches!(parsed("join_conversation", &id), Ok(Request::Join(_))));
+        assert!(matches!(parsed("join_conversation", &id), Ok(Request::Join { since: None, .. })));
+        for (options, expected) in
+            [(r#"{"since_seq":7}"#, Some(7)), ("null", None), ("{}", None), ("7", None), ("[7]", None)]
+        {
+            let resume = format!(r#"["{ID}",{options}]"#);
+            let Ok(Request::Join { since, .. }) = parsed("join_conversation", &resume) else { panic!("a join") };
+            assert_eq!(since, expected, "{options}");
+        }
+        for seq in ["-1", "1.5", r#""7""#, "{}", "1e99"] {
+            let resume = format!(r#"["{ID}",{{"since_seq":{seq}}}]"#);
+            assert!(parsed("join_conversation", &resume).is_err(), "{seq}");
+        }
         assert!(matches!(parsed("typing", &id), Ok(Request::Typing { started: true, .. })));
         assert!(matches!(parsed("stop_typing", &id), Ok(Request::Typing { started: false, .. })));
         let send = format!(r#"[{{"conversation_id":"{ID}","text":"h\u00e9 \ud83d\udc0e","more":[1]}},"ignored"]"#);

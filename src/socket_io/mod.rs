@@ -30,7 +30,10 @@ pub(crate) mod upgrade;
 use std::{fmt, sync::Arc, time::Duration};
 
 use actix_web::{HttpResponse, http::StatusCode, web};
-use actors::{Chat, CloseReason, limits::OUTBOX_PACKETS};
+use actors::{
+    Chat, CloseReason,
+    limits::{OUTBOX_BYTES, OUTBOX_PACKETS, RESUME_BYTES},
+};
 use dashmap::DashMap;
 use engineioxide::{
     config::EngineIoConfig,
@@ -62,6 +65,8 @@ const CLOSE_FLUSH: Duration = Duration::from_secs(5);
 const STOP_POLL: Duration = Duration::from_secs(1);
 /// Packets of a polling payload that are handled before the connection's gate is asked again.
 const POLLING_SLICE: usize = 128;
+// Answers to a slice of joins that resume are no reason to close a connection.
+const _: () = assert!(POLLING_SLICE * RESUME_BYTES <= OUTBOX_BYTES / 2);
 /// The same in bytes.
 const POLLING_SLICE_BYTES: usize = 64 * 1024;
 

@@ -45,8 +45,8 @@ impl RoomHandle {
         Self(Arc::new(Known { mailbox: Mailbox::new(address, waiting, ROOM_QUEUE), participants }))
     }
 
-    pub(crate) fn join(&self, member: Member, reply: Reply) {
-        self.offer(RoomCommand::Join(member, reply));
+    pub(crate) fn join(&self, member: Member, since: Option<i64>, reply: Reply) {
+        self.offer(RoomCommand::Join(member, since, reply));
     }
 
     pub(crate) fn leave(&self, session: SessionId) {

@@ -98,7 +98,7 @@ async fn a_room_that_fails_closes_its_members_and_another_takes_its_place() {
     let (chat, user) = (chat(), UserId::new());
     let (conversation, room) = room_of(&chat, [user, UserId::new()]);
     let (member, outbox) = connect(&chat, user);
-    request(&member, Request::Join(conversation));
+    request(&member, Request::Join { conversation, since: None });
     until(|| outbox.has("ack 1")).await;
     run_in(&room, |_| panic!("asked to"));
     until(|| outbox.is_closed_for(CloseReason::RoomFailed)).await;
@@ -124,7 +124,7 @@ async fn a_session_that_fails_is_closed_and_leaves_nothing() {
     let (chat, user) = (chat(), UserId::new());
     let (conversation, _room) = room_of(&chat, [user, UserId::new()]);
     let (member, outbox) = connect(&chat, user);
-    request(&member, Request::Join(conversation));
+    request(&member, Request::Join { conversation, since: None });
     until(|| chat.counters().get(Gauge::HubMembers) == 1).await;
     member.panic();
     until(|| outbox.is_closed_for(CloseReason::SessionFailed)).await;
@@ -137,7 +137,7 @@ async fn a_room_stops_when_it_is_idle_and_not_while_somebody_is_in_it() {
     let (chat, user) = (chat(), UserId::new());
     let (conversation, room) = room_of(&chat, [user, UserId::new()]);
     let (member, outbox) = connect(&chat, user);
-    request(&member, Request::Join(conversation));
+    request(&member, Request::Join { conversation, since: None });
     until(|| outbox.has("ack 1")).await;
     drop(room);
     tokio::time::sleep(Duration::from_millis(100)).await;
@@ -152,7 +152,7 @@ async fn a_stranger_is_refused_and_keeps_no_room() {
     let (chat, stranger) = (chat(), UserId::new());
     let (conversation, room) = room_of(&chat, [UserId::new(), UserId::new()]);
     let (session, outbox) = connect(&chat, stranger);
-    request(&session, Request::Join(conversation));
+    request(&session, Request::Join { conversation, since: None });
     until(|| outbox.has("Conversation not found")).await;
     drop(room);
     until(|| chat.counters().get(Gauge::Rooms) == 0).await;

@@ -107,9 +107,12 @@ impl Store {
     }
 
     /// The participants of a conversation.
-    pub(crate) async fn find_room(&self, conversation: ConversationId) -> Result<Option<[Profile; 2]>, StoreError> {
+    pub(crate) async fn find_room(
+        &self,
+        conversation: ConversationId,
+    ) -> Result<Option<([Profile; 2], i64)>, StoreError> {
         let rows = self.query(sql::FIND_ROOM, &[&conversation]).await?;
-        Ok(rows.first().map(|row| [profile(row, 0), profile(row, 3)]))
+        Ok(rows.first().map(|row| ([profile(row, 0), profile(row, 3)], row.get(6))))
     }
 }
 

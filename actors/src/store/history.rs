@@ -10,11 +10,22 @@ use crate::{
 
 use super::{Store, StoreError};
 
-/// Which messages: page 1 has the newest.
+/// Which messages, and at most how many.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Page {
-    number: i64,
+    start: Start,
     limit: i64,
+}
+
+/// Where a page begins.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Start {
+    /// A page number: 1 has the newest.
+    Number(i64),
+    /// The first messages behind a seq.
+    After(i64),
+    /// The last messages before a seq.
+    Before(i64),
 }
 
 impl Page {
@@ -24,16 +35,22 @@ impl Page {
     /// From a query string's parameters: what is no number, or too small, means the default; too large a limit the
     /// largest.
     pub fn parse(number: Option<&str>, limit: Option<&str>) -> Self {
-        let parse = |text: Option<&str>| text.and_then(|text| whole_number(text.trim())).filter(|number| *number >= 1);
-        Self {
-            number: parse(number).unwrap_or(1),
-            limit: parse(limit).unwrap_or(Self::DEFAULT_LIMIT).min(Self::MAX_LIMIT),
-        }
+        Self::of(Start::Number(at_least_1(number).unwrap_or(1)), limit)
     }
 
-    fn offset(self) -> i64 {
-        (self.number - 1).saturating_mul(self.limit)
+    /// The same with a given start.
+    pub fn of(start: Start, limit: Option<&str>) -> Self {
+        Self { start, limit: at_least_1(limit).unwrap_or(Self::DEFAULT_LIMIT).min(Self::MAX_LIMIT) }
     }
+
+    /// The first messages behind a seq.
+    pub(crate) fn after(seq: i64, limit: i64) -> Self {
+        Self { start: Start::After(seq), limit }
+    }
+}
+
+fn at_least_1(text: Option<&str>) -> Option<i64> {
+    text.and_then(|text| whole_number(text.trim())).filter(|number| *number >= 1)
 }
 
 /// A number too large for the type is a number all the same.
@@ -50,6 +67,8 @@ fn whole_number(text: &str) -> Option<i64> {
 pub struct History {
     /// Oldest first.
     pub messages: Vec<StoredMessage>,
+    /// Whether there were more in the direction of the page; not known of numbered ones.
+    pub has_more: bool,
     /// The conversation's newest seq at that moment.
     pub last_seq: i64,
     /// How many messages of the other the reader had not read.
@@ -67,11 +86,24 @@ impl Store {
         reader: UserId,
         page: Page,
     ) -> Result<History, StoreError> {
-        let parameters: [&(dyn tokio_postgres::types::ToSql + Sync); 4] =
-            [&conversation, &reader, &page.limit, &page.offset()];
-        let rows = self.query(sql::READ_HISTORY, &parameters).await?;
+        let one_more = page.limit + 1;
+        let rows = match page.start {
+            Start::Number(number) => {
+                let offset = (number - 1).saturating_mul(page.limit);
+                self.query(sql::READ_HISTORY, &[&conversation, &reader, &page.limit, &offset]).await?
+            }
+            Start::After(seq) => self.query(sql::READ_AFTER, &[&conversation, &reader, &seq, &one_more]).await?,
+            Start::Before(seq) => self.query(sql::READ_BEFORE, &[&conversation, &reader, &seq, &one_more]).await?,
+        };
         let (last_seq, unread) = rows.first().map_or((0, 0), |row| (row.get(0), row.get(1)));
-        Ok(History { last_seq, unread, messages: rows.iter().rev().filter_map(message).collect() })
+        let mut messages: Vec<_> = rows.iter().filter_map(message).collect();
+        let limit = usize::try_from(page.limit).unwrap_or(usize::MAX);
+        let has_more = messages.len() > limit;
+        messages.truncate(limit);
+        if !matches!(page.start, Start::After(_)) {
+            messages.reverse();
+        }
+        Ok(History { last_seq, unread, has_more, messages })
     }
 }
 
@@ -92,9 +124,9 @@ mod tests {
 
     #[test]
     fn page_and_limit_keep_to_their_bounds() {
-        let page = |number, limit| {
-            let page = Page::parse(number, limit);
-            (page.number, page.limit)
+        let page = |number, limit| match Page::parse(number, limit) {
+            Page { start: Start::Number(number), limit } => (number, limit),
+            other => panic!("no number in {other:?}"),
         };
         assert_eq!(page(None, None), (1, 30));
         assert_eq!(page(Some("3"), Some("100")), (3, 100));
@@ -103,6 +135,5 @@ mod tests {
         assert_eq!(page(Some("abc"), Some("-5")), (1, 30));
         assert_eq!(page(Some(""), Some("1e3")), (1, 30));
         assert_eq!(page(Some("99999999999999999999"), Some("99999999999999999999")), (i64::MAX, 100));
-        assert_eq!(Page::parse(Some("99999999999999999999"), None).offset(), i64::MAX);
     }
 }

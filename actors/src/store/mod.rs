@@ -13,7 +13,7 @@ use thiserror::Error;
 use tokio_postgres::{Config, NoTls, Row, types::ToSql};
 
 pub use conversations::{Conversation, LastMessage, OpenConversationError};
-pub use history::{History, Page};
+pub use history::{History, Page, Start};
 
 use crate::{
     limits::{CONNECT_TIMEOUT, POOL_CONNECTIONS, POOL_WAIT, READ_TIMEOUT},

@@ -1,0 +1,74 @@
+//! What a room is asked to do.
+
+use actix::Message as ActixMessage;
+use tokio::sync::oneshot;
+
+use crate::{
+    draft::Draft,
+    ids::{SessionId, UserId},
+    lane::Settled,
+    refusal::Refusal,
+    reply::Reply,
+    session::Member,
+};
+
+use super::RoomHandle;
+
+#[derive(ActixMessage)]
+#[rtype(result = "()")]
+pub(super) enum RoomCommand {
+    /// And what was said behind a seq.
+    Join(Member, Option<i64>, Reply),
+    Leave(SessionId),
+    Post {
+        sender: UserId,
+        draft: Draft,
+        reply: Reply,
+        room: RoomHandle,
+    },
+    Typing {
+        typist: UserId,
+        session: SessionId,
+        started: bool,
+        reply: Reply,
+    },
+    MarkRead {
+        reader: UserId,
+        seq: i64,
+        answer: oneshot::Sender<Result<(), Refusal>>,
+    },
+    Committed(Vec<Settled>),
+    /// Load the participants.
+    Introduce {
+        to: UserId,
+        answer: oneshot::Sender<Result<(), Refusal>>,
+    },
+    #[cfg(test)]
+    Test(Box<dyn FnOnce(&mut super::Room) + Send>),
+}
+
+impl RoomCommand {
+    /// Who asks for something that only participants may have.
+    pub(super) fn on_behalf_of(&self) -> Option<UserId> {
+        match self {
+            Self::Join(member, ..) => Some(member.user),
+            Self::Post { sender: user, .. }
+            | Self::Typing { typist: user, .. }
+            | Self::MarkRead { reader: user, .. }
+            | Self::Introduce { to: user, .. } => Some(*user),
+            _ => None,
+        }
+    }
+
+    pub(super) fn refuse(self, refusal: &Refusal) {
+        match self {
+            Self::Join(member, _, reply) => {
+                member.not_joined();
+                reply.refuse(refusal);
+            }
+            Self::Post { reply, .. } | Self::Typing { reply, .. } => reply.refuse(refusal),
+            Self::MarkRead { answer, .. } | Self::Introduce { answer, .. } => drop(answer.send(Err(refusal.clone()))),
+            _ => (),
+        }
+    }
+}
