@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde_json::json;
 use support::polling::packets;
 use support::socket_io::{event_packet, parse_ack, parse_event, send_argument};
-use support::websocket::{WebSocket, upgrade};
+use support::websocket::{self, WebSocket, upgrade};
 use support::{Connection, Polling, Server, SocketIo, until};
 
 /// Well below the time after which a silent session ends by itself (25 s and 20 s more).
@@ -165,6 +165,40 @@ fn a_second_upgrade_does_not_disturb_the_first() {
     assert_eq!(SocketIo::connected(first).call("join_conversation", &json!("x"))["success"], false);
     let late = polling.try_post(&mut connection, "41");
     assert_eq!(late.status, 400, "the session polls no more");
+}
+
+#[test]
+fn an_upgrade_in_one_segment_with_its_request_is_served() {
+    let server = Server::shared();
+    let ana = server.person("Ana");
+    let polling = Polling::connect(&mut Connection::open(server.address()), &ana);
+    let mut connection = Connection::open(server.address());
+    let mut segment = upgrade(&polling.upgrade_path());
+    let call = event_packet(Some(1), "join_conversation", &json!("x"));
+    for packet in ["2probe", "5", "6", &call] {
+        segment.extend(websocket::text(packet));
+    }
+    connection.send(&segment);
+    let mut socket = WebSocket::accepted(connection);
+    assert_eq!(socket.next_text(), "3probe");
+    assert_eq!(parse_ack(&socket.next_text()).expect("an ack").1["success"], false);
+}
+
+#[test]
+fn a_post_that_breaks_off_after_the_upgrade_does_not_end_the_session() {
+    let server = Server::shared();
+    let ana = server.person("Ana");
+    let polling = Polling::connect(&mut Connection::open(server.address()), &ana);
+    let mut stalled = Connection::open(server.address());
+    stalled.send(&support::http::head("POST", &polling.path(), &[], Some(50)));
+    stalled.send(b"42[");
+    let mut client = upgraded(&polling, Connection::open(server.address()));
+    assert_eq!(client.call("join_conversation", &json!("x"))["success"], false);
+    drop(stalled);
+    for _ in 0..20 {
+        assert_eq!(client.call("join_conversation", &json!("x"))["success"], false);
+        std::thread::sleep(Duration::from_millis(10));
+    }
 }
 
 #[test]

@@ -80,8 +80,8 @@ pub(super) struct Polling {
     polls: RwLock<()>,
     /// A poll waits for packets: whatever was queued before it has been sent.
     polled: AtomicBool,
-    /// Polls are to end.
-    probed: Notify,
+    /// The client's probe came, or polling is over.
+    changed: Notify,
 }
 
 enum Side {
@@ -89,6 +89,16 @@ enum Side {
     Polls { socket: Weak<Socket<SocketData>>, upgrade: Upgrade },
     /// A WebSocket has taken over, or the connection has ended.
     Over,
+}
+
+impl Side {
+    fn is_over(&self) -> bool {
+        matches!(self, Self::Over)
+    }
+
+    fn waits_no_more(&self) -> bool {
+        matches!(self, Self::Over | Self::Polls { upgrade: Upgrade::Probed, .. })
+    }
 }
 
 /// How far an upgrade to WebSocket is.
@@ -106,7 +116,7 @@ impl Polling {
             side: Mutex::new(Side::Polls { socket: Arc::downgrade(socket), upgrade: Upgrade::None }),
             polls: RwLock::default(),
             polled: AtomicBool::new(false),
-            probed: Notify::new(),
+            changed: Notify::new(),
         }
     }
 
@@ -115,7 +125,7 @@ impl Polling {
     }
 
     pub(super) fn is_over(&self) -> bool {
-        matches!(*self.side(), Side::Over)
+        self.side().is_over()
     }
 
     /// What sends to a client that still polls. Nothing takes over while it is held.
@@ -126,7 +136,9 @@ impl Polling {
 
     /// Nothing is sent by polling any more; whether that is new.
     fn end(&self) -> bool {
-        matches!(std::mem::replace(&mut *self.side(), Side::Over), Side::Polls { .. })
+        let before = std::mem::replace(&mut *self.side(), Side::Over);
+        self.changed.notify_waiters();
+        matches!(before, Side::Polls { .. })
     }
 
     /// Polls; `None` if the client is to poll no more.
@@ -137,19 +149,18 @@ impl Polling {
         }
         let _polled = Polled::begin(self);
         // What the poll brings goes first. It has taken nothing yet when it is dropped.
-        tokio::select! { biased; answer = poll => Some(answer), () = self.probed() => None }
+        tokio::select! { biased; answer = poll => Some(answer), () = self.until(Side::waits_no_more) => None }
     }
 
-    /// Returns when polls are to wait no more.
-    async fn probed(&self) {
+    async fn until(&self, reached: impl Fn(&Side) -> bool) {
         loop {
-            let mut probed = pin!(self.probed.notified());
+            let mut changed = pin!(self.changed.notified());
             // Registered before looking, so that nothing is missed.
-            probed.as_mut().enable();
-            if !matches!(*self.side(), Side::Polls { upgrade: Upgrade::None | Upgrade::Begun, .. }) {
+            changed.as_mut().enable();
+            if reached(&self.side()) {
                 return;
             }
-            probed.await;
+            changed.await;
         }
     }
 
@@ -217,7 +228,12 @@ impl<'a> Upgrading<'a> {
     /// The client's probe came.
     pub(super) fn probed(&self) {
         self.reaches(Upgrade::Probed);
-        self.0.probed.notify_waiters();
+        self.0.changed.notify_waiters();
+    }
+
+    /// Returns when there is no session any more to carry on.
+    pub(super) async fn session_ended(&self) {
+        self.0.until(Side::is_over).await;
     }
 
     /// The end of polling, unless the connection has ended or is closing. The socket still has what was not polled.

@@ -305,6 +305,8 @@ impl Link {
             // An answer that nobody asked for does no harm.
             (Some(b'2' | b'3'), Ok(_)) if self.phase == Phase::Asked => self.enter(Phase::Quiet),
             (Some(b'2' | b'3'), Ok(_)) => (),
+            // Means nothing; some clients send it after an upgrade.
+            (Some(b'6'), Ok(_)) => (),
             (Some(b'1'), Ok(_)) => self.connection.close(CloseReason::ClientLeft),
             _ => self.connection.close(CloseReason::BrokenPacket),
         }

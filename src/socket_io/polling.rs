@@ -1,5 +1,7 @@
 //! Long polling: actix-web's requests to engineioxide and its answers back.
 
+use std::sync::Arc;
+
 use actix_web::{
     HttpRequest, HttpResponse,
     http::StatusCode,
@@ -48,11 +50,12 @@ pub(super) async fn post(app: Data<App>, request: HttpRequest, payload: Payload)
     let body = match timeout(BODY_TIMEOUT, collect(payload)).await {
         Ok(Ok(body)) => body,
         Ok(Err(status)) => {
-            connection.close(CloseReason::TooLarge);
+            let too_large = status == StatusCode::PAYLOAD_TOO_LARGE;
+            close_if_polling(&connection, if too_large { CloseReason::TooLarge } else { CloseReason::TransportLost });
             return HttpResponse::build(status).finish();
         }
         Err(_) => {
-            connection.close(CloseReason::TransportLost);
+            close_if_polling(&connection, CloseReason::TransportLost);
             return HttpResponse::build(StatusCode::REQUEST_TIMEOUT).finish();
         }
     };
@@ -64,7 +67,7 @@ pub(super) async fn post(app: Data<App>, request: HttpRequest, payload: Payload)
         let answer = call(&app, &request, slice).await;
         if answer.status != StatusCode::OK {
             tracing::debug!(%sid, status = %answer.status, "a payload was refused");
-            connection.close(CloseReason::BrokenPacket);
+            close_if_polling(&connection, CloseReason::BrokenPacket);
             return answer.into_response();
         }
         if connection.is_closing() {
@@ -74,12 +77,19 @@ pub(super) async fn post(app: Data<App>, request: HttpRequest, payload: Payload)
     text(Bytes::from_static(b"ok"))
 }
 
+/// A fault of a request is none of the WebSocket that has taken over meanwhile.
+fn close_if_polling(connection: &Arc<Connection>, reason: CloseReason) {
+    if connection.polls().is_some() {
+        connection.close(reason);
+    }
+}
+
 fn text(body: Bytes) -> HttpResponse {
     HttpResponse::Ok().content_type("text/plain; charset=UTF-8").body(body)
 }
 
 /// The connection that a request is for; `None` for a handshake.
-fn admit(app: &App, request: &HttpRequest) -> Result<Option<(Sid, std::sync::Arc<Connection>)>, HandshakeError> {
+fn admit(app: &App, request: &HttpRequest) -> Result<Option<(Sid, Arc<Connection>)>, HandshakeError> {
     if !app.origins.admit(request.headers()) {
         return Err(HandshakeError::Forbidden);
     }

@@ -19,6 +19,11 @@ impl<S> PrefixedStream<S> {
     pub(crate) fn new(stream: S, prefix: Bytes) -> Self {
         Self { stream, prefix }
     }
+
+    /// The stream, and what was not read yet of the bytes before it.
+    pub(super) fn into_parts(self) -> (S, Bytes) {
+        (self.stream, self.prefix)
+    }
 }
 
 impl<S: AsyncRead + Unpin> AsyncRead for PrefixedStream<S> {

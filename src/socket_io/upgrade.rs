@@ -2,7 +2,7 @@
 
 use std::{collections::VecDeque, sync::Arc};
 
-use actix_codec::{Framed, FramedParts};
+use actix_codec::Framed;
 use actix_http::{
     Request, Response,
     body::BodySize,
@@ -25,6 +25,7 @@ use super::{
     frames::framed,
     link::{self, Listed},
     polling,
+    stream::PrefixedStream,
 };
 
 /// Checks the request, answers 101 and hands the stream on, with what the client sent behind its request.
@@ -33,8 +34,8 @@ pub(crate) async fn accept(
     request: &Request,
     mut framed: Framed<TcpStream, h1::Codec>,
 ) -> Result<(), Error> {
-    let handshake = match admit(app, request) {
-        Ok(handshake) => handshake,
+    let polled = match admit(app, request) {
+        Ok(polled) => polled,
         Err(error) => return refuse(framed, error).await,
     };
     let answer = match ws::handshake(request.head()) {
@@ -43,8 +44,7 @@ pub(crate) async fn accept(
     };
     framed.send((answer, BodySize::None).into()).await?;
     let parts = framed.into_parts();
-    let known = handshake.sid.and_then(|sid| app.socket_io.connections.get(&sid).map(|known| (sid, known.clone())));
-    match known {
+    match polled {
         Some((sid, connection)) => {
             let socket_io = app.socket_io.clone();
             rt::spawn(take_over(socket_io, sid, connection, parts.io, parts.read_buf));
@@ -60,9 +60,13 @@ pub(crate) async fn accept(
 /// polls on, as if nothing had been.
 async fn take_over(socket_io: SocketIo, sid: Sid, connection: Arc<Connection>, stream: TcpStream, ahead: BytesMut) {
     let Some(upgrading) = connection.polling.as_deref().and_then(Polling::upgrade) else { return };
-    let mut framed = Framed::from_parts(FramedParts::with_read_buf(stream, Codec::new().max_size(MAX_PAYLOAD), ahead));
-    let probed = timeout(UPGRADE_TIMEOUT, probe(&mut framed, &upgrading)).await;
-    if probed != Ok(Some(())) {
+    let stream = PrefixedStream::new(stream, ahead.freeze());
+    let mut framed = Framed::new(stream, Codec::new().max_size(MAX_PAYLOAD));
+    let probed = tokio::select! {
+        probed = timeout(UPGRADE_TIMEOUT, probe(&mut framed, &upgrading)) => probed == Ok(Some(())),
+        () = upgrading.session_ended() => false,
+    };
+    if !probed {
         tracing::debug!(%sid, "an upgrade broke off");
         return;
     }
@@ -72,26 +76,29 @@ async fn take_over(socket_io: SocketIo, sid: Sid, connection: Arc<Connection>, s
     let first = match remaining(&socket_io, sid, &connection, &rest).await {
         Some(first) => first,
         None => {
-            tracing::warn!(%sid, "engineioxide closed a session at the moment of its upgrade");
+            tracing::debug!(%sid, "a session ended at the moment of its upgrade");
             connection.close(CloseReason::TransportLost);
             VecDeque::new()
         }
     };
     drop((rest, polls));
     let parts = framed.into_parts();
+    let (stream, unread) = parts.io.into_parts();
+    let mut ahead = parts.read_buf;
+    ahead.extend_from_slice(&unread);
     // A task of its own is smaller than this one, for as long as the connection lasts.
-    rt::spawn(link::go_on(parts.io, parts.read_buf, first, listed));
+    rt::spawn(link::go_on(stream, ahead, first, listed));
 }
 
 /// The client's probe and its word that it polls no more; `None` if it says something else or leaves.
-async fn probe(framed: &mut Framed<TcpStream, Codec>, upgrading: &Upgrading<'_>) -> Option<()> {
+async fn probe(framed: &mut Framed<PrefixedStream<TcpStream>, Codec>, upgrading: &Upgrading<'_>) -> Option<()> {
     expect(framed, "2probe").await?;
     framed.send(Message::Text("3probe".into())).await.ok()?;
     upgrading.probed();
     expect(framed, "5").await
 }
 
-async fn expect(framed: &mut Framed<TcpStream, Codec>, packet: &str) -> Option<()> {
+async fn expect(framed: &mut Framed<PrefixedStream<TcpStream>, Codec>, packet: &str) -> Option<()> {
     loop {
         match framed.next().await?.ok()? {
             Frame::Text(text) => return (text == packet).then_some(()),
@@ -119,10 +126,9 @@ async fn remaining(
                 ("4", "") => return Some(frames),
                 (kind, rest) => {
                     let frame = framed(kind.as_bytes()[0], &[rest]);
+                    // It is let in again whether there is room or not: only its frame is new, and a few bytes longer.
                     connection.gate.sent(1, rest.len());
-                    if !connection.gate.queue(frame.len(), Durability::Durable) {
-                        connection.close(CloseReason::SlowConsumer);
-                    }
+                    connection.gate.queue(frame.len(), Durability::Durable);
                     frames.push_back(frame);
                 }
             }
@@ -130,7 +136,8 @@ async fn remaining(
     }
 }
 
-fn admit(app: &App, request: &Request) -> Result<Handshake, HandshakeError> {
+/// The polling connection that an upgrade is for; `None` for a new one.
+fn admit(app: &App, request: &Request) -> Result<Option<(Sid, Arc<Connection>)>, HandshakeError> {
     if !app.origins.admit(request.head().headers()) {
         return Err(HandshakeError::Forbidden);
     }
@@ -140,12 +147,14 @@ fn admit(app: &App, request: &Request) -> Result<Handshake, HandshakeError> {
     }
     match handshake.sid {
         Some(sid) => match app.socket_io.connections.get(&sid) {
-            Some(connection) if connection.polling.as_deref().is_some_and(Polling::may_upgrade) => Ok(handshake),
+            Some(connection) if connection.polling.as_deref().is_some_and(Polling::may_upgrade) => {
+                Ok(Some((sid, connection.clone())))
+            }
             Some(_) => Err(HandshakeError::BadRequest),
             None => Err(HandshakeError::UnknownSession),
         },
         None if app.chat.is_stopping() => Err(HandshakeError::Stopping),
-        None => Ok(handshake),
+        None => Ok(None),
     }
 }
 
