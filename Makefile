@@ -51,7 +51,12 @@ load: ## Measure: ARGS='rate --rate 1500', or another scenario of load/README.md
 	$(CARGO) build --release --workspace --locked
 	load/run.sh $(or $(CARGO_TARGET_DIR),target)/release $(ARGS)
 
+# Looked at before the build, which is a load of its own.
+bench: export LOAD_BEFORE_BUILD := $(shell cut -d ' ' -f 1 /proc/loadavg 2>/dev/null)
 bench: ## Compare with the peers, for hours: writes load/RESULTS.md; ARGS=--quick, or ARGS=--help for more
+ifneq (,$(filter -h --help,$(ARGS)))
+	python3 load/bench/bench.py --help
+else
 	scripts/ensure.sh rust cc postgres node python
 	$(CARGO) build --release --workspace --locked
 	$(CARGO) build --release --locked --manifest-path load/peers/socketioxide/Cargo.toml
@@ -59,6 +64,7 @@ bench: ## Compare with the peers, for hours: writes load/RESULTS.md; ARGS=--quic
 	python3 -m venv load/bench/.venv
 	load/bench/.venv/bin/pip install --quiet --disable-pip-version-check -r load/bench/requirements.txt
 	load/bench/.venv/bin/python load/bench/bench.py $(ARGS)
+endif
 
 micro: ## Micro-benchmarks of parser, encoder and batch builder; ARGS='encoder' for some of them
 	scripts/ensure.sh rust cc openssl

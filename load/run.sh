@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Starts a server on a private Postgres, both in a directory of their own, and runs chat-load against it.
 # Arguments: the directory with the binaries, then those of chat-load; `chat` if there are none.
+# Ends with the exit code of chat-load. SIGTERM and Ctrl-C end what it started, too.
 set -euo pipefail
 
 binaries=$(cd "$1" && pwd)
@@ -10,19 +11,30 @@ shift
 # Below /tmp: the path of a Unix socket must be short, and the user of Postgres must be able to enter it.
 directory=$(mktemp -d /tmp/chat-load-XXXXXX)
 chmod 755 "$directory"
-export JWT_SECRET
-JWT_SECRET=$(head -c 32 /dev/urandom | od -An -tx1 | tr -d ' \n')
-
-# In there, and without the settings of this shell, which may name another database.
-(cd "$directory" && exec env -u DATABASE_URL -u CONFIG_FILE -u HOST -u WORKERS \
-    "$binaries/horsetrust-chat" serve --data-dir "$directory/data" --port 0 --log warn >"$directory/address") &
-server=$!
+server='' load=''
 stop() {
-    kill -TERM "$server" 2>/dev/null || true
-    wait "$server" 2>/dev/null || true
+    # A second Ctrl-C must not leave Postgres behind.
+    trap '' INT TERM
+    # The load first: without it the server has nothing to finish.
+    for child in $load $server; do
+        kill -TERM "$child" 2>/dev/null || true
+        wait "$child" 2>/dev/null || true
+    done
     rm -rf "$directory"
 }
 trap stop EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM
+
+export JWT_SECRET
+JWT_SECRET=$(head -c 32 /dev/urandom | od -An -tx1 | tr -d ' \n')
+
+# In there, and without the settings of this shell, which may name another database. In a session of its own: Ctrl-C is
+# for this script, which then ends all in order.
+: >"$directory/address"
+(cd "$directory" && exec setsid env -u DATABASE_URL -u CONFIG_FILE -u HOST -u WORKERS \
+    "$binaries/horsetrust-chat" serve --data-dir "$directory/data" --port 0 --log warn >"$directory/address") &
+server=$!
 
 until grep -q listening "$directory/address"; do
     kill -0 "$server" 2>/dev/null || { echo "the server did not start" >&2; exit 1; }
@@ -31,4 +43,10 @@ done
 url=$(grep -o 'http://[^ ]*' "$directory/address")
 postgres=$(head -n 1 "$directory/data/postgres/postmaster.pid")
 
-"$binaries/chat-load" "$@" --url "$url" --process "server=$server" --process "postgres=$postgres+"
+# In the background: while bash waits for a program in the foreground, it hears of no signal.
+"$binaries/chat-load" "$@" --url "$url" --process "server=$server" --process "postgres=$postgres+" &
+load=$!
+code=0
+wait "$load" || code=$?
+load=''
+exit "$code"

@@ -2,10 +2,13 @@
 import { writeFile } from 'node:fs/promises';
 import jwt from 'jsonwebtoken';
 
+const fail = (why) => {
+  console.error(`setup: ${why}`);
+  process.exit(2);
+};
 const required = (name) => {
   if (process.env[name]) return process.env[name];
-  console.error(`${name} has to be set`);
-  process.exit(2);
+  fail(`${name} has to be set`);
 };
 const URL = required('URL');
 const JWT_SECRET = required('JWT_SECRET');
@@ -17,14 +20,16 @@ const mint = (userId, role) => jwt.sign({ userId, role }, JWT_SECRET, { algorith
 const userId = (number) => `a47111e47000${number.toString(16).padStart(12, '0')}`;
 
 async function call(method, path, token, body) {
-  const reply = await fetch(URL + path, {
-    method,
-    headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json' },
-    body: JSON.stringify(body),
+  const headers = { authorization: `Bearer ${token}`, 'content-type': 'application/json' };
+  const request = fetch(URL + path, { method, headers, body: JSON.stringify(body) });
+  const reply = await request.catch((error) => {
+    const why = error.cause?.message || error.cause?.code || error.message;
+    fail(`cannot reach ${URL}: ${why}; is the server running there?`);
   });
-  const answer = await reply.json();
-  if (!answer.success) throw new Error(`${method} ${path}: ${reply.status} ${answer.message}`);
-  return answer.data;
+  const answer = await reply.json().catch(() => ({}));
+  if (answer.success) return answer.data;
+  const advice = reply.status === 401 ? '; is JWT_SECRET that of the server?' : '';
+  return fail(`${method} ${path}: ${reply.status} ${answer.message ?? reply.statusText}${advice}`);
 }
 
 const admin = mint(userId(0), 'admin');

@@ -47,6 +47,7 @@ def main() -> int:
     arguments = parse()
     if arguments.render:
         write(json.loads(arguments.render.read_text()), arguments.output)
+        print(written(arguments.output))
         return 0
     for signal_number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(signal_number, interrupt)
@@ -78,15 +79,20 @@ def interrupt(*_: object) -> None:
 def parse() -> argparse.Namespace:
     names = [scenario.name for scenario in scenarios(Sizes())]
     parser = argparse.ArgumentParser(
+        prog="bench",
         description="Compares this server with its peers, and writes RESULTS.md, results.svg and results.json.",
         epilog=f"Scenarios: {', '.join(names)}. Servers: {', '.join([OURS, *PEERS])}. The binaries are those of "
-        "`make bench`, which builds them first. Nothing else should run on the machine meanwhile.",
+        "`make bench`, which builds them first and takes these options as ARGS='…'. Nothing else should run on the "
+        "machine meanwhile.",
     )
     parser.add_argument("--repeat", type=positive, metavar="N", help="repetitions (5; with --quick 1)")
     parser.add_argument("--seconds", type=positive, metavar="N", help="measured time of a run (5; with --quick 2)")
-    parser.add_argument("--only", type=names_of(names), metavar="SCENARIO,…", default=names, help="only these scenarios")
     parser.add_argument(
-        "--servers", type=names_of([OURS, *PEERS]), metavar="SERVER,…", default=[OURS, *PEERS], help="only these servers"
+        "--only", type=names_of(names), metavar="SCENARIO,…", default=names, help="only these scenarios"
+    )
+    parser.add_argument(
+        "--servers", type=names_of([OURS, *PEERS]), metavar="SERVER,…", default=[OURS, *PEERS],
+        help="only these servers",
     )
     parser.add_argument(
         "--quick", action="store_true", help="small sizes: shows within minutes that the benchmark itself works"
@@ -126,7 +132,7 @@ def compare(arguments: argparse.Namespace, postgres: Postgres) -> int:
     binaries = Path(target or ROOT / "target").resolve() / "release"
     peer_binaries = binaries if target else ROOT / "load/peers/socketioxide/target/release"
     products = servers.products(binaries, peer_binaries)
-    sizes, notes = allowed(SMALL if arguments.quick else Sizes())
+    sizes, notes = allowed(SMALL if arguments.quick else Sizes(), arguments.only)
     used = [products[server].command[0] for server in {OURS, *arguments.servers}]
     servers.check_built([str(binaries / "chat-load"), *used])
     stage = Stage(postgres, binaries / "chat-load", secrets.token_hex(32), arguments.seconds, sizes)
@@ -149,9 +155,12 @@ def compare(arguments: argparse.Namespace, postgres: Postgres) -> int:
     for done, (repetition, scenario, product) in enumerate(steps):
         server = product.name if scenario.of_every_server else "postgres"
         title = f"{repetition}/{arguments.repeat} {scenario.name} {server}"
-        print(f"[{done + 1}/{len(steps)}] {title}, about {minutes(remaining(stage, steps[done:], runs))} left", flush=True)
+        left = remaining(stage, steps[done:], runs)
+        print(f"[{done + 1}/{len(steps)}] {title}, about {duration(left)} left", flush=True)
         begun = time.monotonic()
-        run: Run = {"scenario": scenario.name, "server": server, "repetition": repetition, "failure": None, "figures": {}}
+        run: Run = {
+            "scenario": scenario.name, "server": server, "repetition": repetition, "failure": None, "figures": {},
+        }
         try:
             measured = scenario.run(stage, product)
             run |= {"figures": measured.figures, "outcomes": measured.outcomes}
@@ -166,12 +175,15 @@ def compare(arguments: argparse.Namespace, postgres: Postgres) -> int:
     failed_runs = [run for run in runs if run["failure"] and run["server"] not in PEERS]
     for run in failed_runs:
         print(f"bench: {run['scenario']} failed on {run['server']}: {run['failure']}", file=sys.stderr)
-    print(f"written: {arguments.output}/RESULTS.md, results.svg and results.json")
+    print(written(arguments.output))
     return 1 if failed_runs else 0
 
 
-def allowed(sizes: Sizes) -> tuple[Sizes, list[str]]:
-    """As many connections as the limit of open files lets the tool and each server have; what that changes."""
+def allowed(sizes: Sizes, chosen: list[str]) -> tuple[Sizes, list[str]]:
+    """As many connections as the limit of open files lets the tool and each server have.
+
+    What that changes of the chosen scenarios is noted.
+    """
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     # More would only make programs slow that go through all of them.
     files = min(hard, 65_536) if hard != resource.RLIM_INFINITY else 65_536
@@ -182,7 +194,7 @@ def allowed(sizes: Sizes) -> tuple[Sizes, list[str]]:
     storm = min(sizes.storm_connections, (files - OTHER_FILES) // 2)
     notes = []
     for name, wanted, got in (("idle", sizes.connections, connections), ("storm", sizes.storm_connections, storm)):
-        if got < wanted:
+        if got < wanted and any(scenario.startswith(name) for scenario in chosen):
             notes.append(f"The limit of open files, {files}, allows {got} connections in `{name}` instead of {wanted}.")
     return dataclasses.replace(sizes, connections=connections, storm_connections=storm), notes
 
@@ -212,9 +224,16 @@ def remaining(stage: Stage, steps: list[tuple[int, Any, Product]], runs: list[Ru
     )
 
 
-def minutes(seconds: float) -> str:
+def duration(seconds: float) -> str:
+    """As exact as an estimate is: of the last minutes, tens of seconds."""
+    if seconds < 115:
+        return f"{max(10, round(seconds / 10) * 10)} s"
     whole = round(seconds / 60)
-    return f"{whole // 60} h {whole % 60} min" if whole >= 60 else f"{whole} min" if whole else "a minute"
+    return f"{whole // 60} h {whole % 60} min" if whole >= 60 else f"{whole} min"
+
+
+def written(directory: Path) -> str:
+    return f"written: {directory}/RESULTS.md, results.svg and results.json"
 
 
 def summary(run: Run) -> str:
@@ -229,7 +248,7 @@ def write(results: dict[str, Any], directory: Path) -> None:
     head = json.dumps({**results, "runs": []}, ensure_ascii=False, indent=2)
     # A run a line: what differs between two results can be read.
     (directory / "results.json").write_text(head.replace('"runs": []', f'"runs": [\n{runs}\n]') + "\n")
-    (directory / "RESULTS.md").write_text(report.document(results))
+    (directory / "RESULTS.md").write_text(report.document(results, directory))
     try:
         import chart
 

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Callable
 
 from rows import Medians
 from servers import OURS, PEERS
+
+Panel = tuple[str, str, float, list[tuple[str, str, str]]]
 
 # Okabe and Ito's colours, told apart by everybody.
 COLOURS = {OURS: "#0072b2", "socketioxide": "#e69f00", "node-tuned": "#009e73", "node-faithful": "#cc79a7"}
 
 # Title, unit, scale, and the groups of bars: label, scenario, figure.
 PANELS = [
-    ("Throughput", "messages/s", 1, [("256 users ×1", "chat-256x1", "per_s"), ("1000 users ×8", "chat-1000x8", "per_s")]),
+    (
+        "Throughput", "messages/s", 1,
+        [("256 users ×1", "chat-256x1", "per_s"), ("1000 users ×8", "chat-1000x8", "per_s")],
+    ),
     (
         "CPU of server and Postgres", "µs a message", 1,
         [("256 users ×1", "chat-256x1", "cpu_us"), ("1000 users ×8", "chat-1000x8", "cpu_us")],
@@ -25,8 +30,23 @@ PANELS = [
         [("1000\nsingle", "fanout-1000", "server_cpu_us"), ("1000\nbursts", "fanout-1000-bursts", "server_cpu_us"),
          ("2000\nsingle", "fanout-2000", "server_cpu_us"), ("2000\nbursts", "fanout-2000-bursts", "server_cpu_us")],
     ),
-    ("Memory of a connection", "KB", 1000, [("direct", "idle-direct", "bytes"), ("upgraded", "idle-upgraded", "bytes")]),
+    ("REST", "requests/s", 1, [("POST", "rest", "post_per_s"), ("GET page 1", "rest", "page_1_per_s")]),
+    (
+        "CPU of server and Postgres", "µs a request", 1,
+        [("POST", "rest", "post_cpu_us"), ("GET page 1", "rest", "page_1_cpu_us")],
+    ),
+    (
+        "Memory of a connection", "KB", 1000,
+        [("direct", "idle-direct", "bytes"), ("upgraded", "idle-upgraded", "bytes")],
+    ),
+    (
+        "Storm: ack p99 of the others", "ms", 1,
+        [("before", "storm", "p99_before_ms"), ("meanwhile", "storm", "p99_during_ms")],
+    ),
 ]
+COLUMNS = 3
+# Of a panel, in inches.
+WIDTH, HEIGHT = 3.9, 3.3
 
 
 def draw(results: dict[str, Any], path: Path) -> None:
@@ -35,41 +55,60 @@ def draw(results: dict[str, Any], path: Path) -> None:
 
     matplotlib.use("svg")
     # Of the same figures the same file.
-    matplotlib.rcParams.update({"svg.hashsalt": "results", "font.size": 9, "axes.spines.top": False,
+    matplotlib.rcParams.update({"svg.hashsalt": "results", "font.size": 10, "axes.spines.top": False,
                                 "axes.spines.right": False})
     from matplotlib import pyplot
 
     medians = Medians(results["runs"])
     servers = [server for server in [OURS, *PEERS] if server in results["settings"]["servers"]]
-    figure, axes = pyplot.subplots(2, 3, figsize=(11, 6.4), facecolor="white", layout="constrained")
-    for axis, (title, unit, scale, groups) in zip(axes.flat, PANELS):
+    panels = [panel for panel in map(measured(medians), PANELS) if panel[-1]]
+    columns = min(COLUMNS, max(1, len(panels)))
+    rows = max(1, -(-len(panels) // columns))
+    # Wide enough for the title and the names of the servers, which stand above and below.
+    size = (max(6.5, WIDTH * columns), HEIGHT * rows + 1.4)
+    figure, axes = pyplot.subplots(rows, columns, figsize=size, facecolor="white", layout="constrained", squeeze=False)
+    for axis in axes.flat[len(panels):]:
+        axis.set_visible(False)
+    for axis, (title, unit, scale, groups) in zip(axes.flat, panels):
         bars(axis, medians, servers, groups, scale)
-        axis.set_title(title, fontsize=10, loc="left")
+        axis.set_title(title, fontsize=12, loc="left", pad=14)
         axis.set_ylabel(unit)
         axis.set_ylim(bottom=0)
         axis.yaxis.set_major_formatter(lambda value, _: f"{value:,.0f}" if value >= 10 else f"{value:g}")
         axis.grid(axis="y", color="#dddddd", linewidth=0.6)
         axis.set_axisbelow(True)
     handles = [pyplot.Rectangle((0, 0), 1, 1, color=COLOURS[server]) for server in servers]
-    figure.legend(handles, servers, loc="outside lower center", ncols=len(servers), frameon=False)
-    figure.suptitle("Medians; the lines are the range of the repetitions", fontsize=9, color="#444444")
+    figure.legend(handles, servers, loc="outside lower center", ncols=len(servers), frameon=False, fontsize=11)
+    about = "medians; the lines are the range of the repetitions" if panels else "nothing of what is drawn was measured"
+    figure.suptitle(f"horsetrust-chat and its peers\n{about}", fontsize=14, x=0.15 / size[0], ha="left")
+    figure.get_layout_engine().set(h_pad=0.15, w_pad=0.15)
     figure.savefig(path, format="svg", facecolor="white", metadata={"Date": None})
     pyplot.close(figure)
 
 
+def measured(medians: Medians) -> Callable[[Panel], Panel]:
+    """A panel without what was not measured of any server."""
+    def without_gaps(panel: Panel) -> Panel:
+        title, unit, scale, groups = panel
+        return title, unit, scale, [group for group in groups if group[1:] in medians.measured]
+
+    return without_gaps
+
+
 def bars(axis: Any, medians: Medians, servers: list[str], groups: list[tuple[str, str, str]], scale: float) -> None:
-    width = 0.8 / len(servers)
+    # No bar is wider than one of three.
+    width = 0.8 / max(3, len(servers))
     for place, server in enumerate(servers):
         for group, (_, scenario, name) in enumerate(groups):
             values = [value / scale for value in medians.values(scenario, name, server)]
             if not values:
                 continue
             height = medians.value(scenario, name, server) / scale
-            left = group - 0.4 + (place + 0.5) * width
+            middle = group + (place - (len(servers) - 1) / 2) * width
             spread = [[height - min(values)], [max(values) - height]]
-            axis.bar(left, height, width * 0.92, color=COLOURS[server])
-            axis.errorbar(left, height, yerr=spread, color="#333333", linewidth=0.8, capsize=1.5)
-            axis.annotate(short(height), (left, max(values)), ha="center", va="bottom", fontsize=6.5,
+            axis.bar(middle, height, width * 0.92, color=COLOURS[server])
+            axis.errorbar(middle, height, yerr=spread, color="#333333", linewidth=0.8, capsize=1.5)
+            axis.annotate(short(height), (middle, max(values)), ha="center", va="bottom", fontsize=8,
                           xytext=(0, 1), textcoords="offset points")
     axis.set_xticks(range(len(groups)), [label for label, _, _ in groups])
     axis.set_xlim(-0.5, len(groups) - 0.5)

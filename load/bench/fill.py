@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from servers import OURS, SCHEMA_OF_PEERS, Postgres, Product, environment_of, run
+import re
+
+from servers import OURS, ROOT, SCHEMA_OF_PEERS, Postgres, Product, environment_of, run
 
 # Of one lane; a batch has each of them once at most.
 PLACES = 128
@@ -76,10 +78,27 @@ def empty_conversations(postgres: Postgres, product: Product, secret: str, lanes
 
 
 def batch_script(rows: int) -> str:
-    """For pgbench: a batch as the server stores it, in one statement and without its checks.
+    """For pgbench: a batch as the server stores it, in one statement; one of several messages without its checks.
 
     A client keeps to the conversations of its lane, so that none waits for another's locks.
     """
+    return single_script() if rows == 1 else several_script(rows)
+
+
+def single_script() -> str:
+    """The server's own statement for a batch of one message."""
+    number = ":number::bigint"
+    values = {
+        "1": NEW_ID.format(n="nextval('row_ids')"), "2": NEW_ID.format(n=number),
+        "3": USER_ID.format(n=f"(2 * {number})"), "4": TEXT, "5": "now()",
+    }
+    lines = (ROOT / "sql/queries/append_message.sql").read_text().splitlines()
+    statement = "\n".join(line for line in lines if not line.startswith("--"))
+    statement = re.sub(r"\$(\d)", lambda parameter: values[parameter[1]], statement)
+    return f"\\set number :client_id * {PLACES} + random(0, {PLACES - 1})\n{statement};\n"
+
+
+def several_script(rows: int) -> str:
     return f"""\\set first random(0, {PLACES - rows})
 WITH moved AS (
     UPDATE conversations

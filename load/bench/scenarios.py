@@ -291,7 +291,10 @@ def scenarios(sizes: Sizes) -> list[Any]:
         Scenario("fanout-2000-bursts", fanout(sizes.more_sockets, 10, 2), of_deliveries),
         Scenario("typing", ["typing", "--rate", str(sizes.typing)], of_typing),
         Scenario("rest", ["rest", "--concurrency", "64", "--pages", "1"], of_calls, phases=2),
-        DeepPages("deep-pages", ["rest", "--concurrency", "64", "--no-post", *pages], of_pages(sizes.pages), phases=len(sizes.pages)),
+        DeepPages(
+            "deep-pages", ["rest", "--concurrency", "64", "--no-post", *pages], of_pages(sizes.pages),
+            phases=len(sizes.pages),
+        ),
         Scenario("idle-direct", idle, of_idle, sizes.idle_seconds),
         Scenario("idle-upgraded", [*idle, "--transport", "upgrade"], of_idle, sizes.idle_seconds),
         Scenario("storm", ["storm", "--connections", str(sizes.storm_connections)], of_storm),

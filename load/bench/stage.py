@@ -84,10 +84,11 @@ class Stage:
             run(command, self.postgres.directory, limit, {"JWT_SECRET": self.secret})
         except Failed as failed:
             failure = failed
-        # No outcome: the run could not be made.
-        if not path.exists():
-            raise Failed(reason_of(failure)) from None
-        outcome: Outcome = json.loads(path.read_text())
+        said = path.read_text() if path.exists() else ""
+        outcome: Outcome = json.loads(said) if said else {}
+        # The run could not be made.
+        if not outcome or "error" in outcome:
+            raise Failed(outcome.get("error") or reason_of(failure)) from None
         verdict = outcome["verdict"]
         if not verdict["ok"]:
             raise Wrong(verdict)

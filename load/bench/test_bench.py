@@ -15,6 +15,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parent))
 
 import bench
+import fill
 import report
 from rows import HIGHER, LOWER, Medians, Row, Run, Topic, goals
 from scenarios import (
@@ -89,9 +90,18 @@ class TheGoals(unittest.TestCase):
         self.assertEqual(self.verdict("storm, connections that are not back", *runs), ("2", False))
 
     def test_what_was_not_measured_is_not_judged_and_what_failed_is_not_reached(self) -> None:
-        table = report.goals_table(Medians([a_run("typing", OURS, failure="lost")]))
+        runs = [a_run("typing", OURS, failure="lost"), a_run("idle-direct", OURS, bytes=9_000)]
+        table = report.goals_table(Medians(runs), [OURS, "socketioxide"])
         self.assertIn("| CPU of a typing event | ≤ 0.6 × socketioxide | failed | **no** |", table)
-        self.assertIn("| GET page 1, requests/s | ≥ 2 × the better peer | – | not measured |", table)
+        self.assertIn("| CPU of a ping, direct | ≤ socketioxide | – | not measured |", table)
+
+    def test_what_was_not_chosen_is_left_out(self) -> None:
+        medians = Medians([a_run("idle-direct", OURS, bytes=9_000)])
+        table = report.goals_table(medians, [OURS, "node-tuned"])
+        self.assertIn("| memory of a connection, direct |", table)
+        self.assertNotIn("GET page 1", table)
+        self.assertNotIn("socketioxide", table)
+        self.assertEqual(report.goals_table(Medians([a_run("mixed", OURS)]), [OURS]), "")
 
     def test_each_is_of_a_figure_that_is_measured_and_shown(self) -> None:
         names = {scenario.name for scenario in scenarios(Sizes())}
@@ -159,8 +169,8 @@ class TheScenarios(unittest.TestCase):
         self.assertEqual([lanes(cores) for cores in (1, 2, 4, 8, 16)], [2, 2, 4, 8, 8])
 
     def test_only_what_came_too_late_is_a_rate_that_is_not_held(self) -> None:
-        late = Wrong({"count": 1, "lost": 1, "violations": ["message 3 of user 1 in conversation x was never acknowledged"]})
-        twice = Wrong({"count": 1, "lost": 0, "violations": ["new_message of message 3 of user 1 came twice to socket 2"]})
+        late = Wrong({"count": 1, "lost": 1, "violations": ["message 3 of user 1 was never acknowledged"]})
+        twice = Wrong({"count": 1, "lost": 0, "violations": ["message 3 of user 1 came twice to socket 2"]})
         self.assertTrue(late.is_only_late)
         self.assertFalse(twice.is_only_late)
 
@@ -195,25 +205,59 @@ class TheDocument(unittest.TestCase):
 
     def test_a_rate_that_the_generator_limits_is_marked(self) -> None:
         topic = Topic("", "", [Row("highest-rate", "per_s", "highest", HIGHER)])
-        table = report.topic_table(topic, Medians([a_run("highest-rate", OURS, per_s=9000, generator_is_limit=1)]), [OURS])
+        medians = Medians([a_run("highest-rate", OURS, per_s=9000, generator_is_limit=1)])
+        table = report.topic_table(topic, medians, [OURS])
         self.assertIn("| ≥ 9,000† |", table)
         self.assertIn("† The load generator", table)
 
     def test_the_document_names_what_failed_and_why(self) -> None:
-        text = report.document(results(a_run("storm", "node-tuned", 2, failure="socket 1 | was\nrefused")))
+        runs = results(a_run("storm", "node-tuned", 2, failure="socket 1 | was\nrefused"))
+        text = report.document(runs, ROOT / "load")
         self.assertIn("| storm | node-tuned | 2 | socket 1 \\| was refused |", text)
         self.assertIn("> Fewer connections.", text)
         self.assertNotIn("Every run was correct", text)
+
+    def test_the_document_says_what_was_chosen(self) -> None:
+        some = {**results(a_run("rest", OURS, post_per_s=10)), "notes": []}
+        some["settings"] = {**some["settings"], "servers": [OURS, "socketioxide"]}
+        text = " ".join(report.document(some, ROOT / "load").split())
+        self.assertIn(f"Chosen were of the 16 scenarios `rest`; of the 4 servers {OURS}, socketioxide.", text)
+        everything = results(*(a_run(scenario.name, OURS) for scenario in scenarios(Sizes())))
+        self.assertNotIn("Chosen", report.document(everything, ROOT / "load"))
+
+    def test_links_are_relative_to_where_the_document_is(self) -> None:
+        some = results(a_run("rest", OURS, post_per_s=10))
+        self.assertIn("[peers](./peers/README.md)", report.document(some, ROOT / "load"))
+        self.assertIn("[peers](../../peers/README.md)", report.document(some, ROOT / "load/bench/quick"))
+
+    def test_prose_is_in_lines_of_a_length(self) -> None:
+        text = report.document(results(*(a_run(scenario.name, OURS) for scenario in scenarios(Sizes()))), ROOT / "load")
+        long = [line for line in text.splitlines() if len(line) > 120 and not line.startswith("|")]
+        self.assertEqual(long, [])
 
     def test_the_document_sets_postgres_alone_beside_the_server(self) -> None:
         alone = {"batch1_per_s": 3000.0, "batch1_cpu_us": 100.0}
         text = report.document(results(
             a_run("postgres-alone", "postgres", **alone),
             a_run("chat-1000x8", OURS, per_s=20_000, postgres_cpu_us=12.34, batch=40.04),
-        ))
+        ), ROOT / "load")
         self.assertIn("| pgbench | 1 | 3,000 | 100 |", text)
         self.assertIn("| pgbench | 16 | – | – |", text)
         self.assertIn(f"| {OURS}, chat-1000x8 | 40.0 on average | 20,000 | 12.3 |", text)
+
+
+class TheEstimate(unittest.TestCase):
+    def test_counts_down_to_the_end(self) -> None:
+        shown = [bench.duration(seconds) for seconds in (3, 34, 114, 116, 3570, 7300)]
+        self.assertEqual(shown, ["10 s", "30 s", "110 s", "2 min", "1 h 0 min", "2 h 2 min"])
+
+
+class TheBareClient(unittest.TestCase):
+    def test_stores_a_single_message_with_the_servers_own_statement(self) -> None:
+        script = fill.batch_script(1)
+        self.assertIn("RETURNING last_seq", script)
+        self.assertNotRegex(script, r"\$\d|--")
+        self.assertTrue(script.endswith("RETURNING id, seq;\n"))
 
 
 class TheCommandLine(unittest.TestCase):

@@ -1,14 +1,20 @@
 //! The command line.
 
-use std::path::PathBuf;
+use std::{collections::HashSet, path::PathBuf};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use serde::Serialize;
 
-use crate::{processes::Process, scenarios, threshold::Threshold};
+use crate::{
+    failure::Failure,
+    processes::Process,
+    scenarios::{self, Names},
+    threshold::Threshold,
+};
 
 /// Load generator for horsetrust-chat and every server that speaks its contract. Exit codes: 0 all is well, 1 the run
-/// could not be made, 2 messages were lost, repeated, reordered or altered, 3 a threshold does not hold
+/// could not be made, 2 messages were lost, repeated, reordered or altered, or nothing was measured, 3 a threshold does not
+/// hold
 #[derive(Parser, Debug)]
 #[command(name = "chat-load", version, max_term_width = 100)]
 pub(crate) struct Cli {
@@ -16,6 +22,24 @@ pub(crate) struct Cli {
     pub(crate) common: Common,
     #[command(subcommand)]
     pub(crate) scenario: Scenario,
+}
+
+impl Cli {
+    /// What no single option can know to be wrong.
+    ///
+    /// # Errors
+    /// Options do not go together.
+    pub(crate) fn check(&self) -> Result<(), Failure> {
+        let mut names = HashSet::new();
+        if let Some(process) = self.common.process.iter().find(|process| !names.insert(&process.name)) {
+            return Err(Failure::new(format!("--process: the name {} is given twice", process.name)));
+        }
+        if let Scenario::Rest(options) = &self.scenario {
+            options.check()?;
+        }
+        let names = Names::of(&self.common, &self.scenario);
+        self.common.threshold.iter().try_for_each(|threshold| threshold.check(&names))
+    }
 }
 
 /// What to do.
@@ -38,6 +62,21 @@ pub(crate) enum Scenario {
     Rest(scenarios::rest::Options),
     /// A realistic day: mostly idle, some typing, some messages, some REST, some reconnects
     Mixed(scenarios::mixed::Options),
+}
+
+impl Scenario {
+    pub(crate) fn name(&self) -> &'static str {
+        match self {
+            Self::Chat(_) => "chat",
+            Self::Rate(_) => "rate",
+            Self::Fanout(_) => "fanout",
+            Self::Typing(_) => "typing",
+            Self::Idle(_) => "idle",
+            Self::Storm(_) => "storm",
+            Self::Rest(_) => "rest",
+            Self::Mixed(_) => "mixed",
+        }
+    }
 }
 
 /// How connections are made.
@@ -96,9 +135,6 @@ pub(crate) struct Common {
     #[arg(long, global = true, value_name = "NAME=PID[+]")]
     #[serde(skip)]
     pub(crate) process: Vec<Process>,
-    /// Seed of everything random
-    #[arg(long, global = true, default_value_t = 1)]
-    pub(crate) seed: u64,
     /// Show no progress
     #[arg(long, global = true)]
     #[serde(skip)]
@@ -115,12 +151,67 @@ fn id_prefix(text: &str) -> Result<String, String> {
 }
 
 fn some_seconds(text: &str) -> Result<f64, String> {
-    seconds(text).and_then(|time| if time > 0.0 { Ok(time) } else { Err("must be more than 0 seconds".to_owned()) })
+    seconds(text).and_then(|time| if time >= 0.1 { Ok(time) } else { Err("must be 0.1 seconds at least".to_owned()) })
 }
 
 fn seconds(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {
         Ok(seconds) if (0.0..=86_400.0).contains(&seconds) => Ok(seconds),
         _ => Err("must be a number of seconds, a day at most".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    /// Why a command line is refused; `None` if it is not.
+    fn refused(line: &str) -> Option<String> {
+        let cli = Cli::try_parse_from(["chat-load"].into_iter().chain(line.split(' ')));
+        match cli {
+            Ok(cli) => cli.check().err().map(|error| error.to_string()),
+            Err(error) => Some(error.to_string()),
+        }
+    }
+
+    #[test]
+    fn the_options_are_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn what_cannot_be_measured_is_refused_before_the_run() {
+        let this = std::process::id();
+        for (line, says) in [
+            ("chat --duration 1e-12".to_owned(), "0.1 seconds"),
+            ("fanout --rate 1e-300".to_owned(), "0.001 a second"),
+            ("chat --threshold typing.p99<1s".to_owned(), "latencies ack, delivery"),
+            ("rest --pages 1,7,1".to_owned(), "page 1 is given twice"),
+            (format!("chat --process a={this} --process a={this}"), "the name a is given twice"),
+            (format!("chat --process load={this}"), "choose another one"),
+        ] {
+            let refused = refused(&line).map(|refused| refused.split_whitespace().collect::<Vec<_>>().join(" "));
+            assert!(refused.as_ref().is_some_and(|refused| refused.contains(says)), "{line}: {refused:?}");
+        }
+    }
+
+    #[test]
+    fn each_scenario_has_the_figures_of_its_own() {
+        let process = format!("--process server={}", std::process::id());
+        for line in [
+            "chat --threshold sends_per_s>1 --threshold delivery.max<1s",
+            "rate --threshold asked_per_s>1",
+            "fanout --threshold events_per_s>1",
+            "typing --threshold typing_dropped<=0 --threshold typing.p99.9<1s",
+            "idle --threshold server_cpu_us_per_ping<100 --threshold connect.p50<1s",
+            "storm --threshold ack_quiet.p99<1s --threshold seconds_until_all_are_back<9",
+            "rest --pages 1,100 --threshold page_100.p99<1s --threshold page_1_server_cpu_us<1",
+            "mixed --threshold page.p99<1s --threshold refused<=0",
+        ] {
+            assert_eq!(refused(&format!("{line} {process}")), None, "{line}");
+        }
+        assert!(refused("idle --threshold server_cpu_us_per_ping<100").is_some(), "no process is measured");
     }
 }

@@ -23,7 +23,8 @@ pub(crate) struct Conversation {
     pub(crate) id: String,
     pub(crate) users: [UserNumber; 2],
     pub(crate) members: Vec<SocketNumber>,
-    pub(crate) sockets: [usize; 2],
+    /// How many sockets each user has.
+    pub(crate) connected: [usize; 2],
     pub(crate) listeners: HashMap<SocketNumber, Listener>,
 }
 

@@ -1,39 +1,60 @@
-//! The verdict: every message that was sent is followed to its acknowledgement and to everybody who is to hear of it.
+//! Every message that was sent is followed to its acknowledgement and to everybody who is to hear of it.
 //!
-//! Each text has a stamp (`stamp.rs`) with its sender's count. So each recipient can be checked by itself: what comes must be the sender's next message (once, in order), and, where the server numbers
-//! messages, the conversation's next `seq`. A message is forgotten as soon as it is acknowledged and everybody has it, so
-//! that memory is bounded by what is under way; violations are all counted, and the first of them named.
+//! Each text has a stamp (`stamp.rs`) with its sender's count. So each recipient can be checked by itself: what comes must
+//! be the sender's next message (once, in order), and, where the server numbers messages, the conversation's next `seq`. A
+//! message is forgotten as soon as it is acknowledged and everybody has it, so that memory is bounded by what is under way.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, HashMap},
     fmt,
-    time::{Duration, Instant},
+    time::Instant,
 };
 
 use crate::{
     conversation::{Conversation, Listener, Room, SocketNumber},
     stamp::{Stamp, UserNumber, is_whole},
     track::{Track, Wrong},
-    verdict::{Checked, Violations},
-    wire::{Message, Notification},
+    verdict::{Besides, Checked, Found, Violations},
+    wire::{Message, Notification, Typist},
 };
+
+/// A notification shows so much of a text, in characters.
+const PREVIEW: usize = 60;
 
 /// A message that is under way.
 #[derive(Debug)]
-struct Open {
+struct UnderWay {
     room: Room,
+    sender: SocketNumber,
     sent_at: Instant,
-    acked: bool,
+    /// Its acknowledgement is still to come.
+    ack_due: bool,
     /// Its text's length, in bytes.
     length: usize,
     /// Somebody has heard of it.
     heard: bool,
-    /// As the first who had it said.
-    id: Option<String>,
-    seq: Option<u64>,
+    /// Id and `seq`, as the first who had it said.
+    seen: Option<(String, Option<u64>)>,
     /// Sockets that have not got it.
     deliveries: usize,
     notifications: usize,
+}
+
+impl UnderWay {
+    fn is_done(&self) -> bool {
+        !self.ack_due && self.deliveries == 0 && self.notifications == 0
+    }
+}
+
+/// Connections that ended without being asked to.
+#[derive(Debug)]
+struct Ends {
+    first: String,
+    first_at: Instant,
+    last_at: Instant,
+    count: u64,
+    /// How many connections there were before the first of them ended.
+    of: u64,
 }
 
 /// All conversations and what is under way in them.
@@ -46,9 +67,16 @@ pub(crate) struct Ledger {
     sent: Vec<u64>,
     /// Acknowledgements by sender: in the order sent, since each user of a conversation sends by one socket.
     acked: Vec<Track>,
-    open: HashMap<Stamp, Open>,
+    under_way: HashMap<Stamp, UnderWay>,
+    /// What each sender is called, as the first message that came from him says.
+    names: HashMap<UserNumber, Option<String>>,
+    /// Connections that there are.
+    connections: u64,
+    ends: Option<Ends>,
+    nothing_came: Vec<String>,
     pub(crate) checked: Checked,
-    violations: Violations,
+    pub(crate) besides: Besides,
+    found: Found,
 }
 
 impl Ledger {
@@ -62,9 +90,14 @@ impl Ledger {
             by_id: HashMap::new(),
             acked: sent.iter().map(|sent| Track::starting_after(*sent)).collect(),
             sent,
-            open: HashMap::new(),
+            under_way: HashMap::new(),
+            names: HashMap::new(),
+            connections: 0,
+            ends: None,
+            nothing_came: Vec::new(),
             checked: Checked::default(),
-            violations: Violations::default(),
+            besides: Besides::default(),
+            found: Found::default(),
         }
     }
 
@@ -72,7 +105,7 @@ impl Ledger {
         let room = self.conversations.len();
         self.by_id.insert(id.clone(), room);
         let (members, listeners) = (Vec::new(), HashMap::new());
-        self.conversations.push(Conversation { id, users, members, sockets: [0, 0], listeners });
+        self.conversations.push(Conversation { id, users, members, connected: [0, 0], listeners });
         room
     }
 
@@ -80,12 +113,38 @@ impl Ledger {
         &self.conversations[room].id
     }
 
+    /// A connection is there.
+    pub(crate) fn connected(&mut self) {
+        self.connections += 1;
+        self.besides.connections += 1;
+    }
+
+    /// A connection that was there is gone.
+    pub(crate) fn closed(&mut self) {
+        self.connections -= 1;
+    }
+
+    /// A connection that is about to be gone ended without being asked to.
+    pub(crate) fn broke(&mut self, what: fmt::Arguments<'_>) {
+        let (now, of) = (Instant::now(), self.connections);
+        let first = || Ends { first: what.to_string(), first_at: now, last_at: now, count: 0, of };
+        let ends = self.ends.get_or_insert_with(first);
+        ends.last_at = now;
+        ends.count += 1;
+    }
+
+    /// Connections ended, and none is left.
+    pub(crate) fn is_deserted(&self) -> bool {
+        self.connections == 0 && self.ends.is_some()
+    }
+
     /// A user's socket is connected, and hears of messages from now on; in the room, too, if it has `joined`.
     pub(crate) fn listens(&mut self, room: Room, user: UserNumber, socket: SocketNumber, joined: bool) {
+        self.connected();
         let sent = &self.sent;
         let conversation = &mut self.conversations[room];
         let side = usize::from(conversation.users[1] == user);
-        conversation.sockets[side] += 1;
+        conversation.connected[side] += 1;
         let mut listener = Listener::default();
         for sender in conversation.users {
             listener.by_sender.insert(sender, Track::starting_after(sent[sender]));
@@ -99,34 +158,70 @@ impl Ledger {
         conversation.listeners.insert(socket, listener);
     }
 
-    /// A socket is gone on purpose: what was under way to it is not waited for. Only with nothing under way in its room.
-    pub(crate) fn leaves(&mut self, room: Room, user: UserNumber, socket: SocketNumber) {
+    /// A socket's join was refused: messages do not come to it.
+    pub(crate) fn stays_out(&mut self, room: Room, socket: SocketNumber) {
+        self.conversations[room].members.retain(|member| *member != socket);
+    }
+
+    /// A socket is gone: what was under way to it is not waited for. When those of its messages were sent that are not
+    /// answered, and never will be.
+    pub(crate) fn leaves(&mut self, room: Room, user: UserNumber, socket: SocketNumber) -> Vec<Instant> {
+        self.closed();
         let conversation = &mut self.conversations[room];
-        if conversation.listeners.remove(&socket).is_some() {
-            conversation.sockets[usize::from(conversation.users[1] == user)] -= 1;
-            conversation.members.retain(|member| *member != socket);
+        let was_member = conversation.members.contains(&socket);
+        conversation.members.retain(|member| *member != socket);
+        conversation.connected[usize::from(conversation.users[1] == user)] -= 1;
+        let listener = conversation.listeners.remove(&socket).unwrap_or_default();
+        let lacks = |tracks: &BTreeMap<_, Track>, stamp: &Stamp| {
+            usize::from(tracks.get(&stamp.user).is_some_and(|track| track.lacks(stamp.number)))
+        };
+        let mut unanswered = Vec::new();
+        self.under_way.retain(|stamp, message| {
+            if message.room != room {
+                return true;
+            }
+            if was_member {
+                message.deliveries = message.deliveries.saturating_sub(lacks(&listener.by_sender, stamp));
+            }
+            message.notifications = message.notifications.saturating_sub(lacks(&listener.notified, stamp));
+            if message.sender == socket && message.ack_due {
+                message.ack_due = false;
+                unanswered.push((*stamp, message.sent_at));
+            }
+            !message.is_done()
+        });
+        for (stamp, _) in &unanswered {
+            self.violation(format_args!("{stamp} was never acknowledged: its connection ended before"));
         }
+        unanswered.into_iter().map(|(_, sent_at)| sent_at).collect()
     }
 
     /// A message is about to be sent: its stamp and its text, of so many characters if the stamp leaves room for them.
-    pub(crate) fn sends(&mut self, room: Room, user: UserNumber, length: usize, now: Instant) -> (Stamp, String) {
+    pub(crate) fn sends(
+        &mut self,
+        room: Room,
+        by: (UserNumber, SocketNumber),
+        length: usize,
+        now: Instant,
+    ) -> (Stamp, String) {
+        let (user, sender) = by;
         self.sent[user] += 1;
         let stamp = Stamp { user, number: self.sent[user] };
         let conversation = &self.conversations[room];
         let other = usize::from(conversation.users[0] == user);
         let text = stamp.text(&self.run, length);
-        let open = Open {
+        let message = UnderWay {
             room,
+            sender,
             sent_at: now,
-            acked: false,
+            ack_due: true,
             length: text.len(),
             heard: false,
-            id: None,
-            seq: None,
+            seen: None,
             deliveries: conversation.members.len(),
-            notifications: conversation.sockets[other],
+            notifications: conversation.connected[other],
         };
-        self.open.insert(stamp, open);
+        self.under_way.insert(stamp, message);
         (stamp, text)
     }
 
@@ -145,8 +240,8 @@ impl Ledger {
             self.violation(format_args!("{stamp} was acknowledged out of order"));
         }
         self.check_fields(stamp, message);
-        match self.open.get_mut(&stamp) {
-            Some(open) => open.acked = true,
+        match self.under_way.get_mut(&stamp) {
+            Some(message) => message.ack_due = false,
             None => self.violation(format_args!("{stamp} was acknowledged twice")),
         }
         self.forget(stamp);
@@ -155,15 +250,15 @@ impl Ledger {
     /// The answer to a send was a refusal: nobody may hear of it.
     pub(crate) fn refused(&mut self, stamp: Stamp) {
         self.checked.refusals += 1;
-        self.acked[stamp.user].skip(stamp.number);
-        let Some(open) = self.open.remove(&stamp) else { return };
-        if open.heard {
+        self.acked[stamp.user].withdraw(stamp.number);
+        let Some(message) = self.under_way.remove(&stamp) else { return };
+        if message.heard {
             self.violation(format_args!("{stamp} was refused, and somebody heard of it all the same"));
         }
-        for listener in self.conversations[open.room].listeners.values_mut() {
+        for listener in self.conversations[message.room].listeners.values_mut() {
             for tracks in [&mut listener.by_sender, &mut listener.notified] {
                 if let Some(track) = tracks.get_mut(&stamp.user) {
-                    track.skip(stamp.number);
+                    track.withdraw(stamp.number);
                 }
             }
         }
@@ -188,10 +283,10 @@ impl Ledger {
         if !self.came(room?, socket, stamp, Kind::Delivery) {
             return None;
         }
-        let open = self.open.get_mut(&stamp)?;
-        open.heard = true;
-        open.deliveries = open.deliveries.saturating_sub(1);
-        let sent_at = open.sent_at;
+        let under_way = self.under_way.get_mut(&stamp)?;
+        under_way.heard = true;
+        under_way.deliveries = under_way.deliveries.saturating_sub(1);
+        let sent_at = under_way.sent_at;
         self.forget(stamp);
         Some(sent_at)
     }
@@ -203,12 +298,33 @@ impl Ledger {
         let Some(room) = self.by_id.get(&*notification.conversation_id).copied() else {
             return self.violation(format_args!("socket {socket} was notified of {stamp} in an unknown conversation"));
         };
+        if self.user_ids[stamp.user] != *notification.sender {
+            let sender = &notification.sender;
+            self.violation(format_args!("socket {socket} was notified of {stamp} as one of another sender: {sender}"));
+        }
+        let length = self.under_way.get(&stamp).map(|message| message.length.min(PREVIEW));
+        if length.is_some_and(|length| !is_whole(&notification.preview, length)) {
+            let preview = &notification.preview;
+            self.violation(format_args!("socket {socket} was notified of {stamp} with another preview: {preview}"));
+        }
         if self.came(room, socket, stamp, Kind::Notification)
-            && let Some(open) = self.open.get_mut(&stamp)
+            && let Some(message) = self.under_way.get_mut(&stamp)
         {
-            open.heard = true;
-            open.notifications = open.notifications.saturating_sub(1);
+            message.heard = true;
+            message.notifications = message.notifications.saturating_sub(1);
             self.forget(stamp);
+        }
+    }
+
+    /// Somebody's typing came to a user's socket: it must be the other one's, in their conversation.
+    pub(crate) fn typing_came(&mut self, room: Room, to: UserNumber, typist: &Typist<'_>) {
+        self.besides.typing += 1;
+        let conversation = &self.conversations[room];
+        let other = conversation.users[usize::from(conversation.users[0] == to)];
+        if *typist.conversation_id != conversation.id || *typist.user_id != self.user_ids[other] {
+            self.violation(format_args!(
+                "typing of another user or in another conversation came to user {to}: {typist:?}"
+            ));
         }
     }
 
@@ -233,54 +349,59 @@ impl Ledger {
     }
 
     fn check_fields(&mut self, stamp: Stamp, message: &Message<'_>) {
-        let Some(open) = self.open.get_mut(&stamp) else { return };
-        let same = open.id.get_or_insert_with(|| message.id.to_string()) == &*message.id
-            && (open.seq.is_none() || open.seq == message.seq);
-        open.seq = message.seq;
-        let whole = is_whole(&message.text, open.length);
-        let conversation = &self.conversations[open.room];
-        let place = conversation.id == *message.conversation_id;
+        let Some(under_way) = self.under_way.get_mut(&stamp) else { return };
+        let (id, seq) = under_way.seen.get_or_insert_with(|| (message.id.to_string(), message.seq));
+        let same = *id == *message.id && *seq == message.seq;
+        let whole = is_whole(&message.text, under_way.length);
+        let in_place = self.conversations[under_way.room].id == *message.conversation_id;
         let sender = self.user_ids[stamp.user] == *message.sender_id.id;
-        if !(same && place && sender) {
+        if !(same && in_place && sender) {
             self.violation(format_args!("{stamp} is not the same to all: id, seq, conversation or sender differ"));
         }
         if !whole {
             self.violation(format_args!("{stamp} came with another text: {}", message.text));
         }
-    }
-
-    fn forget(&mut self, stamp: Stamp) {
-        let done = |open: &Open| open.acked && open.deliveries == 0 && open.notifications == 0;
-        if self.open.get(&stamp).is_some_and(done) {
-            self.open.remove(&stamp);
+        let name = message.sender_id.full_name.as_deref();
+        let known = self.names.entry(stamp.user).or_insert_with(|| name.map(str::to_owned));
+        if known.as_deref() != name {
+            let known = known.clone();
+            self.violation(format_args!("{stamp} came with the sender's name {name:?}, another one with {known:?}"));
         }
     }
 
-    /// How long ago those were sent that are not yet acknowledged.
-    pub(crate) fn unanswered(&self) -> Vec<Duration> {
-        self.open.values().filter(|open| !open.acked).map(|open| open.sent_at.elapsed()).collect()
+    fn forget(&mut self, stamp: Stamp) {
+        if self.under_way.get(&stamp).is_some_and(UnderWay::is_done) {
+            self.under_way.remove(&stamp);
+        }
+    }
+
+    /// When those acknowledgements and deliveries were due that have not come.
+    pub(crate) fn not_come(&self) -> impl Iterator<Item = (&'static str, Instant)> {
+        self.under_way.values().flat_map(|message| {
+            let acks = message.ack_due.then_some(("ack", message.sent_at));
+            acks.into_iter().chain(std::iter::repeat_n(("delivery", message.sent_at), message.deliveries))
+        })
     }
 
     /// Messages that are not yet acknowledged and with everybody.
     pub(crate) fn under_way(&self) -> usize {
-        self.open.len()
+        self.under_way.len()
     }
 
     /// Everything that was to come has had its time: what is still missing is lost. All violations.
     pub(crate) fn finish(&mut self) -> Violations {
-        let before = self.violations.count;
-        let mut open: Vec<_> = std::mem::take(&mut self.open).into_iter().collect();
-        open.sort_unstable_by_key(|(stamp, _)| *stamp);
-        for (stamp, open) in open {
-            let id = self.conversations[open.room].id.clone();
-            if !open.acked {
+        let before = self.found.count;
+        let mut under_way: Vec<_> = std::mem::take(&mut self.under_way).into_iter().collect();
+        under_way.sort_unstable_by_key(|(stamp, _)| *stamp);
+        for (stamp, message) in under_way {
+            let id = self.conversations[message.room].id.clone();
+            if message.ack_due {
                 self.violation(format_args!("{stamp} in conversation {id} was never acknowledged"));
             }
-            for socket in self.lacking(open.room, stamp, open.deliveries > 0, Kind::Delivery) {
-                let seq = open.seq.map_or_else(String::new, |seq| format!(" (seq {seq})"));
-                self.violation(format_args!("{stamp}{seq} in conversation {id} never came to socket {socket}"));
+            for socket in self.lacking(message.room, stamp, message.deliveries > 0, Kind::Delivery) {
+                self.violation(format_args!("{stamp} in conversation {id} never came to socket {socket}"));
             }
-            for socket in self.lacking(open.room, stamp, open.notifications > 0, Kind::Notification) {
+            for socket in self.lacking(message.room, stamp, message.notifications > 0, Kind::Notification) {
                 self.violation(format_args!("{stamp} in conversation {id} was never notified to socket {socket}"));
             }
         }
@@ -288,8 +409,15 @@ impl Ledger {
         for (conversation, socket, seq) in gaps {
             self.violation(format_args!("seq {seq} of conversation {conversation} never came to socket {socket}"));
         }
-        self.violations.lost = self.violations.count - before;
-        std::mem::take(&mut self.violations)
+        let found = std::mem::take(&mut self.found);
+        let (ends, nothing_came) = (self.ends.take(), std::mem::take(&mut self.nothing_came));
+        let nothings = nothing_came.len() as u64;
+        let first = ends.as_ref().map(Ends::to_string).into_iter().chain(nothing_came);
+        Violations {
+            count: found.count + nothings + ends.map_or(0, |ends| ends.count),
+            lost: found.count - before + nothings,
+            named: first.chain(found.into_named()).collect(),
+        }
     }
 
     /// Who has not got a message, if anybody has not.
@@ -306,9 +434,33 @@ impl Ledger {
         if any { self.conversations[room].listeners.iter().filter_map(lacks).collect() } else { Vec::new() }
     }
 
+    /// Nothing of a sort came at all.
+    pub(crate) fn nothing_came(&mut self, what: fmt::Arguments<'_>) {
+        self.nothing_came.push(what.to_string());
+    }
+
+    /// How many violations there are so far.
+    pub(crate) fn violations(&self) -> u64 {
+        self.found.count
+    }
+
     /// Something happened that must not.
     pub(crate) fn violation(&mut self, what: fmt::Arguments<'_>) {
-        self.violations.note(what);
+        self.found.note(what);
+    }
+}
+
+impl fmt::Display for Ends {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { first, first_at, last_at, count, of } = self;
+        if *count == 1 {
+            return f.write_str(first);
+        }
+        if count >= of {
+            f.write_str("the server went away: ")?;
+        }
+        let within = (*last_at - *first_at).as_secs_f64();
+        write!(f, "{count} connections ended within {within:.1} s, the first: {first}")
     }
 }
 
@@ -331,32 +483,112 @@ mod tests {
 
     const CONVERSATION: &str = "507f1f77bcf86cd799439011";
 
+    type Alter = fn(&str) -> String;
+
     /// Two users in a conversation, each with a socket that has joined; the first one has sent a message.
     fn ledger() -> (Ledger, Stamp, String) {
         let mut ledger = Ledger::new("run".to_owned(), vec!["a".to_owned(), "b".to_owned()]);
         let room = ledger.add_conversation(CONVERSATION.to_owned(), [0, 1]);
         ledger.listens(room, 0, 0, true);
         ledger.listens(room, 1, 1, true);
-        let (stamp, text) = ledger.sends(room, 0, 60, Instant::now());
+        let (stamp, text) = ledger.sends(room, (0, 0), 70, Instant::now());
         (ledger, stamp, text)
     }
 
     fn message(text: &str) -> String {
         format!(
-            r#"{{"_id":"m1","conversation_id":"{CONVERSATION}","sender_id":{{"_id":"a"}},"text":"{text}","seq":1}}"#
+            r#"{{"_id":"m1","conversation_id":"{CONVERSATION}","sender_id":{{"_id":"a","full_name":"Anna"}},"text":"{text}","seq":1}}"#
         )
+    }
+
+    fn notification(sender: &str, preview: &str) -> String {
+        format!(r#"{{"conversation_id":"{CONVERSATION}","sender":"{sender}","preview":"{preview}"}}"#)
     }
 
     #[test]
     fn a_message_that_comes_as_it_was_sent_is_no_violation() {
         let (mut ledger, stamp, text) = ledger();
-        let (json, preview) = (message(&text), format!(r#"{{"conversation_id":"{CONVERSATION}","preview":"{text}"}}"#));
+        let (json, notification) = (message(&text), notification("a", &text[..60]));
         let message = serde_json::from_str(&json).expect("a message");
         ledger.acked(stamp, &message);
         ledger.delivered(0, &message);
         ledger.delivered(1, &message);
-        ledger.notified(1, &serde_json::from_str(&preview).expect("a notification"));
+        ledger.notified(1, &serde_json::from_str(&notification).expect("a notification"));
         assert_eq!((ledger.under_way(), ledger.finish()), (0, Violations::default()));
+    }
+
+    #[test]
+    fn a_notification_that_was_altered_is_a_violation() {
+        let whole = |text: &str| text[..60].to_owned();
+        let altered: [(&str, Alter, &str); 4] = [
+            ("b", whole, "another sender"),
+            ("a", |text| text[..59].to_owned(), "another preview"),
+            ("a", |text| text[..61].to_owned(), "another preview"),
+            ("a", |text| text[..60].replacen('t', "x", 1), "another preview"),
+        ];
+        for (sender, preview, says) in altered {
+            let (mut ledger, _, text) = ledger();
+            let json = notification(sender, &preview(&text));
+            ledger.notified(1, &serde_json::from_str(&json).expect("a notification"));
+            let named = ledger.finish().named;
+            assert!(named[0].contains(says), "{named:?}");
+        }
+    }
+
+    #[test]
+    fn a_field_that_one_has_and_another_has_not_is_a_violation() {
+        let altered: [(Alter, &str); 3] = [
+            (|json| json.replace(r#","seq":1"#, ""), "is not the same to all"),
+            (|json| json.replace("Anna", "Hanna"), "the sender's name Some(\"Hanna\")"),
+            (|json| json.replace(r#","full_name":"Anna""#, ""), "the sender's name None"),
+        ];
+        for (alter, says) in altered {
+            let (mut ledger, stamp, text) = ledger();
+            let (json, other) = (message(&text), alter(&message(&text)));
+            ledger.delivered(1, &serde_json::from_str(&json).expect("a message"));
+            ledger.acked(stamp, &serde_json::from_str(&other).expect("a message"));
+            let named = ledger.finish().named;
+            assert!(named[0].contains(says), "{named:?}");
+        }
+    }
+
+    #[test]
+    fn what_was_to_come_to_a_socket_that_is_gone_is_not_waited_for() {
+        let (mut ledger, stamp, text) = ledger();
+        let json = message(&text);
+        let message = serde_json::from_str(&json).expect("a message");
+        ledger.acked(stamp, &message);
+        ledger.delivered(0, &message);
+        assert_eq!(ledger.under_way(), 1);
+        assert!(ledger.leaves(0, 1, 1).is_empty());
+        assert_eq!((ledger.under_way(), ledger.finish()), (0, Violations::default()));
+    }
+
+    #[test]
+    fn a_server_that_goes_away_is_one_line() {
+        let (mut ledger, ..) = ledger();
+        for (user, unanswered) in [(0, 1), (1, 0)] {
+            ledger.broke(format_args!("socket {user} was disconnected"));
+            assert_eq!(ledger.leaves(0, user, user).len(), unanswered);
+        }
+        assert!(ledger.is_deserted() && ledger.under_way() == 0);
+        let violations = ledger.finish();
+        assert_eq!(violations.count, 3, "two connections and an acknowledgement");
+        assert!(
+            violations.named[0].starts_with("the server went away: 2 connections ended within 0.0 s"),
+            "{violations:?}"
+        );
+    }
+
+    #[test]
+    fn typing_is_of_the_other_one_in_the_same_conversation() {
+        for (user, conversation, count) in [("a", CONVERSATION, 0), ("b", CONVERSATION, 1), ("a", "another", 1)] {
+            let (mut ledger, ..) = ledger();
+            let before = ledger.violations();
+            let json = format!(r#"{{"userId":"{user}","conversation_id":"{conversation}"}}"#);
+            ledger.typing_came(0, 1, &serde_json::from_str(&json).expect("a typing event"));
+            assert_eq!(ledger.violations() - before, count, "{json}");
+        }
     }
 
     #[test]

@@ -33,9 +33,14 @@ mod verdict;
 mod wire;
 mod world;
 
-use std::process::ExitCode;
+use std::{
+    io::{Write, stderr},
+    process::ExitCode,
+};
 
 use clap::Parser;
+use failure::Failure;
+use report::{Files, Outcome};
 use tokio::{runtime::Builder, task::LocalSet};
 
 fn main() -> ExitCode {
@@ -48,18 +53,26 @@ fn main() -> ExitCode {
             return if is_wrong { ExitCode::FAILURE } else { ExitCode::SUCCESS };
         }
     };
-    // One thread: it shares the machine with what it measures.
-    let runtime = Builder::new_current_thread().enable_all().build();
-    let outcome =
-        runtime.map_err(|error| failure::Failure::new(format!("cannot start: {error}"))).and_then(|runtime| {
-            let outcome = LocalSet::new().block_on(&runtime, scenarios::run(&cli.common, &cli.scenario))?;
-            outcome.conclude(&cli.common)
-        });
-    match outcome {
+    match run(&cli) {
         Ok(code) => ExitCode::from(code),
         Err(failure) => {
-            eprintln!("chat-load: {failure}");
+            let _ = writeln!(stderr(), "chat-load: {failure}");
             ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(cli: &cli::Cli) -> Result<u8, Failure> {
+    cli.check()?;
+    let files = Files::create(&cli.common)?;
+    // One thread: it shares the machine with what it measures.
+    let runtime = Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| Failure::new(format!("cannot start: {error}")))?;
+    match LocalSet::new().block_on(&runtime, scenarios::run(&cli.common, &cli.scenario)) {
+        Ok(outcome) => outcome.conclude(&cli.common, files),
+        Err(failure) => {
+            files.write(&Outcome::failed(&cli.common, &cli.scenario, &failure))?;
+            Err(failure)
         }
     }
 }

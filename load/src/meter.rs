@@ -1,4 +1,7 @@
 //! Latencies and rates of the measured time.
+//!
+//! A latency counts where what it measures was due: in the measured time, however late the answer comes. A rate counts what
+//! happened in the measured time.
 
 use std::time::{Duration, Instant};
 
@@ -31,16 +34,43 @@ pub(crate) struct Summary {
     pub(crate) max_ms: f64,
 }
 
-/// Latencies by kind; those of the first kind make the course over time.
+/// Latencies by kind.
 pub(crate) struct Meter {
-    kinds: Vec<(&'static str, Histogram<u64>)>,
-    /// How long earlier parts of the run were measured.
-    earlier: Duration,
-    begun_at: Option<Instant>,
-    ended_at: Option<Instant>,
+    /// The kind whose course over time is kept.
+    over_time: &'static str,
+    kinds: Vec<Kind>,
+    windows: Vec<Window>,
     second: Histogram<u64>,
     second_at: Instant,
     seconds: Vec<Second>,
+}
+
+struct Kind {
+    name: &'static str,
+    /// Of what was due in the measured time.
+    latencies: Histogram<u64>,
+    /// How many answers came in the measured time.
+    in_time: u64,
+}
+
+/// A stretch of the measured time.
+struct Window {
+    from: Instant,
+    until: Option<Instant>,
+    aliases: Aliases,
+}
+
+/// Kinds of latency that have another name in a window, and that name.
+pub(crate) type Aliases = &'static [(&'static str, &'static str)];
+
+impl Window {
+    fn has(&self, moment: Instant) -> bool {
+        self.from <= moment && self.until.is_none_or(|until| moment < until)
+    }
+
+    fn name_of(&self, kind: &'static str) -> &'static str {
+        self.aliases.iter().find(|(name, _)| *name == kind).map_or(kind, |(_, alias)| alias)
+    }
 }
 
 fn histogram() -> Histogram<u64> {
@@ -48,63 +78,79 @@ fn histogram() -> Histogram<u64> {
 }
 
 impl Meter {
-    pub(crate) fn new(kinds: &[&'static str]) -> Self {
+    pub(crate) fn new(over_time: &'static str) -> Self {
         Self {
-            kinds: kinds.iter().map(|kind| (*kind, histogram())).collect(),
-            earlier: Duration::ZERO,
-            begun_at: None,
-            ended_at: None,
+            over_time,
+            kinds: Vec::new(),
+            windows: Vec::new(),
             second: histogram(),
             second_at: Instant::now(),
             seconds: Vec::new(),
         }
     }
 
-    /// The measured time begins, or goes on with another part of the run.
-    pub(crate) fn begin(&mut self) {
-        self.earlier = self.measured();
-        self.begun_at = Some(Instant::now());
-        self.ended_at = None;
+    /// The measured time begins, or goes on with another window.
+    pub(crate) fn begin(&mut self, aliases: Aliases) {
+        self.windows.push(Window { from: Instant::now(), until: None, aliases });
+        self.second.reset();
         self.second_at = Instant::now();
     }
 
     /// The measured time ends.
     pub(crate) fn end(&mut self) {
         self.tick(true);
-        self.ended_at = Some(Instant::now());
+        if let Some(window) = self.windows.last_mut() {
+            window.until = Some(Instant::now());
+        }
+    }
+
+    /// The window that is being measured.
+    fn current(&self) -> Option<&Window> {
+        self.windows.last().filter(|window| window.until.is_none())
     }
 
     pub(crate) fn is_on(&self) -> bool {
-        self.begun_at.is_some() && self.ended_at.is_none()
+        self.current().is_some()
     }
 
     /// How long it has measured, or did.
     pub(crate) fn measured(&self) -> Duration {
-        let until = self.ended_at.unwrap_or_else(Instant::now);
-        self.earlier + self.begun_at.map_or(Duration::ZERO, |begun| until - begun)
+        self.windows.iter().map(|window| window.until.unwrap_or_else(Instant::now) - window.from).sum()
     }
 
-    /// A latency, which counts if it is of the measured time.
-    pub(crate) fn record(&mut self, kind: &'static str, latency: Duration) {
-        if !self.is_on() {
-            return;
+    /// What was due at a moment is done.
+    pub(crate) fn record(&mut self, kind: &'static str, due: Instant) {
+        let micros = micros_since(due);
+        if let Some(name) = self.current().map(|window| window.name_of(kind)) {
+            self.kind(name).in_time += 1;
+            if kind == self.over_time {
+                self.second.saturating_record(micros);
+            }
         }
-        let micros = (latency.as_micros() as u64).clamp(1, LONGEST);
-        let place = self.kinds.iter().position(|(other, _)| *other == kind);
+        self.waited(kind, due);
+    }
+
+    /// What was due at a moment is not done: it has taken as long as this at least.
+    pub(crate) fn waited(&mut self, kind: &'static str, due: Instant) {
+        let window = self.windows.iter().rev().find(|window| window.has(due));
+        if let Some(name) = window.map(|window| window.name_of(kind)) {
+            self.kind(name).latencies.saturating_record(micros_since(due));
+        }
+    }
+
+    fn kind(&mut self, name: &'static str) -> &mut Kind {
+        let place = self.kinds.iter().position(|kind| kind.name == name);
         let place = place.unwrap_or_else(|| {
-            self.kinds.push((kind, histogram()));
+            self.kinds.push(Kind { name, latencies: histogram(), in_time: 0 });
             self.kinds.len() - 1
         });
-        self.kinds[place].1.saturating_record(micros);
-        if place == 0 {
-            self.second.saturating_record(micros);
-        }
+        &mut self.kinds[place]
     }
 
     /// Closes a second that is over; the last one `even_if_short`. The newest second there is.
     pub(crate) fn tick(&mut self, even_if_short: bool) -> Option<&Second> {
         let long = self.second_at.elapsed().as_secs_f64();
-        if self.is_on() && (long >= 1.0 || (even_if_short && long >= 0.5)) {
+        if self.current().is_some() && (long >= 1.0 || (even_if_short && long >= 0.5)) {
             self.seconds.push(Second {
                 t: self.measured().as_secs_f64(),
                 rate: self.second.len() as f64 / long,
@@ -117,9 +163,9 @@ impl Meter {
         self.seconds.last()
     }
 
-    /// How many latencies of a kind there are.
-    pub(crate) fn count(&self, kind: &str) -> u64 {
-        self.kinds.iter().find(|(other, _)| *other == kind).map_or(0, |(_, histogram)| histogram.len())
+    /// How many of a kind were done in the measured time.
+    pub(crate) fn in_time(&self, kind: &str) -> u64 {
+        self.kinds.iter().find(|other| other.name == kind).map_or(0, |kind| kind.in_time)
     }
 
     pub(crate) fn seconds(&self) -> &[Second] {
@@ -128,28 +174,36 @@ impl Meter {
 
     /// The percentiles of each kind that was seen.
     pub(crate) fn summaries(&self) -> Vec<(&'static str, Summary)> {
-        self.seen().map(|(kind, histogram)| (kind, summary(histogram))).collect()
+        self.seen().map(|kind| (kind.name, summary(&kind.latencies))).collect()
     }
 
     /// The percentiles of one kind, if it was seen.
     pub(crate) fn summary(&self, kind: &str) -> Option<Summary> {
-        self.seen().find(|(other, _)| *other == kind).map(|(_, histogram)| summary(histogram))
+        self.seen().find(|other| other.name == kind).map(|kind| summary(&kind.latencies))
     }
 
-    /// Of each kind: latency in milliseconds over the share of what took longer, for a curve.
+    /// Of each kind: latency in milliseconds over the share of what took longer, for a curve; that of the course over time
+    /// first.
     pub(crate) fn curves(&self) -> Vec<(&'static str, Vec<(f64, f64)>)> {
-        let curve = |histogram: &Histogram<u64>| {
-            let points = histogram
-                .iter_quantiles(5)
-                .map(|step| ((1.0 - step.quantile()).max(1e-6), step.value_iterated_to() as f64 / 1e3));
-            points.collect()
-        };
-        self.seen().map(|(kind, histogram)| (kind, curve(histogram))).collect()
+        let mut curves: Vec<_> = self.seen().map(|kind| (kind.name, curve(&kind.latencies))).collect();
+        curves.sort_by_key(|(kind, _)| *kind != self.over_time);
+        curves
     }
 
-    fn seen(&self) -> impl Iterator<Item = (&'static str, &Histogram<u64>)> {
-        self.kinds.iter().filter(|(_, histogram)| !histogram.is_empty()).map(|(kind, histogram)| (*kind, histogram))
+    fn seen(&self) -> impl Iterator<Item = &Kind> {
+        self.kinds.iter().filter(|kind| !kind.latencies.is_empty())
     }
+}
+
+fn micros_since(due: Instant) -> u64 {
+    (due.elapsed().as_micros() as u64).clamp(1, LONGEST)
+}
+
+/// Up to the slowest one: beyond, so few say nothing.
+fn curve(histogram: &Histogram<u64>) -> Vec<(f64, f64)> {
+    let slowest = 1.0 / histogram.len() as f64;
+    let steps = histogram.iter_quantiles(5).map(|step| (1.0 - step.quantile(), step.value_iterated_to() as f64 / 1e3));
+    steps.take_while(|(slower, _)| *slower > slowest).chain([(slowest, histogram.max() as f64 / 1e3)]).collect()
 }
 
 fn summary(histogram: &Histogram<u64>) -> Summary {
@@ -162,5 +216,56 @@ fn summary(histogram: &Histogram<u64>) -> Summary {
         p99_ms: at(0.99),
         p99_9_ms: at(0.999),
         max_ms: histogram.max() as f64 / 1e3,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::thread::sleep;
+
+    use super::*;
+
+    const MOMENT: Duration = Duration::from_millis(20);
+
+    #[test]
+    fn what_was_due_in_the_measured_time_counts_whenever_it_is_done() {
+        let mut meter = Meter::new("ack");
+        let before = Instant::now();
+        meter.begin(&[]);
+        meter.record("ack", before);
+        let inside = Instant::now();
+        sleep(MOMENT);
+        meter.end();
+        let after = Instant::now();
+        sleep(MOMENT);
+        meter.record("ack", inside);
+        meter.waited("ack", inside);
+        meter.record("ack", after);
+        let ack = meter.summary("ack").expect("it was seen");
+        assert_eq!((ack.count, meter.in_time("ack")), (2, 1));
+        assert!(ack.p50_ms >= 2.0 * MOMENT.as_millis() as f64, "{ack:?}");
+    }
+
+    #[test]
+    fn a_window_has_its_own_name_for_what_was_due_in_it() {
+        let mut meter = Meter::new("ack");
+        meter.begin(&[("ack", "ack_quiet")]);
+        let quiet = Instant::now();
+        meter.end();
+        meter.begin(&[]);
+        meter.record("ack", quiet);
+        meter.record("ack", Instant::now());
+        let count = |kind| meter.summary(kind).map(|summary| summary.count);
+        assert_eq!((count("ack_quiet"), count("ack")), (Some(1), Some(1)));
+        assert_eq!((meter.in_time("ack_quiet"), meter.in_time("ack")), (0, 2));
+    }
+
+    #[test]
+    fn a_curve_ends_with_the_slowest() {
+        let mut histogram = histogram();
+        (1..=1000).for_each(|micros| histogram.saturating_record(micros * 1000));
+        let curve = curve(&histogram);
+        assert_eq!(curve.last(), Some(&(0.001, histogram.max() as f64 / 1e3)));
+        assert!(curve.iter().all(|(slower, _)| *slower >= 0.001));
     }
 }

@@ -2,6 +2,7 @@
 
 use std::{
     cell::{Cell, RefCell},
+    collections::HashMap,
     ops::Range,
     path::Path,
     time::{Duration, SystemTime, UNIX_EPOCH},
@@ -48,12 +49,7 @@ pub(crate) async fn users(common: &Common, target: &Target, numbers: Range<usize
 fn from_tokens(file: &Path, numbers: Range<usize>) -> Result<Vec<User>, Failure> {
     let text = std::fs::read_to_string(file)
         .map_err(|error| Failure::new(format!("cannot read the tokens in {}: {error}", file.display())))?;
-    let lines = text.lines().map(str::trim).enumerate().filter(|(_, line)| !line.is_empty());
-    let user = |(place, line): (usize, &str)| {
-        user_of(line).map_err(|error| Failure::new(format!("{}, line {}: {error}", file.display(), place + 1)))
-    };
-    let users: Result<Vec<_>, _> = lines.map(user).collect();
-    let mut users = users?;
+    let mut users = of_tokens(&text).map_err(|error| Failure::new(format!("{}, {error}", file.display())))?;
     if users.len() < numbers.end {
         let has = users.len();
         let file = file.display();
@@ -64,6 +60,21 @@ fn from_tokens(file: &Path, numbers: Range<usize>) -> Result<Vec<User>, Failure>
     }
     users.truncate(numbers.end);
     Ok(users.split_off(numbers.start))
+}
+
+/// A token a line, each of another user.
+fn of_tokens(text: &str) -> Result<Vec<User>, Failure> {
+    let (mut users, mut line_of) = (Vec::new(), HashMap::new());
+    for (place, token) in text.lines().map(str::trim).enumerate().filter(|(_, token)| !token.is_empty()) {
+        let line = place + 1;
+        let user = user_of(token).map_err(|error| Failure::new(format!("line {line}: {error}")))?;
+        if let Some(before) = line_of.insert(user.id.clone(), line) {
+            let message = format!("line {line}: a second token of user {}, whose first is in line {before}", user.id);
+            return Err(Failure::new(message));
+        }
+        users.push(user);
+    }
+    Ok(users)
 }
 
 /// The user that a token names; whether it holds, the server says.
@@ -173,4 +184,18 @@ async fn side_by_side(
         Ok::<_, Failure>(())
     };
     try_join_all((0..CONCURRENCY.min(count)).map(|_| one())).await.map(drop)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_user_has_one_token() {
+        let of = |id: &str| token("a secret", id, "seller").expect("a token");
+        let (one, other) = (of("507f1f77bcf86cd799439010"), of("507f1f77bcf86cd799439011"));
+        assert_eq!(of_tokens(&format!("{one}\n\n{other}\n")).map(|users| users.len()).ok(), Some(2));
+        let refused = of_tokens(&format!("{one}\n{other}\n\n{one}\n")).err().map(|error| error.to_string());
+        assert!(refused.is_some_and(|error| error.starts_with("line 4: ") && error.ends_with("is in line 1")));
+    }
 }

@@ -13,6 +13,9 @@ use serde::Serialize;
 /// Memory is looked at this often.
 const LOOK: Duration = Duration::from_millis(250);
 
+/// The row of the tool's own cost.
+pub(crate) const OWN: &str = "load";
+
 /// A process to measure.
 #[derive(Clone, Debug)]
 pub(crate) struct Process {
@@ -30,6 +33,9 @@ impl FromStr for Process {
         let (name, pid) = text.split_once('=').filter(|(name, _)| !name.is_empty()).ok_or_else(rule)?;
         let (pid, descendants) = pid.strip_suffix('+').map_or((pid, false), |pid| (pid, true));
         let pid = pid.parse().map_err(|_| rule())?;
+        if name == OWN {
+            return Err(format!("{OWN} is the name of this tool's own row: choose another one"));
+        }
         if fs::metadata(format!("/proc/{pid}")).is_err() {
             return Err(format!("there is no process {pid} on this machine"));
         }
@@ -70,19 +76,24 @@ struct Family {
 
 impl Watch {
     pub(crate) fn new(processes: &[Process]) -> Self {
-        let own = Process { name: "load".to_owned(), pid: std::process::id(), descendants: false };
+        let own = Process { name: OWN.to_owned(), pid: std::process::id(), descendants: false };
         let families = processes.iter().chain([&own]).map(|process| Family::new(process.clone())).collect();
         Self { families, looked_at: Instant::now() }
     }
 
-    /// What is measured begins now; memory grows from here on where `memory` says so.
-    pub(crate) fn begin(&mut self, memory: bool) {
+    /// CPU time counts from now on.
+    pub(crate) fn begin(&mut self) {
         for family in &mut self.families {
             family.look();
             family.cpu_at_start = family.cpu_so_far();
-            if memory {
-                (family.rss_start, family.rss_peak) = (family.rss_now, family.rss_now);
-            }
+        }
+    }
+
+    /// CPU time counts, and memory grows, from now on.
+    pub(crate) fn begin_with_memory(&mut self) {
+        self.begin();
+        for family in &mut self.families {
+            (family.rss_start, family.rss_peak) = (family.rss_now, family.rss_now);
         }
     }
 
@@ -94,8 +105,8 @@ impl Watch {
         }
     }
 
-    /// What each cost since [`Watch::begin`], for so many operations and connections.
-    pub(crate) fn end(&mut self, operations: Option<f64>, connections: Option<f64>) -> Vec<(String, Cost)> {
+    /// What each has cost since [`Watch::begin`], for so many operations and connections.
+    pub(crate) fn cost_so_far(&mut self, operations: Option<f64>, connections: Option<f64>) -> Vec<(String, Cost)> {
         let cost = |family: &mut Family| {
             family.look();
             let cpu_s = family.cpu_so_far().saturating_sub(family.cpu_at_start).as_secs_f64();

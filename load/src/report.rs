@@ -1,6 +1,15 @@
 //! What came of a run: figures, latencies, costs and the verdict, as a table and as JSON.
 
-use std::{collections::BTreeMap, fmt::Write as _, fs, rc::Rc, time::SystemTime};
+use std::{
+    collections::BTreeMap,
+    fmt::Write as _,
+    fs::File,
+    io::{Write as _, stdout},
+    os::unix::fs::MetadataExt,
+    path::{Path, PathBuf},
+    rc::Rc,
+    time::SystemTime,
+};
 
 use serde::Serialize;
 use serde_json::Value;
@@ -10,11 +19,14 @@ use crate::{
     failure::Failure,
     meter::{Second, Summary},
     processes::Cost,
-    verdict::{Checked, Verdict},
+    scenarios::Names,
+    verdict::{Besides, Checked, Verdict, Violations},
     world::World,
 };
 
-/// Messages were lost, repeated, reordered or altered.
+/// So large a share of refusals is said in the verdict.
+const MANY_REFUSED: f64 = 0.01;
+/// Messages were lost, repeated, reordered or altered, or nothing was measured.
 const EXIT_VIOLATED: u8 = 2;
 /// A threshold does not hold.
 const EXIT_THRESHOLD: u8 = 3;
@@ -24,6 +36,9 @@ const EXIT_THRESHOLD: u8 = 3;
 pub(crate) struct Outcome {
     version: u8,
     pub(crate) scenario: &'static str,
+    /// Why the run could not be made; nothing else is known then.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<String>,
     pub(crate) url: String,
     /// What was chosen: in common, and of the scenario.
     pub(crate) options: Value,
@@ -36,8 +51,10 @@ pub(crate) struct Outcome {
     pub(crate) refusals: BTreeMap<String, u64>,
     pub(crate) processes: BTreeMap<String, Cost>,
     pub(crate) timeline: Vec<Second>,
+    /// What the timeline counts, in the plural.
+    pub(crate) over_time_label: &'static str,
     pub(crate) verdict: Verdict,
-    pub(crate) thresholds: Vec<Kept>,
+    pub(crate) thresholds: Vec<Judged>,
     /// For the page only.
     #[serde(skip)]
     pub(crate) curves: Vec<(&'static str, Vec<(f64, f64)>)>,
@@ -45,43 +62,88 @@ pub(crate) struct Outcome {
 
 /// A threshold and what became of it.
 #[derive(Serialize)]
-pub(crate) struct Kept {
+pub(crate) struct Judged {
     pub(crate) text: String,
-    /// Null where there is no such figure.
+    /// Null where the run has no such figure.
     pub(crate) value: Option<f64>,
+    /// Of the value: `ms`, say; empty for a plain number.
+    pub(crate) unit: &'static str,
     pub(crate) holds: bool,
 }
 
 impl Outcome {
     /// Closes the books of a run: what is under way now is lost.
-    pub(crate) fn new(
+    pub(crate) fn new<N: Into<String>>(
         world: &Rc<World>,
         scenario: &'static str,
-        figures: Vec<(String, f64)>,
+        names: &Names,
+        figures: impl IntoIterator<Item = (N, f64)>,
         costs: Vec<(String, Cost)>,
     ) -> Self {
-        world.quiet();
-        let violations = world.ledger.borrow_mut().finish();
-        let checked = world.ledger.borrow().checked;
+        world.end_progress();
+        let (mut ledger, mut meter) = (world.ledger.borrow_mut(), world.meter.borrow_mut());
+        ledger.not_come().for_each(|(kind, since)| meter.waited(kind, since));
+        let typing = world.typing.get();
+        if typing.came > typing.sent {
+            ledger.violation(format_args!("{} typing events were sent, and {} came", typing.sent, typing.came));
+        }
+        let violations = ledger.finish();
         let refused: u64 = world.refusals.borrow().values().sum();
-        let meter = world.meter.borrow();
         let seconds = meter.measured().as_secs_f64();
-        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs_f64();
-        Self {
-            version: 1,
-            scenario,
-            url: format!("http://{}", world.target.host),
-            options: Value::Null,
-            started_at: now - seconds,
+        let figures = figures.into_iter().map(|(name, value)| (name.into(), value));
+        let mut outcome = Self {
+            error: None,
+            started_at: now() - seconds,
             seconds,
-            figures: figures.into_iter().chain([("refused".to_owned(), refused as f64)]).collect(),
+            figures: figures.chain([("refused".to_owned(), refused as f64)]).collect(),
             latencies: meter.summaries().into_iter().collect(),
             refusals: world.refusals.borrow().clone(),
             processes: costs.into_iter().collect(),
             timeline: meter.seconds().to_vec(),
-            verdict: Verdict::new(checked, violations),
-            thresholds: Vec::new(),
+            over_time_label: names.over_time_label,
             curves: meter.curves(),
+            ..Self::empty(scenario, format!("http://{}", world.target.host), ledger.checked, ledger.besides, violations)
+        };
+        let notes = &mut outcome.verdict.notes;
+        notes.append(&mut world.notes.borrow_mut());
+        let done = ledger.checked.acks + ledger.besides.posts + ledger.besides.pages;
+        let share = refused as f64 / (refused + done) as f64;
+        if share > MANY_REFUSED {
+            notes.push(format!("{:.1} % was refused", 100.0 * share));
+        }
+        if typing.came < typing.sent {
+            notes.push(format!("{} of {} typing events were dropped", typing.sent - typing.came, typing.sent));
+        }
+        outcome
+    }
+
+    /// Of a run that could not be made.
+    pub(crate) fn failed(common: &Common, scenario: &Scenario, failure: &Failure) -> Self {
+        let named = vec![format!("the run could not be made: {failure}")];
+        let violations = Violations { count: 1, lost: 0, named };
+        let (checked, besides) = (Checked::default(), Besides::default());
+        let outcome = Self::empty(scenario.name(), common.url.clone(), checked, besides, violations);
+        Self { error: Some(failure.to_string()), ..outcome }.with_options(common, scenario)
+    }
+
+    fn empty(scenario: &'static str, url: String, checked: Checked, besides: Besides, violations: Violations) -> Self {
+        Self {
+            version: 1,
+            scenario,
+            error: None,
+            url,
+            options: Value::Null,
+            started_at: now(),
+            seconds: 0.0,
+            figures: BTreeMap::new(),
+            latencies: BTreeMap::new(),
+            refusals: BTreeMap::new(),
+            processes: BTreeMap::new(),
+            timeline: Vec::new(),
+            over_time_label: "",
+            verdict: Verdict::new(checked, besides, violations),
+            thresholds: Vec::new(),
+            curves: Vec::new(),
         }
     }
 
@@ -89,24 +151,17 @@ impl Outcome {
     ///
     /// # Errors
     /// A file cannot be written.
-    pub(crate) fn conclude(mut self, common: &Common) -> Result<u8, Failure> {
-        let kept = common.threshold.iter().map(|threshold| {
+    pub(crate) fn conclude(mut self, common: &Common, files: Files) -> Result<u8, Failure> {
+        let judged = common.threshold.iter().map(|threshold| {
             let value = self.figure(&threshold.figure);
             let holds = value.is_some_and(|value| threshold.holds(value));
-            Kept { text: threshold.as_str().to_owned(), value, holds }
+            Judged { text: threshold.as_str().to_owned(), value, unit: unit(&threshold.figure), holds }
         });
-        self.thresholds = kept.collect();
-        print!("{}", self.table());
-        let write = |path: &std::path::Path, text: String| {
-            fs::write(path, text).map_err(|error| Failure::new(format!("cannot write {}: {error}", path.display())))
-        };
-        if let Some(path) = &common.json {
-            write(path, serde_json::to_string_pretty(&self).expect("numbers and strings always serialize"))?;
-        }
-        if let Some(path) = &common.html {
-            write(path, crate::html::page(&self)?)?;
-        }
-        Ok(match (self.verdict.ok, self.thresholds.iter().all(|kept| kept.holds)) {
+        self.thresholds = judged.collect();
+        files.write(&self)?;
+        // Where nobody reads it, files and exit code still tell.
+        let _ = stdout().write_all(self.table().as_bytes());
+        Ok(match (self.verdict.ok, self.thresholds.iter().all(|judged| judged.holds)) {
             (false, _) => EXIT_VIOLATED,
             (true, false) => EXIT_THRESHOLD,
             (true, true) => 0,
@@ -126,9 +181,19 @@ impl Outcome {
         Self { options, ..self }
     }
 
+    pub(crate) fn add_figure(&mut self, name: &str, value: f64) {
+        self.figures.insert(name.to_owned(), value);
+    }
+
     /// Adds latencies that were measured apart.
     pub(crate) fn add_latency(&mut self, kind: &'static str, summary: Option<Summary>) {
         self.latencies.extend(summary.map(|summary| (kind, summary)));
+    }
+
+    /// Whether all that was found out is among the scenario's names.
+    pub(crate) fn is_named(&self, names: &Names) -> bool {
+        self.figures.keys().all(|name| names.figures.contains(name))
+            && self.latencies.keys().all(|kind| names.latencies.iter().any(|name| name == kind))
     }
 
     /// A figure by its name: `sends_per_s`, `ack.p99_ms`.
@@ -136,12 +201,6 @@ impl Outcome {
         let Some((kind, quantile)) = name.split_once('.') else { return self.figures.get(name).copied() };
         let summary = serde_json::to_value(self.latencies.get(kind)?).ok()?;
         summary.get(quantile)?.as_f64()
-    }
-
-    fn no_such_figure(&self) -> String {
-        let figures: Vec<_> = self.figures.keys().map(String::as_str).collect();
-        let kinds: Vec<_> = self.latencies.keys().copied().collect();
-        format!("there is no such figure; there are {}, and the latencies {}", figures.join(", "), kinds.join(", "))
     }
 
     fn table(&self) -> String {
@@ -181,24 +240,86 @@ impl Outcome {
 
     fn judgement(&self) -> String {
         let mut text = String::new();
-        for Kept { text: rule, value, holds } in &self.thresholds {
-            let value = value.map_or_else(|| self.no_such_figure(), |value| format!("it is {}", number(value)));
-            let _ = writeln!(text, "  {} {rule}: {value}", if *holds { "holds:" } else { "FAILS:" });
+        for Judged { text: rule, value, unit, holds } in &self.thresholds {
+            let value =
+                value.map_or_else(|| "was not measured".to_owned(), |value| format!("is {} {unit}", number(value)));
+            let _ = writeln!(text, "  {} {rule}: it {}", if *holds { "holds:" } else { "FAILS:" }, value.trim_end());
         }
-        let Checked { acks, deliveries, notifications, refusals } = self.verdict.checked;
-        let _ = writeln!(
-            text,
-            "  checked: {acks} acks, {deliveries} deliveries, {notifications} notifications, {refusals} refusals"
-        );
+        let _ = writeln!(text, "  checked: {}", self.verdict.checked());
+        let notes = self.verdict.notes.iter().fold(String::new(), |notes, note| format!("{notes}; but {note}"));
         if self.verdict.ok {
-            text.push_str("  verdict: correct; nothing lost, repeated, reordered or altered\n");
+            let _ = writeln!(text, "  verdict: correct; nothing lost, repeated, reordered or altered{notes}");
             return text;
         }
-        let _ = writeln!(text, "  verdict: WRONG, {} violations", self.verdict.violations.count);
+        let _ = writeln!(text, "  verdict: WRONG, {} violations{notes}", self.verdict.violations.count);
         for violation in &self.verdict.violations.named {
             let _ = writeln!(text, "    {violation}");
         }
         text
+    }
+}
+
+/// Where the result is written.
+#[derive(Default)]
+pub(crate) struct Files {
+    json: Option<(PathBuf, File)>,
+    html: Option<(PathBuf, File)>,
+}
+
+impl Files {
+    /// Empties them, so that none is left of an earlier run.
+    ///
+    /// # Errors
+    /// One cannot be written, or both are the same.
+    pub(crate) fn create(common: &Common) -> Result<Self, Failure> {
+        let create = |path: &PathBuf| {
+            let file = File::create(path).map_err(|error| cannot_write(path, &error))?;
+            Ok::<_, Failure>((path.clone(), file))
+        };
+        let json = common.json.as_ref().map(create).transpose()?;
+        let html = common.html.as_ref().map(create).transpose()?;
+        let identity = |(_, file): &(PathBuf, File)| file.metadata().ok().map(|file| (file.dev(), file.ino()));
+        if let (Some(one), Some(other)) = (&json, &html)
+            && identity(one) == identity(other)
+        {
+            return Err(Failure::new(format!("--json and --html are the same file, {}", one.0.display())));
+        }
+        Ok(Self { json, html })
+    }
+
+    /// # Errors
+    /// One cannot be written.
+    pub(crate) fn write(self, outcome: &Outcome) -> Result<(), Failure> {
+        let write = |(path, mut file): (PathBuf, File), text: String| {
+            file.write_all(text.as_bytes()).map_err(|error| cannot_write(&path, &error))
+        };
+        if let Some(json) = self.json {
+            write(json, serde_json::to_string_pretty(outcome).expect("numbers and strings always serialize"))?;
+        }
+        if let Some(html) = self.html {
+            write(html, crate::html::page(outcome)?)?;
+        }
+        Ok(())
+    }
+}
+
+fn cannot_write(path: &Path, error: &std::io::Error) -> Failure {
+    Failure::new(format!("cannot write {}: {error}", path.display()))
+}
+
+/// Seconds since 1970.
+fn now() -> f64 {
+    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs_f64()
+}
+
+/// The unit that a figure's name says.
+fn unit(figure: &str) -> &'static str {
+    let suffixes = [("_per_s", "a second"), ("_ms", "ms"), ("_us", "µs")];
+    let named = suffixes.into_iter().find(|(suffix, _)| figure.ends_with(suffix)).map(|(_, unit)| unit);
+    match named {
+        Some(unit) => unit,
+        None if figure.starts_with("seconds_") => "s",
+        None => "",
     }
 }
 

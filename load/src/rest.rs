@@ -1,6 +1,6 @@
 //! REST calls, each on a connection that is kept.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{io, net::SocketAddr, num::NonZeroU16, time::Duration};
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
@@ -31,10 +31,12 @@ impl Target {
         if host.is_empty() || host.contains('/') {
             return Err(wrong("it has no host, or a path"));
         }
-        let with_port = if host.rsplit_once(':').is_some_and(|(_, port)| port.parse::<u16>().is_ok()) {
-            host.to_owned()
-        } else {
-            format!("{host}:80")
+        let with_port = match host.rsplit_once(':').filter(|(_, port)| !port.ends_with(']')) {
+            Some((_, port)) if port.parse::<NonZeroU16>().is_err() => {
+                return Err(wrong("no port is like that: 1 to 65535"));
+            }
+            Some(_) => host.to_owned(),
+            None => format!("{host}:80"),
         };
         let found = tokio::net::lookup_host(&with_port).await.ok().and_then(|mut found| found.next());
         let address = found.ok_or_else(|| wrong("the host is not known"))?;
@@ -59,12 +61,11 @@ impl Rest {
     /// # Errors
     /// The server does not answer.
     pub(crate) async fn connect(target: &Target) -> Result<Self, Failure> {
-        let reach = |error: &dyn std::fmt::Display| {
-            Failure::new(format!("cannot reach http://{}: {error}; is the server running there?", target.host))
-        };
-        let stream = TcpStream::connect(target.address).await.map_err(|error| reach(&error))?;
-        stream.set_nodelay(true).map_err(|error| reach(&error))?;
-        let (sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(|error| reach(&error))?;
+        let reach = |error: io::Error| Failure::cannot_reach(&format_args!("http://{}", target.host), &error);
+        let stream = TcpStream::connect(target.address).await.map_err(reach)?;
+        stream.set_nodelay(true).map_err(reach)?;
+        let handshake = http1::handshake(TokioIo::new(stream)).await;
+        let (sender, connection) = handshake.map_err(|error| reach(io::Error::other(error)))?;
         let driver = tokio::task::spawn_local(async move {
             // What goes wrong with it, the next call says.
             let _ = connection.await;
@@ -100,6 +101,29 @@ impl Rest {
         match timeout(CALL_LIMIT, answered).await {
             Ok(answered) => answered.map_err(|error| broke(&error)),
             Err(_) => Err(Failure::new(format!("{path}: no answer after {} s", CALL_LIMIT.as_secs()))),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_url_has_a_host_and_a_port_that_there_can_be() {
+        for (url, host) in
+            [("http://127.0.0.1:3000/", "127.0.0.1:3000"), ("http://127.0.0.1", "127.0.0.1"), ("http://[::1]", "[::1]")]
+        {
+            assert_eq!(Target::resolve(url).await.map(|target| target.host).ok().as_deref(), Some(host));
+        }
+        for (url, why) in [
+            ("https://127.0.0.1", "not http"),
+            ("http://127.0.0.1/path", "a path"),
+            ("http://127.0.0.1:70000", "1 to 65535"),
+            ("http://127.0.0.1:0", "1 to 65535"),
+        ] {
+            let refused = Target::resolve(url).await.err().map(|error| error.to_string());
+            assert!(refused.as_ref().is_some_and(|refused| refused.contains(why)), "{url}: {refused:?}");
         }
     }
 }

@@ -33,7 +33,7 @@ use crate::{
     cli::Transport,
     conversation::{Room, SocketNumber},
     failure::Failure,
-    rest::{Rest, Target},
+    rest::Rest,
     stamp::{Stamp, UserNumber},
     wire::{self, Packet},
     world::World,
@@ -58,6 +58,15 @@ pub(crate) enum Asked {
     Typing,
 }
 
+/// What is known of a join.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Join {
+    /// It was not asked for, or is not answered yet.
+    Open,
+    Done,
+    Refused,
+}
+
 /// A connection whose namespace is open.
 pub(crate) struct Socket {
     pub(crate) number: SocketNumber,
@@ -70,9 +79,14 @@ pub(crate) struct Socket {
     is_stuck: Cell<bool>,
     asked: RefCell<VecDeque<(u64, Asked, Instant)>>,
     next_ack: Cell<u64>,
-    pub(crate) is_joined: Cell<bool>,
+    pub(crate) join: Cell<Join>,
     /// Its end is no surprise.
     is_leaving: Cell<bool>,
+    is_over: Cell<bool>,
+    /// The server pings at least this often.
+    ping_limit: Duration,
+    /// When it was opened, or last pinged.
+    pinged_at: Cell<Instant>,
 }
 
 impl Socket {
@@ -132,11 +146,33 @@ impl Socket {
     pub(crate) fn is_leaving(&self) -> bool {
         self.is_leaving.get()
     }
+
+    /// Whether its connection is gone: nothing can be sent any more.
+    pub(crate) fn is_over(&self) -> bool {
+        self.is_over.get()
+    }
+
+    /// Since when each answer is waited for that has not come.
+    pub(crate) fn unanswered(&self) -> Vec<Instant> {
+        self.asked.borrow().iter().map(|(.., since)| *since).collect()
+    }
+
+    /// A ping came. How long there was none before, if that was too long.
+    pub(crate) fn pinged(&self) -> Option<Duration> {
+        let late = self.without_ping();
+        self.pinged_at.set(Instant::now());
+        late
+    }
+
+    /// How long there has been no ping, if that is too long.
+    pub(crate) fn without_ping(&self) -> Option<Duration> {
+        Some(self.pinged_at.get().elapsed()).filter(|silent| !self.ping_limit.is_zero() && *silent > self.ping_limit)
+    }
 }
 
 /// What a connection is for.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Place {
+pub(crate) struct Seat {
     pub(crate) user: UserNumber,
     pub(crate) room: Room,
     /// Whether it joins the room.
@@ -149,34 +185,37 @@ pub(crate) struct Place {
 ///
 /// # Errors
 /// The server is not there, or refuses.
-pub(crate) async fn connect(world: &Rc<World>, place: Place) -> Result<Rc<Socket>, Failure> {
+pub(crate) async fn connect(world: &Rc<World>, seat: Seat) -> Result<Rc<Socket>, Failure> {
     let begun = Instant::now();
     let number = world.next_socket();
-    let opening = timeout(OPENING_LIMIT, Opening::connected(world, place)).await;
+    let opening = timeout(OPENING_LIMIT, Opening::connected(world, seat)).await;
     let opening = opening.map_err(|_| {
         Failure::new(format!("a connection was not open after {} s: the server hangs", OPENING_LIMIT.as_secs()))
     })??;
-    world.meter.borrow_mut().record("connect", begun.elapsed());
+    world.meter.borrow_mut().record("connect", begun);
     let (reader, writer) = opening.stream.into_split();
     let socket = Rc::new(Socket {
         number,
-        user: place.user,
-        room: place.room,
+        user: seat.user,
+        room: seat.room,
         writer,
         codec: RefCell::new(opening.codec.clone()),
         out: RefCell::default(),
         is_stuck: Cell::new(false),
         asked: RefCell::default(),
         next_ack: Cell::new(0),
-        is_joined: Cell::new(false),
+        join: Cell::new(Join::Open),
         is_leaving: Cell::new(false),
+        is_over: Cell::new(false),
+        ping_limit: opening.ping_limit,
+        pinged_at: Cell::new(Instant::now()),
     });
-    world.ledger.borrow_mut().listens(place.room, place.user, number, place.joins);
+    world.ledger.borrow_mut().listens(seat.room, seat.user, number, seat.joins);
     tokio::task::spawn_local(read(world.clone(), socket.clone(), reader, opening.codec, opening.buffer));
-    if place.joins {
+    if seat.joins {
         let ack = socket.ask(Asked::Join, Instant::now());
-        let conversation = world.ledger.borrow().conversation_id(place.room).to_owned();
-        socket.queue(wire::about("join_conversation", &conversation, Some(ack)));
+        let conversation = world.ledger.borrow().conversation_id(seat.room).to_owned();
+        socket.queue(wire::conversation_event("join_conversation", &conversation, Some(ack)));
         socket.flush();
     }
     Ok(socket)
@@ -187,47 +226,49 @@ struct Opening {
     stream: TcpStream,
     codec: Codec,
     buffer: BytesMut,
+    ping_limit: Duration,
 }
 
 impl Opening {
     /// Up to the open namespace.
-    async fn connected(world: &World, place: Place) -> Result<Self, Failure> {
-        let mut opening = Self::connect(world, place.source).await?;
-        opening.send(&wire::connect(&world.users[place.user].token)).await?;
-        opening.expect("CONNECT", |packet| matches!(packet, Packet::Connected)).await?;
+    async fn connected(world: &World, seat: Seat) -> Result<Self, Failure> {
+        let mut opening = Self::connect(world, seat.source).await?;
+        opening.send(&wire::connect(&world.users[seat.user].token)).await?;
+        opening.expect("CONNECT", |packet| matches!(packet, Packet::Connected).then_some(())).await?;
         Ok(opening)
     }
 
     async fn connect(world: &World, source: Option<Ipv4Addr>) -> Result<Self, Failure> {
-        let target = &world.target;
-        let sid = match world.transport {
-            Transport::Websocket => None,
-            Transport::Upgrade => Some(polling_session(target).await?),
-        };
-        let mut opening = Self::upgrade(target, source, sid.as_deref()).await?;
-        if sid.is_some() {
-            opening.send("2probe").await?;
-            opening.expect("the probe's answer", |packet| matches!(packet, Packet::Probe)).await?;
-            opening.send("5").await?;
-        } else {
-            opening.expect("the open packet", |packet| matches!(packet, Packet::Open(_))).await?;
+        if world.transport == Transport::Websocket {
+            let mut opening = Self::upgrade(world, source, None).await?;
+            opening.ping_limit = opening.expect("the open packet", opened).await?.1;
+            return Ok(opening);
         }
+        let (sid, ping_limit) = polling_session(world).await?;
+        let mut opening = Self::upgrade(world, source, Some(&sid)).await?;
+        opening.ping_limit = ping_limit;
+        opening.send("2probe").await?;
+        opening.expect("the probe's answer", |packet| matches!(packet, Packet::Probe).then_some(())).await?;
+        opening.send("5").await?;
         Ok(opening)
     }
 
-    async fn upgrade(target: &Target, source: Option<Ipv4Addr>, sid: Option<&str>) -> Result<Self, Failure> {
-        let stream = dial(target.address, source).await.map_err(|error| {
-            Failure::new(format!("cannot reach {}: {error}; is the server running there?", target.address))
-        })?;
+    async fn upgrade(world: &World, source: Option<Ipv4Addr>, sid: Option<&str>) -> Result<Self, Failure> {
+        let target = &world.target;
+        let stream = dial(target.address, source).await;
+        let stream = stream.map_err(|error| Failure::cannot_reach(&target.address, &error))?;
         let sid = sid.map_or_else(String::new, |sid| format!("&sid={sid}"));
         let host = &target.host;
         let request = format!(
             "GET /socket.io/?EIO=4&transport=websocket{sid} HTTP/1.1\r\nHost: {host}\r\nUpgrade: websocket\r\n\
              Connection: Upgrade\r\nSec-WebSocket-Key: Y2hhdC1sb2FkIGNsaWVudA==\r\nSec-WebSocket-Version: 13\r\n\r\n"
         );
-        let mut opening =
-            Self { stream, codec: Codec::new().client_mode().max_size(FRAME_BYTES), buffer: BytesMut::new() };
+        let codec = Codec::new().client_mode().max_size(FRAME_BYTES);
+        let mut opening = Self { stream, codec, buffer: BytesMut::new(), ping_limit: Duration::ZERO };
         opening.stream.write_all(request.as_bytes()).await.map_err(broke)?;
+        if sid.is_empty() {
+            world.dialled_at.set(Instant::now());
+        }
         let head = loop {
             opening.read().await?;
             if let Some(end) = opening.buffer.windows(4).position(|bytes| bytes == b"\r\n\r\n") {
@@ -257,14 +298,17 @@ impl Opening {
         self.stream.write_all(&frame).await.map_err(broke)
     }
 
-    /// Reads one packet, which must be the one that is due.
-    async fn expect(&mut self, what: &str, is_it: impl Fn(&Packet<'_>) -> bool) -> Result<(), Failure> {
+    /// Reads one packet, which must be the one that is due: what `found` finds in it.
+    async fn expect<T>(&mut self, what: &str, found: impl Fn(&Packet<'_>) -> Option<T>) -> Result<T, Failure> {
         loop {
             match self.codec.decode(&mut self.buffer).map_err(broke)? {
                 Some(Frame::Text(text)) => {
                     let text = String::from_utf8_lossy(&text);
-                    return match Packet::parse(&text).map_err(|error| Failure::new(error.to_string()))? {
-                        packet if is_it(&packet) => Ok(()),
+                    let packet = Packet::parse(&text).map_err(|error| Failure::new(error.to_string()))?;
+                    if let Some(found) = found(&packet) {
+                        return Ok(found);
+                    }
+                    return match packet {
                         Packet::Noop => continue,
                         // Some servers ask at once.
                         Packet::Ping => {
@@ -299,15 +343,22 @@ async fn dial(address: SocketAddr, source: Option<Ipv4Addr>) -> std::io::Result<
     Ok(stream)
 }
 
-/// Opens a session by polling.
-async fn polling_session(target: &Target) -> Result<String, Failure> {
-    let mut rest = Rest::connect(target).await?;
-    let (status, body) = rest.call(Method::GET, "/socket.io/?EIO=4&transport=polling", "", None).await?;
-    let body = String::from_utf8_lossy(&body).into_owned();
-    match Packet::parse(&body) {
-        Ok(Packet::Open(sid)) => Ok(sid.into_owned()),
-        _ => Err(Failure::new(format!("the server refuses polling: {status} {body}"))),
+/// The session's id and its limit between two pings, if that is what a packet says.
+fn opened(packet: &Packet<'_>) -> Option<(String, Duration)> {
+    match packet {
+        Packet::Open(handshake) => Some((handshake.sid.to_string(), handshake.ping_limit())),
+        _ => None,
     }
+}
+
+/// Opens a session by polling.
+async fn polling_session(world: &World) -> Result<(String, Duration), Failure> {
+    let mut rest = Rest::connect(&world.target).await?;
+    world.dialled_at.set(Instant::now());
+    let (status, body) = rest.call(Method::GET, "/socket.io/?EIO=4&transport=polling", "", None).await?;
+    let body = String::from_utf8_lossy(&body);
+    let session = Packet::parse(&body).ok().as_ref().and_then(opened);
+    session.ok_or_else(|| Failure::new(format!("the server refuses polling: {status} {body}")))
 }
 
 /// Reads a connection to its end.
@@ -338,6 +389,7 @@ async fn read(world: Rc<World>, socket: Rc<Socket>, mut reader: OwnedReadHalf, m
         }
     })
     .await;
+    socket.is_over.set(true);
     world.ended(&socket, &end);
 }
 

@@ -2,6 +2,8 @@
 
 use std::str::FromStr;
 
+use crate::{failure::Failure, scenarios::Names};
+
 /// What is known of each kind of latency.
 const QUANTILES: [&str; 6] = ["mean", "p50", "p90", "p99", "p99.9", "max"];
 
@@ -34,6 +36,21 @@ impl Threshold {
         }
     }
 
+    /// # Errors
+    /// The scenario has no such figure.
+    pub(crate) fn check(&self, names: &Names) -> Result<(), Failure> {
+        let known = match self.figure.split_once('.') {
+            Some((kind, _)) => names.latencies.iter().any(|name| name == kind),
+            None => names.figures.contains(&self.figure),
+        };
+        if known {
+            return Ok(());
+        }
+        let (figures, latencies) = (names.figures.join(", "), names.latencies.join(", "));
+        let text = &self.text;
+        Err(Failure::new(format!("--threshold {text}: there are the figures {figures}, and the latencies {latencies}")))
+    }
+
     /// As it was given.
     pub(crate) fn as_str(&self) -> &str {
         &self.text
@@ -59,7 +76,7 @@ impl FromStr for Threshold {
             limit if !is_latency => (limit, 1.0),
             limit => unit(limit),
         };
-        let limit: f64 = digits.trim().parse().map_err(|_| rule)?;
+        let limit = digits.trim().parse().ok().filter(|limit: &f64| limit.is_finite()).ok_or(rule)?;
         let figure = match figure.split_once('.') {
             Some((_, quantile)) if !QUANTILES.contains(&quantile) => {
                 return Err(format!("{rule}; of latencies there are {}", QUANTILES.join(", ")));
@@ -99,8 +116,33 @@ mod tests {
     }
 
     #[test]
+    fn a_rule_is_of_what_the_scenario_finds_out() {
+        let names = Names {
+            over_time: "ack",
+            over_time_label: "acknowledgements",
+            latencies: vec!["ack".to_owned()],
+            figures: vec!["refused".to_owned()],
+        };
+        let check = |text: &str| text.parse::<Threshold>().expect("a rule").check(&names);
+        assert!(check("ack.p99<1s").is_ok() && check("refused<=0").is_ok());
+        for text in ["typing.p99<1s", "ack<1", "sends_per_s>1"] {
+            assert!(check(text).is_err_and(|error| error.to_string().contains("figures refused")), "{text}");
+        }
+    }
+
+    #[test]
     fn what_is_no_rule_is_refused_with_an_example() {
-        for text in ["", "ack.p99", "ack.p95<50ms", "ack.p99<fast", "<50ms", "ack.p99=50ms"] {
+        for text in [
+            "",
+            "ack.p99",
+            "ack.p95<50ms",
+            "ack.p99<fast",
+            "<50ms",
+            "ack.p99=50ms",
+            "ack.p99<nan",
+            "ack.p99<infs",
+            "refused<=inf",
+        ] {
             assert!(text.parse::<Threshold>().err().is_some_and(|error| error.contains("ack.p99<50ms")), "{text}");
         }
     }

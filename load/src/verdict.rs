@@ -1,13 +1,15 @@
-//! Whether every message was where it had to be.
+//! The verdict: what was checked, and what must not have been.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 
 use serde::Serialize;
 
-/// So many violations are named.
-const NAMED: usize = 100;
+/// So many violations of a sort are named.
+const NAMED: usize = 3;
+/// So many sorts are told apart; the last one takes the others in.
+const SORTS: usize = 50;
 
-/// What was checked.
+/// Messages that were checked.
 #[derive(Clone, Copy, Debug, Default, Serialize)]
 pub(crate) struct Checked {
     pub(crate) acks: u64,
@@ -16,32 +18,79 @@ pub(crate) struct Checked {
     pub(crate) refusals: u64,
 }
 
+/// What else was checked.
+#[derive(Clone, Copy, Debug, Default, Serialize)]
+pub(crate) struct Besides {
+    pub(crate) connections: u64,
+    pub(crate) pings: u64,
+    pub(crate) typing: u64,
+    pub(crate) posts: u64,
+    pub(crate) pages: u64,
+}
+
 /// What must not be, and was.
 #[derive(Debug, Default, PartialEq, Eq, Serialize)]
 pub(crate) struct Violations {
     pub(crate) count: u64,
     /// So many of them because something had not come at the end.
     pub(crate) lost: u64,
-    /// The first ones.
+    /// The first ones of each sort, and how many there are besides.
     #[serde(rename = "violations")]
     pub(crate) named: Vec<String>,
 }
 
-impl Violations {
+/// Violations as they are found.
+#[derive(Debug, Default)]
+pub(crate) struct Found {
+    pub(crate) count: u64,
+    sorts: Vec<Sort>,
+}
+
+/// Violations that differ in their numbers only.
+#[derive(Debug)]
+struct Sort {
+    pattern: String,
+    count: u64,
+    first: Vec<String>,
+}
+
+impl Found {
     /// One more.
     pub(crate) fn note(&mut self, what: fmt::Arguments<'_>) {
+        let (text, limit) = (what.to_string(), self.sorts.len());
+        let pattern = pattern(&text);
+        let known =
+            self.sorts.iter().position(|sort| sort.pattern == pattern).or((limit == SORTS).then_some(SORTS - 1));
+        let sort = known.unwrap_or_else(|| {
+            self.sorts.push(Sort { pattern, count: 0, first: Vec::new() });
+            limit
+        });
+        let sort = &mut self.sorts[sort];
         self.count += 1;
-        if self.named.len() < NAMED {
-            self.named.push(what.to_string());
+        sort.count += 1;
+        if sort.first.len() < NAMED {
+            sort.first.push(text);
         }
     }
 
-    /// Adds those of another part of the run.
-    pub(crate) fn add(&mut self, other: Self) {
-        self.count += other.count;
-        self.lost += other.lost;
-        self.named.extend(other.named);
+    /// In the order in which each sort was first found.
+    pub(crate) fn into_named(self) -> Vec<String> {
+        let named = self.sorts.into_iter().flat_map(|sort| {
+            let more = sort.count - sort.first.len() as u64;
+            sort.first.into_iter().chain((more > 0).then(|| format!("… and {more} more of this sort")))
+        });
+        named.collect()
     }
+}
+
+/// A text without what differs from one message or socket to the next.
+fn pattern(text: &str) -> String {
+    let mut pattern = String::with_capacity(text.len());
+    for word in text.split_whitespace() {
+        let varies = word.bytes().any(|byte| byte.is_ascii_digit());
+        let _ = write!(pattern, "{} ", if varies { "#" } else { word });
+    }
+    pattern
 }
 
 /// Whether every message was where it had to be.
@@ -49,18 +98,68 @@ impl Violations {
 pub(crate) struct Verdict {
     pub(crate) ok: bool,
     pub(crate) checked: Checked,
+    #[serde(rename = "checked_besides")]
+    pub(crate) besides: Besides,
     #[serde(flatten)]
     pub(crate) violations: Violations,
+    /// No violations, but a reader has to know: much was refused or dropped, or less was done than was asked for.
+    pub(crate) notes: Vec<String>,
 }
 
 impl Verdict {
-    pub(crate) fn new(checked: Checked, violations: Violations) -> Self {
-        Self { ok: violations.count == 0, checked, violations }
+    pub(crate) fn new(checked: Checked, besides: Besides, violations: Violations) -> Self {
+        Self { ok: violations.count == 0, checked, besides, violations, notes: Vec::new() }
     }
 
-    /// With the violations of another part of the run.
-    pub(crate) fn add(&mut self, more: Violations) {
-        self.violations.add(more);
+    /// With the connections and the violations of another part of the run.
+    pub(crate) fn add(&mut self, other: Self) {
+        self.besides.connections += other.besides.connections;
+        self.besides.pings += other.besides.pings;
+        self.violations.count += other.violations.count;
+        self.violations.lost += other.violations.lost;
+        self.violations.named.extend(other.violations.named);
         self.ok = self.violations.count == 0;
+    }
+
+    /// What was checked, by number.
+    pub(crate) fn checked(&self) -> String {
+        let Checked { acks, deliveries, notifications, refusals } = self.checked;
+        let Besides { connections, pings, typing, posts, pages } = self.besides;
+        let all = [
+            (connections, "connections"),
+            (pings, "pings"),
+            (acks, "acks"),
+            (deliveries, "deliveries"),
+            (notifications, "notifications"),
+            (refusals, "refusals"),
+            (typing, "typing events"),
+            (posts, "posts"),
+            (pages, "pages"),
+        ];
+        let some = all.into_iter().filter(|(count, _)| *count > 0).map(|(count, name)| format!("{count} {name}"));
+        some.collect::<Vec<_>>().join(", ")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn violations_that_differ_in_numbers_only_are_one_sort() {
+        let mut found = Found::default();
+        (0..10).for_each(|number| found.note(format_args!("message {number} of user 1 was lost")));
+        found.note(format_args!("the ack of message 1 has no message"));
+        assert_eq!(found.count, 11);
+        let named = found.into_named();
+        assert_eq!(named.len(), NAMED + 2, "{named:?}");
+        assert_eq!(named[NAMED], "… and 7 more of this sort");
+    }
+
+    #[test]
+    fn sorts_without_end_are_counted() {
+        let mut found = Found::default();
+        ('a'..='z').for_each(|a| ('a'..='z').for_each(|b| found.note(format_args!("{a}{b}"))));
+        assert_eq!((found.count, found.into_named().len() <= SORTS + NAMED), (26 * 26, true));
     }
 }

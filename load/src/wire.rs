@@ -1,6 +1,6 @@
 //! What the tool says and hears: Socket.IO packets (protocol 5) on Engine.IO (protocol 4), read no further than needed.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, time::Duration};
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -8,8 +8,8 @@ use serde_json::value::RawValue;
 /// A packet from the server.
 #[derive(Debug)]
 pub(crate) enum Packet<'a> {
-    /// Engine.IO's open packet; the session's id.
-    Open(Cow<'a, str>),
+    /// Engine.IO's first packet.
+    Open(Handshake<'a>),
     /// Engine.IO asks whether the client is there.
     Ping,
     /// The server closes the session.
@@ -33,9 +33,29 @@ pub(crate) enum Packet<'a> {
 pub(crate) enum Event<'a> {
     NewMessage(Message<'a>),
     Notification(Notification<'a>),
-    Typing,
-    StopTyping,
+    /// Somebody types, or stopped to.
+    Typing(Typist<'a>),
     Other,
+}
+
+/// What the server says of a session when it opens.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Handshake<'a> {
+    #[serde(borrow)]
+    pub(crate) sid: Cow<'a, str>,
+    /// Milliseconds from one ping to the next.
+    #[serde(rename = "pingInterval", default)]
+    ping_interval: u64,
+    /// Milliseconds that an answer to it may take.
+    #[serde(rename = "pingTimeout", default)]
+    ping_timeout: u64,
+}
+
+impl Handshake<'_> {
+    /// A client that has heard of no ping for so long gives its connection up.
+    pub(crate) fn ping_limit(&self) -> Duration {
+        Duration::from_millis(self.ping_interval.saturating_add(self.ping_timeout))
+    }
 }
 
 /// The answer to an event of ours.
@@ -68,6 +88,8 @@ pub(crate) struct Message<'a> {
 pub(crate) struct Sender<'a> {
     #[serde(rename = "_id", borrow)]
     pub(crate) id: Cow<'a, str>,
+    #[serde(borrow)]
+    pub(crate) full_name: Option<Cow<'a, str>>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -75,7 +97,17 @@ pub(crate) struct Notification<'a> {
     #[serde(borrow)]
     pub(crate) conversation_id: Cow<'a, str>,
     #[serde(borrow)]
+    pub(crate) sender: Cow<'a, str>,
+    #[serde(borrow)]
     pub(crate) preview: Cow<'a, str>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct Typist<'a> {
+    #[serde(rename = "userId", borrow)]
+    pub(crate) user_id: Cow<'a, str>,
+    #[serde(borrow)]
+    pub(crate) conversation_id: Cow<'a, str>,
 }
 
 /// What cannot be read.
@@ -93,15 +125,7 @@ impl<'a> Packet<'a> {
             b"1" => Ok(Self::Close),
             b"3probe" => Ok(Self::Probe),
             b"6" => Ok(Self::Noop),
-            [b'0', ..] => {
-                #[derive(Deserialize)]
-                struct Open<'a> {
-                    #[serde(borrow)]
-                    sid: Cow<'a, str>,
-                }
-                let open: Open<'_> = serde_json::from_str(&text[1..]).map_err(|_| broken())?;
-                Ok(Self::Open(open.sid))
-            }
+            [b'0', ..] => serde_json::from_str(&text[1..]).map(Self::Open).map_err(|_| broken()),
             [b'4', b'0', ..] => Ok(Self::Connected),
             [b'4', b'1' | b'4', ..] => Ok(Self::Refused(&text[2..])),
             [b'4', b'2', ..] => Ok(Self::Event(Event::parse(&text[2..]).ok_or_else(broken)?)),
@@ -123,8 +147,7 @@ impl<'a> Event<'a> {
         match name {
             "new_message" => serde_json::from_str(argument()?).ok().map(Self::NewMessage),
             "message_notification" => serde_json::from_str(argument()?).ok().map(Self::Notification),
-            "user_typing" => Some(Self::Typing),
-            "user_stop_typing" => Some(Self::StopTyping),
+            "user_typing" | "user_stop_typing" => serde_json::from_str(argument()?).ok().map(Self::Typing),
             _ => Some(Self::Other),
         }
     }
@@ -135,8 +158,8 @@ pub(crate) fn connect(token: &str) -> String {
     format!(r#"40{{"token":"{token}"}}"#)
 }
 
-/// `join_conversation`, `typing` and the like, with their one argument.
-pub(crate) fn about(name: &str, conversation: &str, ack: Option<u64>) -> String {
+/// `join_conversation`, `typing` and the like, whose one argument is a conversation's id.
+pub(crate) fn conversation_event(name: &str, conversation: &str, ack: Option<u64>) -> String {
     let ack = ack.map_or_else(String::new, |ack| ack.to_string());
     format!(r#"42{ack}["{name}","{conversation}"]"#)
 }
@@ -152,7 +175,11 @@ mod tests {
 
     #[test]
     fn packets_of_the_contract_are_read() {
-        assert!(matches!(Packet::parse(r#"0{"sid":"x","upgrades":[]}"#), Ok(Packet::Open(sid)) if sid == "x"));
+        assert!(matches!(Packet::parse(r#"0{"sid":"x","upgrades":[]}"#), Ok(Packet::Open(open)) if open.sid == "x"));
+        let open = Packet::parse(r#"0{"sid":"x","pingInterval":25000,"pingTimeout":20000}"#);
+        assert!(matches!(open, Ok(Packet::Open(open)) if open.ping_limit() == Duration::from_secs(45)));
+        let typing = r#"42["user_typing",{"userId":"u","conversation_id":"c"}]"#;
+        assert!(matches!(Packet::parse(typing), Ok(Packet::Event(Event::Typing(typist))) if typist.user_id == "u"));
         assert!(matches!(Packet::parse(r#"40{"sid":"y"}"#), Ok(Packet::Connected)));
         assert!(matches!(Packet::parse(r#"44{"message":"no"}"#), Ok(Packet::Refused(_))));
         let message = r#"{"_id":"m","conversation_id":"c","sender_id":{"_id":"u","full_name":"\u00e9"},"text":"a\"b","seq":7,"is_read":false}"#;

@@ -3,57 +3,77 @@
 use std::{
     cell::{Cell, RefCell},
     collections::BTreeMap,
+    fmt,
+    io::{Write as _, stderr},
     ops::Range,
+    pin::pin,
     rc::Rc,
     time::{Duration, Instant},
 };
 
+use bytes::Bytes;
+use hyper::{Method, StatusCode};
 use indicatif::{ProgressBar, ProgressStyle};
+use serde::Deserialize;
+use tokio::time::{sleep, timeout_at};
 
 use crate::{
     cli::{Common, Transport},
     conversation::Room,
     failure::Failure,
     ledger::Ledger,
-    meter::Meter,
+    meter::{Aliases, Meter},
     people::{self, User},
     processes::Watch,
-    rest::Target,
+    rest::{Rest, Target},
     scenarios::{crowd::raise_open_files, pace::pace},
-    socket::{Asked, Place, Socket, connect},
-    wire::{Ack, Event, Message, Packet},
+    socket::{Asked, Join, Seat, Socket, connect},
+    wire::{self, Ack, Event, Message, Packet},
 };
 
-/// How often the progress is shown and processes are looked at.
+/// How often the progress is shown and [`Watch::look`] is called.
 const LOOK: Duration = Duration::from_millis(100);
 /// Without a terminal, a line this often.
 const LINE: Duration = Duration::from_secs(5);
+/// How long what comes before the run may take: joins, say.
+pub(crate) const SETUP_LIMIT: Duration = Duration::from_secs(60);
+/// An achieved rate below this share of the one that was asked for is said in the verdict.
+const ENOUGH: f64 = 0.95;
 
 /// What a scenario does when a send was answered.
 type OnAck = Box<dyn Fn(&Rc<World>, &Rc<Socket>)>;
+
+/// Typing events.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct TypingCount {
+    /// To somebody who is there.
+    pub(crate) sent: u64,
+    pub(crate) came: u64,
+    /// Those that came in the measured time.
+    pub(crate) in_time: u64,
+}
 
 /// One run.
 pub(crate) struct World {
     pub(crate) target: Target,
     pub(crate) transport: Transport,
     pub(crate) users: Vec<User>,
+    /// Sets this run's messages apart from others in the same conversations.
+    pub(crate) run: String,
     pub(crate) ledger: RefCell<Ledger>,
     pub(crate) meter: RefCell<Meter>,
     pub(crate) watch: RefCell<Watch>,
     /// Refused requests, by code.
     pub(crate) refusals: RefCell<BTreeMap<String, u64>>,
-    /// Typing events that were sent to somebody, and those that came.
-    pub(crate) typing: Cell<(u64, u64)>,
-    /// Messages that came in the measured time.
-    pub(crate) deliveries: Cell<u64>,
-    /// Typing events that came in the measured time.
-    pub(crate) relayed: Cell<u64>,
-    /// Pings that were answered.
-    pub(crate) pings: Cell<u64>,
+    /// What the verdict has to say besides.
+    pub(crate) notes: RefCell<Vec<String>>,
+    pub(crate) typing: Cell<TypingCount>,
+    /// When a connection was last dialled.
+    pub(crate) dialled_at: Cell<Instant>,
     pub(crate) text_length: Cell<usize>,
     on_ack: RefCell<Option<OnAck>>,
     sockets: Cell<usize>,
-    patience: Duration,
+    pub(crate) patience: Duration,
     progress: ProgressBar,
     /// There is no terminal: a line now and then instead of the bar.
     lines: bool,
@@ -61,7 +81,7 @@ pub(crate) struct World {
 }
 
 impl World {
-    /// Makes the users and conversations of a run; `kinds` are the latencies, the first one the course over time.
+    /// Makes the users and conversations of a run; `over_time` is the kind of latency whose course over time is kept.
     ///
     /// # Errors
     /// The server is not there, or refuses.
@@ -69,9 +89,9 @@ impl World {
         common: &Common,
         users: usize,
         pairs: &[[usize; 2]],
-        kinds: &[&'static str],
+        over_time: &'static str,
     ) -> Result<Rc<Self>, Failure> {
-        Self::of_people(common, 0..users, pairs, kinds).await
+        Self::of_people(common, 0..users, pairs, over_time).await
     }
 
     /// The same for the users with these numbers, when others belong to another world; in here they count from 0.
@@ -82,7 +102,7 @@ impl World {
         common: &Common,
         numbers: Range<usize>,
         pairs: &[[usize; 2]],
-        kinds: &[&'static str],
+        over_time: &'static str,
     ) -> Result<Rc<Self>, Failure> {
         let target = Target::resolve(&common.url).await?;
         let progress = if common.no_progress { ProgressBar::hidden() } else { ProgressBar::new_spinner() };
@@ -95,7 +115,7 @@ impl World {
             "{:x}",
             std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default().as_millis()
         );
-        let mut ledger = Ledger::new(run, users.iter().map(|user| user.id.clone()).collect());
+        let mut ledger = Ledger::new(run.clone(), users.iter().map(|user| user.id.clone()).collect());
         for (id, pair) in ids.into_iter().zip(pairs) {
             ledger.add_conversation(id, *pair);
         }
@@ -103,14 +123,14 @@ impl World {
             target,
             transport: common.transport,
             users,
+            run,
             ledger: RefCell::new(ledger),
-            meter: RefCell::new(Meter::new(kinds)),
+            meter: RefCell::new(Meter::new(over_time)),
             watch: RefCell::new(Watch::new(&common.process)),
             refusals: RefCell::default(),
+            notes: RefCell::default(),
             typing: Cell::default(),
-            deliveries: Cell::default(),
-            relayed: Cell::default(),
-            pings: Cell::default(),
+            dialled_at: Cell::new(Instant::now()),
             text_length: Cell::new(100),
             on_ack: RefCell::new(None),
             sockets: Cell::new(0),
@@ -125,20 +145,21 @@ impl World {
         self.sockets.replace(self.sockets.get() + 1)
     }
 
-    /// Connects several, a few at a time, and waits until all that join have joined.
+    /// Connects several, a few at a time, and waits until every join is answered.
     ///
     /// # Errors
-    /// One is refused, or the machine has not files enough.
-    pub(crate) async fn connect_all(self: &Rc<Self>, places: &[Place]) -> Result<Vec<Rc<Socket>>, Failure> {
+    /// One cannot be opened, or the machine has not files enough.
+    pub(crate) async fn connect_all(self: &Rc<Self>, seats: &[Seat]) -> Result<Vec<Rc<Socket>>, Failure> {
         const AT_ONCE: usize = 64;
-        raise_open_files(places.len())?;
-        let mut sockets = Vec::with_capacity(places.len());
-        for some in places.chunks(AT_ONCE) {
-            self.say(format!("connecting: {} of {}", sockets.len(), places.len()));
-            sockets.extend(futures::future::try_join_all(some.iter().map(|place| connect(self, *place))).await?);
+        raise_open_files(seats.len(), AT_ONCE, self.transport)?;
+        let mut sockets = Vec::with_capacity(seats.len());
+        for some in seats.chunks(AT_ONCE) {
+            self.show_progress(format!("connecting: {} of {}", sockets.len(), seats.len()));
+            sockets.extend(futures::future::try_join_all(some.iter().map(|seat| connect(self, *seat))).await?);
         }
-        let joined = || places.iter().zip(&sockets).all(|(place, socket)| !place.joins || socket.is_joined.get());
-        self.until("every join is answered", joined).await?;
+        let is_answered =
+            |(seat, socket): (&Seat, &Rc<Socket>)| !seat.joins || socket.is_over() || socket.join.get() != Join::Open;
+        self.until(SETUP_LIMIT, "every join is answered", || seats.iter().zip(&sockets).all(is_answered)).await?;
         Ok(sockets)
     }
 
@@ -149,42 +170,55 @@ impl World {
 
     /// Queues a message that was due at a moment; its latency counts from there.
     pub(crate) fn send(&self, socket: &Socket, due: Instant) {
+        if socket.is_over() {
+            return;
+        }
         let (conversation, stamp, text) = {
             let mut ledger = self.ledger.borrow_mut();
-            let (stamp, text) = ledger.sends(socket.room, socket.user, self.text_length.get(), due);
+            let by = (socket.user, socket.number);
+            let (stamp, text) = ledger.sends(socket.room, by, self.text_length.get(), due);
             (ledger.conversation_id(socket.room).to_owned(), stamp, text)
         };
         let ack = socket.ask(Asked::Send(stamp), due);
-        socket.queue(crate::wire::send_message(&conversation, &text, ack));
+        socket.queue(wire::send_message(&conversation, &text, ack));
+    }
+
+    /// Queues a typing event; the latency of its acknowledgement counts from `asked`, if it is asked for.
+    pub(crate) fn send_typing(&self, socket: &Socket, name: &str, asked: Option<Instant>) {
+        if socket.is_over() {
+            return;
+        }
+        let ack = asked.map(|due| socket.ask(Asked::Typing, due));
+        socket.queue(wire::conversation_event(name, self.ledger.borrow().conversation_id(socket.room), ack));
+        let typing = self.typing.get();
+        self.typing.set(TypingCount { sent: typing.sent + 1, ..typing });
     }
 
     /// A packet came.
     pub(crate) fn received(self: &Rc<Self>, socket: &Rc<Socket>, packet: Packet<'_>) {
         match packet {
             Packet::Ping => {
-                self.pings.set(self.pings.get() + 1);
+                self.ledger.borrow_mut().besides.pings += 1;
+                if let Some(silent) = socket.pinged() {
+                    self.no_ping(socket, silent);
+                }
                 socket.queue("3".to_owned());
             }
             Packet::Ack(number, ack) => self.answered(socket, number, &ack),
             Packet::Event(Event::NewMessage(message)) => {
                 let sent_at = self.ledger.borrow_mut().delivered(socket.number, &message);
-                let mut meter = self.meter.borrow_mut();
-                if meter.is_on() {
-                    self.deliveries.set(self.deliveries.get() + 1);
-                }
                 if let Some(sent_at) = sent_at {
-                    meter.record("delivery", sent_at.elapsed());
+                    self.meter.borrow_mut().record("delivery", sent_at);
                 }
             }
             Packet::Event(Event::Notification(notification)) => {
                 self.ledger.borrow_mut().notified(socket.number, &notification);
             }
-            Packet::Event(Event::Typing | Event::StopTyping) => {
-                let (sent, came) = self.typing.get();
-                self.typing.set((sent, came + 1));
-                if self.meter.borrow().is_on() {
-                    self.relayed.set(self.relayed.get() + 1);
-                }
+            Packet::Event(Event::Typing(typist)) => {
+                self.ledger.borrow_mut().typing_came(socket.room, socket.user, &typist);
+                let TypingCount { sent, came, in_time } = self.typing.get();
+                let in_time = in_time + u64::from(self.meter.borrow().is_on());
+                self.typing.set(TypingCount { sent, came: came + 1, in_time });
             }
             Packet::Refused(why) => {
                 self.ledger.borrow_mut().violation(format_args!("socket {} was refused: {why}", socket.number));
@@ -201,15 +235,23 @@ impl World {
         };
         if !ack.success {
             let code = ack.code.as_deref().or(ack.message.as_deref()).unwrap_or("no code").to_owned();
-            *self.refusals.borrow_mut().entry(code).or_default() += 1;
+            self.refused(code);
         }
         match asked {
-            Asked::Join if ack.success => socket.is_joined.set(true),
-            Asked::Join => self.ledger.borrow_mut().violation(format_args!("a join was refused: {:?}", ack.message)),
-            Asked::Typing => self.meter.borrow_mut().record("typing", since.elapsed()),
+            Asked::Join if ack.success => socket.join.set(Join::Done),
+            Asked::Join => {
+                socket.join.set(Join::Refused);
+                let mut ledger = self.ledger.borrow_mut();
+                ledger.stays_out(socket.room, socket.number);
+                let (code, message) =
+                    (ack.code.as_deref().unwrap_or("no code"), ack.message.as_deref().unwrap_or_default());
+                ledger.violation(format_args!("the join of socket {} was refused: {code} {message}", socket.number));
+            }
+            Asked::Typing if ack.success => self.meter.borrow_mut().record("typing", since),
+            Asked::Typing => (),
             Asked::Send(stamp) => {
                 if ack.success {
-                    self.meter.borrow_mut().record("ack", since.elapsed());
+                    self.meter.borrow_mut().record("ack", since);
                     match ack.data.map(|data| serde_json::from_str::<Message<'_>>(data.get())) {
                         Some(Ok(message)) => self.ledger.borrow_mut().acked(stamp, &message),
                         _ => self.ledger.borrow_mut().violation(format_args!("the ack of {stamp} has no message")),
@@ -224,97 +266,194 @@ impl World {
         }
     }
 
+    fn refused(&self, code: String) {
+        *self.refusals.borrow_mut().entry(code).or_default() += 1;
+    }
+
+    fn no_ping(&self, socket: &Socket, silent: Duration) {
+        let what = format_args!("socket {} got no ping for {} s", socket.number, silent.as_secs());
+        self.ledger.borrow_mut().violation(what);
+    }
+
+    /// Holds those to account who are not pinged any more.
+    pub(crate) fn check_pings(&self, sockets: &[Rc<Socket>]) {
+        for socket in sockets.iter().filter(|socket| !socket.is_over()) {
+            if let Some(silent) = socket.without_ping() {
+                self.no_ping(socket, silent);
+            }
+        }
+    }
+
     /// A connection is over.
     pub(crate) fn ended(&self, socket: &Socket, why: &str) {
         let mut ledger = self.ledger.borrow_mut();
         if !socket.is_leaving() {
             let (number, user) = (socket.number, socket.user);
-            ledger.violation(format_args!("socket {number} of user {user} was disconnected: {why}"));
+            ledger.broke(format_args!("socket {number} of user {user} was disconnected: {why}"));
         }
-        ledger.leaves(socket.room, socket.user, socket.number);
+        let unanswered = ledger.leaves(socket.room, socket.user, socket.number);
+        unanswered.into_iter().for_each(|since| self.meter.borrow_mut().waited("ack", since));
     }
 
-    /// Waits with progress; `then` is called each time.
-    pub(crate) async fn pass(&self, time: Duration, mut then: impl FnMut()) {
+    /// A REST call of the run, of these kinds. `None` if no answer came until some moment: then the connection is of no use
+    /// any more, and the verdict says so. A refusal is counted by its code.
+    pub(crate) async fn call(
+        &self,
+        rest: &mut Rest,
+        (method, path, user, body): (Method, &str, usize, Option<String>),
+        kinds: &[&'static str],
+        until: Instant,
+    ) -> Option<(StatusCode, Bytes)> {
+        #[derive(Deserialize)]
+        struct Refused {
+            code: String,
+        }
+        let since = Instant::now();
+        let answered = timeout_at(until.into(), rest.call(method, path, &self.users[user].token, body)).await;
+        let answered = answered.unwrap_or_else(|_| Err(Failure::new(format!("{path}: no answer"))));
+        let mut meter = self.meter.borrow_mut();
+        match answered {
+            Ok((status, body)) if status.is_success() => {
+                kinds.iter().for_each(|kind| meter.record(kind, since));
+                Some((status, body))
+            }
+            Ok((status, body)) => {
+                let refused = serde_json::from_slice::<Refused>(&body);
+                self.refused(refused.map_or_else(|_| status.to_string(), |refused| refused.code));
+                Some((status, body))
+            }
+            Err(failure) => {
+                kinds.iter().for_each(|kind| meter.waited(kind, since));
+                self.ledger.borrow_mut().broke(format_args!("{failure}"));
+                None
+            }
+        }
+    }
+
+    /// Waits with progress; not to the end if all connections have ended.
+    pub(crate) async fn pass(&self, time: Duration) {
         let until = Instant::now() + time;
         while let Some(left) = until.checked_duration_since(Instant::now()).filter(|left| !left.is_zero()) {
-            tokio::time::sleep(left.min(LOOK)).await;
-            then();
-            self.watch.borrow_mut().look();
-            self.show(left);
+            sleep(left.min(LOOK)).await;
+            self.show_rate(Some(left));
+            if self.ledger.borrow().is_deserted() {
+                return;
+            }
         }
     }
 
-    fn show(&self, left: Duration) {
-        let mut meter = self.meter.borrow_mut();
-        let left = left.as_secs();
-        let message = match meter.tick(false) {
-            Some(second) => {
-                format!("{:.0}/s  p50 {:.2} ms  p99 {:.2} ms  {left} s left", second.rate, second.p50_ms, second.p99_ms)
+    /// Waits for something with progress.
+    pub(crate) async fn meanwhile<T>(&self, done: impl Future<Output = T>) -> T {
+        let mut done = pin!(done);
+        loop {
+            tokio::select! {
+                done = &mut done => return done,
+                () = sleep(LOOK) => self.show_rate(None),
             }
-            None => format!("warming up, {left} s left"),
+        }
+    }
+
+    fn show_rate(&self, left: Option<Duration>) {
+        self.watch.borrow_mut().look();
+        let message = match self.meter.borrow_mut().tick(false) {
+            Some(second) => format!("{:.0}/s  p50 {:.2} ms  p99 {:.2} ms", second.rate, second.p50_ms, second.p99_ms),
+            None => "warming up".to_owned(),
         };
-        self.say(message);
+        let left = left.map_or_else(String::new, |left| format!("  {} s left", left.as_secs()));
+        self.show_progress(message + &left);
     }
 
     /// Tells whoever watches.
-    pub(crate) fn say(&self, message: String) {
+    pub(crate) fn show_progress(&self, message: String) {
         if self.lines && self.line_at.get().elapsed() >= LINE {
             self.line_at.set(Instant::now());
-            eprintln!("{message}");
+            // Where nobody reads it, the run goes on.
+            let _ = writeln!(stderr(), "{message}");
         }
         self.progress.set_message(message);
     }
 
-    /// The progress is over.
-    pub(crate) fn quiet(&self) {
+    pub(crate) fn end_progress(&self) {
         self.progress.finish_and_clear();
     }
 
-    /// Waits until something holds, for the patience there is.
+    /// Waits until something holds, but not longer than a limit.
     ///
     /// # Errors
     /// It does not.
-    pub(crate) async fn until(&self, what: &str, holds: impl Fn() -> bool) -> Result<(), Failure> {
+    pub(crate) async fn until(&self, limit: Duration, what: &str, holds: impl Fn() -> bool) -> Result<(), Failure> {
         let since = Instant::now();
         while !holds() {
-            if since.elapsed() > self.patience {
-                return Err(Failure::new(format!("waited {} s in vain: {what}", self.patience.as_secs())));
+            if since.elapsed() >= limit {
+                return Err(Failure::new(format!("waited {} s in vain: {what}", limit.as_secs())));
             }
-            tokio::time::sleep(Duration::from_millis(5)).await;
+            sleep(Duration::from_millis(5)).await;
         }
         Ok(())
     }
 
-    /// Waits until nothing is under way; what still is then, the verdict names.
-    pub(crate) async fn settle(&self) {
+    /// Waits until nothing is under way, or nobody is there to whom it could come; what still is then, the verdict names.
+    pub(crate) async fn settle(&self, and: impl Fn() -> bool) {
+        let is_settled = || {
+            let (ledger, typing) = (self.ledger.borrow(), self.typing.get());
+            ledger.is_deserted() || (ledger.under_way() == 0 && typing.came >= typing.sent && and())
+        };
         // In vain: the verdict says what is missing.
-        let _ = self.until("everything arrives", || self.ledger.borrow().under_way() == 0).await;
+        let _ = self.until(self.patience, "everything arrives", is_settled).await;
     }
 
     /// Measures for a while what runs already.
-    pub(crate) async fn measure(&self, time: Duration, then: impl FnMut()) {
-        self.meter.borrow_mut().begin();
-        self.watch.borrow_mut().begin(false);
-        self.pass(time, then).await;
+    pub(crate) async fn measure(&self, time: Duration) {
+        self.measure_as(&[], time).await;
+    }
+
+    /// The same, with other names for some kinds of latency.
+    pub(crate) async fn measure_as(&self, aliases: Aliases, time: Duration) {
+        self.begin(aliases);
+        self.pass(time).await;
         self.meter.borrow_mut().end();
+    }
+
+    /// The measured time begins, or another window of it.
+    pub(crate) fn begin(&self, aliases: Aliases) {
+        self.meter.borrow_mut().begin(aliases);
+        self.watch.borrow_mut().begin();
+    }
+
+    /// Warms up what runs already, and measures it.
+    pub(crate) async fn warm_up_and_measure(&self, common: &Common) {
+        self.pass(Duration::from_secs_f64(common.warmup)).await;
+        self.measure(Duration::from_secs_f64(common.duration)).await;
     }
 
     /// An open loop, warmed up and then measured: `act` so many times a second, with the moment at which it was due.
     pub(crate) async fn measure_at(&self, per_second: f64, common: &Common, act: impl FnMut(Instant)) {
-        let warmup = Duration::from_secs_f64(common.warmup);
-        let duration = Duration::from_secs_f64(common.duration);
-        let measured = async {
-            self.pass(warmup, || ()).await;
-            self.measure(duration, || ()).await;
-        };
-        tokio::join!(pace(per_second, warmup + duration, act), measured);
+        pace(per_second, self.warm_up_and_measure(common), act).await;
+    }
+
+    /// How many of a kind there were a second, in the measured time.
+    pub(crate) fn per_second(&self, count: u64) -> f64 {
+        count as f64 / self.meter.borrow().measured().as_secs_f64()
+    }
+
+    /// So many operations were done in the measured time: where there was none, the run says nothing.
+    pub(crate) fn measured(&self, operations: u64, what: &str) {
+        if operations == 0 {
+            self.ledger.borrow_mut().nothing_came(format_args!("nothing was measured: no {what} in the measured time"));
+        }
+    }
+
+    /// Says so where less was done a second than was asked for.
+    pub(crate) fn compare(&self, what: fmt::Arguments<'_>, achieved: f64, asked: f64) {
+        if achieved < ENOUGH * asked {
+            self.notes.borrow_mut().push(format!("only {achieved:.1} of {asked} {what} a second"));
+        }
     }
 
     /// Where the users of conversations are: each joined to its own.
-    pub(crate) fn places_of_pairs(pairs: &[[usize; 2]]) -> Vec<Place> {
-        let place = |room: Room, user| Place { user, room, joins: true, source: None };
-        pairs.iter().enumerate().flat_map(|(room, pair)| pair.map(|user| place(room, user))).collect()
+    pub(crate) fn seats_of_pairs(pairs: &[[usize; 2]]) -> Vec<Seat> {
+        let seat = |room: Room, user| Seat { user, room, joins: true, source: None };
+        pairs.iter().enumerate().flat_map(|(room, pair)| pair.map(|user| seat(room, user))).collect()
     }
 }
 

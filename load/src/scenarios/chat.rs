@@ -1,15 +1,11 @@
 //! Users in pairs, each with so many messages in flight: the next is sent when one is acknowledged.
 
-use std::{
-    cell::Cell,
-    rc::Rc,
-    time::{Duration, Instant},
-};
+use std::{cell::Cell, rc::Rc, time::Instant};
 
 use clap::Args;
 use serde::Serialize;
 
-use super::{Talk, of_sends};
+use super::{Names, Talk, of_sends};
 use crate::{cli::Common, failure::Failure, report::Outcome};
 
 /// What can be chosen.
@@ -23,8 +19,13 @@ pub(crate) struct Options {
     talk: Talk,
 }
 
+pub(super) fn names() -> Names {
+    Names::of_sends(&[], &[])
+}
+
 pub(crate) async fn run(common: &Common, options: &Options) -> Result<Outcome, Failure> {
-    let (world, sockets) = options.talk.begin(common).await?;
+    let names = names();
+    let (world, sockets) = options.talk.begin(common, &names).await?;
     let goes_on = Rc::new(Cell::new(true));
     let next = goes_on.clone();
     // The reader flushes after it has handled what came.
@@ -37,8 +38,7 @@ pub(crate) async fn run(common: &Common, options: &Options) -> Result<Outcome, F
         (0..options.in_flight).for_each(|_| world.send(socket, Instant::now()));
         socket.flush();
     }
-    world.pass(Duration::from_secs_f64(common.warmup), || ()).await;
-    world.measure(Duration::from_secs_f64(common.duration), || ()).await;
+    world.warm_up_and_measure(common).await;
     goes_on.set(false);
-    Ok(of_sends(&world, "chat").await)
+    Ok(of_sends(&world, "chat", &names, Vec::new()).await)
 }

@@ -3,8 +3,8 @@
 use clap::Args;
 use serde::Serialize;
 
-use super::per_second;
-use crate::{cli::Common, failure::Failure, report::Outcome, socket::Place, world::World};
+use super::{ASKED, Names, per_second};
+use crate::{cli::Common, failure::Failure, report::Outcome, socket::Seat, world::World};
 
 /// What can be chosen.
 #[derive(Args, Debug, Serialize)]
@@ -20,25 +20,34 @@ pub(crate) struct Options {
     burst: u32,
 }
 
+pub(super) fn names() -> Names {
+    let figures = ["deliveries_per_s", "events_per_s", "sends_per_s", ASKED];
+    Names::new(("delivery", "deliveries"), &["ack"], &figures)
+}
+
 pub(crate) async fn run(common: &Common, options: &Options) -> Result<Outcome, Failure> {
-    let world = World::prepare(common, 2, &[[0, 1]], &["delivery", "ack", "connect"]).await?;
-    let place = |number: u32| Place { user: number as usize % 2, room: 0, joins: true, source: None };
-    let sockets = world.connect_all(&(0..options.sockets).map(place).collect::<Vec<_>>()).await?;
+    let names = names();
+    let world = World::prepare(common, 2, &[[0, 1]], names.over_time).await?;
+    let seat = |number: u32| Seat { user: number as usize % 2, room: 0, joins: true, source: None };
+    let sockets = world.connect_all(&(0..options.sockets).map(seat).collect::<Vec<_>>()).await?;
     let say = |due| {
         (0..options.burst).for_each(|_| world.send(&sockets[0], due));
         sockets[0].flush();
     };
     world.measure_at(options.rate, common, say).await;
+    let (acks, deliveries) = (world.meter.borrow().in_time("ack"), world.meter.borrow().in_time("delivery"));
     // Everybody's new_message, and the other side's notification besides.
-    let notified = world.meter.borrow().count("ack") as f64 * f64::from(options.sockets / 2);
-    let events = world.deliveries.get() as f64 + notified;
-    let costs = world.watch.borrow_mut().end(Some(events), None);
-    world.settle().await;
-    let seconds = world.meter.borrow().measured().as_secs_f64();
+    let events = deliveries + acks * u64::from(options.sockets / 2);
+    let costs = world.watch.borrow_mut().cost_so_far(Some(events as f64), None);
+    let asked = options.rate * f64::from(options.burst);
+    world.compare(format_args!("messages were acknowledged"), world.per_second(acks), asked);
+    world.measured(deliveries, "delivery came");
+    world.settle(|| true).await;
     let figures = vec![
-        ("deliveries_per_s".to_owned(), world.deliveries.get() as f64 / seconds),
-        ("events_per_s".to_owned(), events / seconds),
-        ("sends_per_s".to_owned(), world.meter.borrow().count("ack") as f64 / seconds),
+        ("deliveries_per_s", world.per_second(deliveries)),
+        ("events_per_s", world.per_second(events)),
+        ("sends_per_s", world.per_second(acks)),
+        (ASKED, asked),
     ];
-    Ok(Outcome::new(&world, "fanout", figures, costs))
+    Ok(Outcome::new(&world, "fanout", &names, figures, costs))
 }

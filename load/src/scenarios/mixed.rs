@@ -12,18 +12,16 @@ use hyper::Method;
 use serde::Serialize;
 
 use super::{
-    crowd::{open, place, raise_open_files},
-    even, of_sends,
-    pace::pace,
-    per_second, per_second_or_none,
+    ASKED, Names,
+    crowd::{OPENING, open, raise_open_files, seat},
+    even, of_sends, per_second, per_second_or_none,
 };
 use crate::{
     cli::Common,
     failure::Failure,
     report::Outcome,
     rest::Rest,
-    socket::{Place, Socket, connect},
-    wire,
+    socket::{Seat, Socket, connect},
     world::{World, pairs},
 };
 
@@ -48,76 +46,135 @@ pub(crate) struct Options {
     /// Listeners that go away and come back
     #[arg(long, default_value_t = 20.0, value_parser = per_second_or_none)]
     reconnects: f64,
+    /// Seed of who talks and whose page is read: the same one makes the same day again
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+}
+
+pub(super) fn names() -> Names {
+    Names::of_sends(&["page", "connect"], &[ASKED, "typing_sent", "typing_dropped"])
 }
 
 pub(crate) async fn run(common: &Common, options: &Options) -> Result<Outcome, Failure> {
+    let names = names();
     let users = options.idle + options.talkers;
     // Those that come back overlap with those that went.
-    raise_open_files(users + RETURNING)?;
-    let world = World::prepare(common, users, &pairs(users), &["ack", "delivery", "page", "connect"]).await?;
-    let talks = |user| Place { user, room: user / 2, joins: true, source: None };
+    raise_open_files(users + RETURNING, OPENING, common.transport)?;
+    let world = World::prepare(common, users, &pairs(users), names.over_time).await?;
+    let talks = |user| Seat { user, room: user / 2, joins: true, source: None };
     let talkers = world.connect_all(&(options.idle..users).map(talks).collect::<Vec<_>>()).await?;
-    let listens = (0..options.idle).map(|number| place(&world, number, false));
+    let listens = (0..options.idle).map(|number| seat(&world, number, false));
     let listeners = RefCell::new(open(&world, listens, f64::INFINITY).await?);
-    let (warmup, duration) = (Duration::from_secs_f64(common.warmup), Duration::from_secs_f64(common.duration));
-    let time = warmup + duration;
+    let random = Random(Cell::new(options.seed));
+    let say = |due| {
+        let socket = &talkers[random.below(talkers.len())];
+        world.send_typing(socket, "typing", None);
+        world.send(socket, due);
+        socket.flush();
+    };
+    let end = Instant::now() + Duration::from_secs_f64(common.warmup + common.duration);
     let measured = async {
-        world.pass(warmup, || ()).await;
-        world.measure(duration, || ()).await;
-        Ok::<_, Failure>(())
-    };
-    let (random, turn) = (Cell::new(common.seed | 1), Cell::new(0_usize));
-    let talk = async {
-        pace(options.messages, time, |due| say(&world, &talkers[next(&random) % talkers.len()], due)).await;
+        world.measure_at(options.messages, common, say).await;
         Ok(())
     };
-    let pages = pages(&world, options, time, &random);
-    let returns = async {
-        let begun = Instant::now();
-        while begun.elapsed() < time && options.reconnects > 0.0 {
-            tokio::time::sleep(Duration::from_secs_f64(1.0 / options.reconnects)).await;
-            let number = turn.replace(turn.get() + 1) % options.idle;
-            listeners.borrow()[number].cut();
-            let back = connect(&world, place(&world, number, false)).await?;
-            listeners.borrow_mut()[number] = back;
-        }
-        Ok(())
-    };
-    tokio::try_join!(measured, talk, pages, returns)?;
-    Ok(of_sends(&world, "mixed").await)
+    let pages = pages(&world, options, end, &random);
+    let returns = reconnects(&world, options.reconnects, end, &listeners);
+    tokio::try_join!(measured, pages, returns)?;
+    world.compare(
+        format_args!("messages were acknowledged"),
+        world.per_second(world.meter.borrow().in_time("ack")),
+        options.messages,
+    );
+    let mut outcome = of_sends(&world, "mixed", &names, vec![(ASKED, options.messages)]).await;
+    let typing = world.typing.get();
+    outcome.add_figure("typing_sent", typing.sent as f64);
+    outcome.add_figure("typing_dropped", typing.sent.saturating_sub(typing.came) as f64);
+    Ok(outcome)
 }
 
-fn say(world: &World, socket: &Rc<Socket>, due: Instant) {
-    let typing = wire::about("typing", world.ledger.borrow().conversation_id(socket.room), None);
-    socket.queue(typing);
-    world.send(socket, due);
-    socket.flush();
+/// Waits for the next turn of something that happens so many times a second and began its last turn `since`. Whether there
+/// is one before the end of the run.
+async fn next_turn(world: &World, per_second: f64, since: Instant, end: Instant) -> bool {
+    let next = since + Duration::from_secs_f64(1.0 / per_second);
+    if next >= end || world.ledger.borrow().is_deserted() {
+        return false;
+    }
+    tokio::time::sleep_until(next.into()).await;
+    true
 }
 
 /// Fetches newest pages, one call after the other, at a rate or as fast as that goes.
-async fn pages(world: &World, options: &Options, time: Duration, random: &Cell<u64>) -> Result<(), Failure> {
+async fn pages(world: &World, options: &Options, end: Instant, random: &Random) -> Result<(), Failure> {
     let mut rest = Rest::connect(&world.target).await?;
-    let begun = Instant::now();
-    while begun.elapsed() < time && options.pages > 0.0 {
-        let user = options.idle + next(random) % options.talkers;
+    world.ledger.borrow_mut().connected();
+    let mut since = Instant::now();
+    while options.pages > 0.0 && next_turn(world, options.pages, since, end).await {
+        let user = options.idle + random.below(options.talkers);
         let path = format!("/api/chat/conversations/{}/messages", world.ledger.borrow().conversation_id(user / 2));
-        let since = Instant::now();
-        let (status, body) = rest.call(Method::GET, &path, &world.users[user].token, None).await?;
-        if !status.is_success() {
-            return Err(Failure::new(format!("{path}: {status} {}", String::from_utf8_lossy(&body))));
+        since = Instant::now();
+        let call = (Method::GET, path.as_str(), user, None);
+        match world.call(&mut rest, call, &["page"], end + world.patience).await {
+            Some((status, _)) if status.is_success() => world.ledger.borrow_mut().besides.pages += 1,
+            Some(_) => (),
+            None => break,
         }
-        world.meter.borrow_mut().record("page", since.elapsed());
-        tokio::time::sleep(Duration::from_secs_f64(1.0 / options.pages).saturating_sub(since.elapsed())).await;
+    }
+    world.ledger.borrow_mut().closed();
+    Ok(())
+}
+
+/// Listeners that go away and come back, in turn.
+async fn reconnects(
+    world: &Rc<World>,
+    per_second: f64,
+    end: Instant,
+    listeners: &RefCell<Vec<Rc<Socket>>>,
+) -> Result<(), Failure> {
+    let (mut turn, mut since) = (0, Instant::now());
+    while per_second > 0.0 && next_turn(world, per_second, since, end).await {
+        since = Instant::now();
+        let place = turn % listeners.borrow().len();
+        turn += 1;
+        let user = {
+            let listeners = listeners.borrow();
+            listeners[place].cut();
+            listeners[place].user
+        };
+        match connect(world, seat(world, user, false)).await {
+            Ok(back) => listeners.borrow_mut()[place] = back,
+            Err(failure) if failure.is_ours() => return Err(failure),
+            Err(failure) => {
+                world.ledger.borrow_mut().violation(format_args!("user {user} could not come back: {failure}"));
+            }
+        }
     }
     Ok(())
 }
 
-/// The next number of a pseudo-random sequence (xorshift64, Marsaglia 2003): a seed makes the same day again.
-fn next(state: &Cell<u64>) -> usize {
-    let mut x = state.get();
-    x ^= x << 13;
-    x ^= x >> 7;
-    x ^= x << 17;
-    state.set(x);
-    (x >> 16) as usize
+/// A pseudo-random sequence (SplitMix64: Steele, Lea and Flood 2014), of which every seed makes another one.
+struct Random(Cell<u64>);
+
+impl Random {
+    fn below(&self, limit: usize) -> usize {
+        let state = self.0.get().wrapping_add(0x9e37_79b9_7f4a_7c15);
+        self.0.set(state);
+        let mixed = (state ^ (state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        ((mixed ^ (mixed >> 31)) % limit as u64) as usize
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_seed_makes_another_day_and_the_same_one_the_same() {
+        let day = |seed| {
+            let random = Random(Cell::new(seed));
+            (0..20).map(|_| random.below(100)).collect::<Vec<_>>()
+        };
+        assert_eq!(day(2), day(2));
+        assert!(day(2) != day(3) && day(0) != day(1));
+    }
 }

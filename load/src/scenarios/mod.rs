@@ -7,6 +7,7 @@ pub(crate) mod idle;
 pub(crate) mod mixed;
 pub(crate) mod pace;
 pub(crate) mod rate;
+mod read_back;
 pub(crate) mod rest;
 pub(crate) mod storm;
 pub(crate) mod typing;
@@ -39,7 +40,51 @@ pub(crate) async fn run(common: &Common, scenario: &Scenario) -> Result<Outcome,
         Scenario::Rest(options) => rest::run(common, options).await,
         Scenario::Mixed(options) => mixed::run(common, options).await,
     };
-    outcome.map(|outcome| outcome.with_options(common, scenario))
+    let outcome = outcome?.with_options(common, scenario);
+    debug_assert!(outcome.is_named(&Names::of(common, scenario)), "a threshold may be of each figure");
+    Ok(outcome)
+}
+
+/// The rate that was asked for.
+const ASKED: &str = "asked_per_s";
+
+/// What a scenario finds out, by name.
+pub(crate) struct Names {
+    /// The kind of latency whose course over time is shown.
+    pub(crate) over_time: &'static str,
+    /// What is counted there, in the plural.
+    pub(crate) over_time_label: &'static str,
+    /// Kinds of latency.
+    pub(crate) latencies: Vec<String>,
+    pub(crate) figures: Vec<String>,
+}
+
+impl Names {
+    fn new((over_time, over_time_label): (&'static str, &'static str), latencies: &[&str], figures: &[&str]) -> Self {
+        let owned = |names: &[&str], first: &str| [first].iter().chain(names).map(|name| (*name).to_owned()).collect();
+        let (latencies, figures) = (owned(latencies, over_time), owned(figures, "refused"));
+        Self { over_time, over_time_label, latencies, figures }
+    }
+
+    /// Of a run whose operations are its acknowledged sends.
+    fn of_sends(latencies: &[&str], figures: &[&str]) -> Self {
+        let (latencies, figures) = ([&["delivery"], latencies].concat(), [&SENDS, figures].concat());
+        Self::new(("ack", "acknowledgements"), &latencies, &figures)
+    }
+
+    /// The names that a scenario with these options has.
+    pub(crate) fn of(common: &Common, scenario: &Scenario) -> Self {
+        match scenario {
+            Scenario::Chat(_) => chat::names(),
+            Scenario::Rate(_) => rate::names(),
+            Scenario::Fanout(_) => fanout::names(),
+            Scenario::Typing(_) => typing::names(),
+            Scenario::Idle(_) => idle::names(common),
+            Scenario::Storm(_) => storm::names(),
+            Scenario::Rest(options) => rest::names(common, options),
+            Scenario::Mixed(_) => mixed::names(),
+        }
+    }
 }
 
 /// Users in pairs who send texts of a length.
@@ -55,39 +100,39 @@ pub(crate) struct Talk {
 
 impl Talk {
     /// Everybody is there and joined, each by one socket.
-    async fn begin(&self, common: &Common) -> Result<(Rc<World>, Vec<Rc<Socket>>), Failure> {
+    async fn begin(&self, common: &Common, names: &Names) -> Result<(Rc<World>, Vec<Rc<Socket>>), Failure> {
         let pairs = pairs(self.users);
-        let world = World::prepare(common, self.users, &pairs, &["ack", "delivery", "connect"]).await?;
+        let world = World::prepare(common, self.users, &pairs, names.over_time).await?;
         world.text_length.set(self.text_length.into());
-        let sockets = world.connect_all(&World::places_of_pairs(&pairs)).await?;
+        let sockets = world.connect_all(&World::seats_of_pairs(&pairs)).await?;
         Ok((world, sockets))
     }
 }
 
-/// The outcome of a run whose operations are its acknowledged sends.
-async fn of_sends(world: &Rc<World>, name: &'static str) -> Outcome {
-    let sends = world.meter.borrow().count("ack") as f64;
-    let costs = world.watch.borrow_mut().end(Some(sends), None);
-    world.settle().await;
-    let seconds = world.meter.borrow().measured().as_secs_f64();
-    let figures = vec![
-        ("sends_per_s".to_owned(), sends / seconds),
-        ("deliveries_per_s".to_owned(), world.deliveries.get() as f64 / seconds),
-    ];
-    Outcome::new(world, name, figures, costs)
+/// The figures of [`of_sends`].
+const SENDS: [&str; 2] = ["sends_per_s", "deliveries_per_s"];
+
+/// The outcome of a run whose operations are its acknowledged sends, with more figures.
+async fn of_sends(world: &Rc<World>, name: &'static str, names: &Names, more: Vec<(&str, f64)>) -> Outcome {
+    let (sends, deliveries) = (world.meter.borrow().in_time("ack"), world.meter.borrow().in_time("delivery"));
+    let costs = world.watch.borrow_mut().cost_so_far(Some(sends as f64), None);
+    world.measured(sends, "message was acknowledged");
+    world.settle(|| true).await;
+    let figures = SENDS.into_iter().zip([sends, deliveries].map(|count| world.per_second(count)));
+    Outcome::new(world, name, names, figures.chain(more), costs)
 }
 
 /// So many a second, more than none.
 fn per_second(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {
-        Ok(rate) if rate > 0.0 && rate <= 1e6 => Ok(rate),
-        _ => Err("must be more than 0, and a million at most, a second".to_owned()),
+        Ok(rate) if (0.001..=1e6).contains(&rate) => Ok(rate),
+        _ => Err("must be 0.001 a second at least, and a million at most".to_owned()),
     }
 }
 
 /// So many a second; 0 for none.
 fn per_second_or_none(text: &str) -> Result<f64, String> {
-    if text.parse::<f64>() == Ok(0.0) { Ok(0.0) } else { per_second(text) }
+    if text.parse::<f64>() == Ok(0.0) { Ok(0.0) } else { per_second(text).map_err(|error| format!("{error}, or 0")) }
 }
 
 /// An even number of users, two at least.
@@ -95,5 +140,19 @@ fn even(text: &str) -> Result<usize, String> {
     match text.parse::<usize>() {
         Ok(users) if users >= 2 && users.is_multiple_of(2) => Ok(users),
         _ => Err("must be an even number of users: they talk in pairs".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_rate_has_bounds() {
+        for text in ["0", "-1", "1e-30", "1e-300", "1e7", "nan", "inf", "fast"] {
+            assert!(per_second(text).is_err(), "{text}");
+        }
+        assert_eq!((per_second("0.001"), per_second_or_none("0")), (Ok(0.001), Ok(0.0)));
+        assert!(per_second_or_none("1e-30").is_err());
     }
 }

@@ -5,7 +5,7 @@ use std::cell::Cell;
 use clap::Args;
 use serde::Serialize;
 
-use super::{Talk, of_sends};
+use super::{ASKED, Names, Talk, of_sends};
 use crate::{cli::Common, failure::Failure, report::Outcome};
 
 /// What can be chosen.
@@ -19,14 +19,25 @@ pub(crate) struct Options {
     talk: Talk,
 }
 
+pub(super) fn names() -> Names {
+    Names::of_sends(&[], &[ASKED])
+}
+
 pub(crate) async fn run(common: &Common, options: &Options) -> Result<Outcome, Failure> {
-    let (world, sockets) = options.talk.begin(common).await?;
+    let names = names();
+    let (world, sockets) = options.talk.begin(common, &names).await?;
     let turn = Cell::new(0);
     let send = |due| {
         let socket = &sockets[turn.replace(turn.get() + 1) % sockets.len()];
         world.send(socket, due);
         socket.flush();
     };
-    world.measure_at(options.rate.into(), common, send).await;
-    Ok(of_sends(&world, "rate").await)
+    let rate = f64::from(options.rate);
+    world.measure_at(rate, common, send).await;
+    world.compare(
+        format_args!("messages were acknowledged"),
+        world.per_second(world.meter.borrow().in_time("ack")),
+        rate,
+    );
+    Ok(of_sends(&world, "rate", &names, vec![(ASKED, rate)]).await)
 }

@@ -1,23 +1,30 @@
 //! The REST fallback: messages posted, the newest page fetched, pages deep in the history fetched.
 
 use std::{
+    collections::HashSet,
     rc::Rc,
     time::{Duration, Instant},
 };
 
+use bytes::Bytes;
 use clap::Args;
-use futures::future::join_all;
-use hyper::Method;
+use futures::future::try_join_all;
+use hyper::{Method, StatusCode};
 use serde::{Deserialize, Serialize};
 
+use super::{
+    Names,
+    crowd::raise_open_files,
+    read_back::{Poster, Posts},
+};
 use crate::{
     cli::Common,
     failure::Failure,
-    meter::Meter,
+    processes::OWN,
     report::Outcome,
     rest::Rest,
     wire::Message,
-    world::{World, pairs},
+    world::{SETUP_LIMIT, World, pairs},
 };
 
 /// What can be chosen.
@@ -52,122 +59,187 @@ struct Data {
     text: String,
 }
 
+/// The answer to a GET.
 #[derive(Deserialize)]
-struct Fetched<'a> {
-    success: bool,
+pub(super) struct Fetched<'a> {
+    pub(super) success: bool,
     #[serde(borrow)]
-    data: Vec<Message<'a>>,
+    pub(super) data: Vec<Message<'a>>,
+}
+
+impl Options {
+    /// What is done one after the other: its name, and the page that is fetched, or `None` for posts.
+    fn phases(&self) -> impl Iterator<Item = (String, Option<u32>)> {
+        let post = (!self.no_post).then(|| ("post".to_owned(), None));
+        post.into_iter().chain(self.pages.iter().map(|page| (format!("page_{page}"), Some(*page))))
+    }
+
+    /// # Errors
+    /// A page is given twice.
+    pub(crate) fn check(&self) -> Result<(), Failure> {
+        let mut pages = HashSet::new();
+        match self.pages.iter().find(|page| !pages.insert(**page)) {
+            Some(page) => Err(Failure::new(format!("--pages: page {page} is given twice"))),
+            None => Ok(()),
+        }
+    }
+}
+
+fn cpu_of(phase: &str, process: &str) -> String {
+    format!("{phase}_{process}_cpu_us")
+}
+
+pub(super) fn names(common: &Common, options: &Options) -> Names {
+    let mut names = Names::new(("call", "calls"), &[], &[]);
+    for (phase, _) in options.phases() {
+        names.figures.push(format!("{phase}_per_s"));
+        let processes = common.process.iter().map(|process| process.name.as_str()).chain([OWN]);
+        names.figures.extend(processes.map(|process| cpu_of(&phase, process)));
+        names.latencies.push(phase);
+    }
+    names
 }
 
 pub(crate) async fn run(common: &Common, options: &Options) -> Result<Outcome, Failure> {
+    let names = names(common, options);
+    raise_open_files(options.concurrency.into(), 0, common.transport)?;
     // Each posts for itself, in pairs: else it would be the lock of one conversation that is measured. Pages are of the first.
     let users = if options.no_post { 2 } else { usize::from(options.concurrency).next_multiple_of(2) };
-    let world = World::prepare(common, users, &pairs(users), &["call"]).await?;
+    let world = World::prepare(common, users, &pairs(users), names.over_time).await?;
     fill(&world, options.fill).await?;
-    let path = |room| format!("/api/chat/conversations/{}/messages", world.ledger.borrow().conversation_id(room));
-    let time = Duration::from_secs_f64(common.duration);
-    let mut phases = Vec::new();
-    if !options.no_post {
-        phases.push(("post".to_owned(), None));
-    }
-    phases.extend(options.pages.iter().map(|page| (format!("page_{page}"), Some(*page))));
-    let (mut figures, mut costs, mut all) = (Vec::new(), Vec::new(), Meter::new(&["call"]));
-    for (name, page) in phases {
-        world.say(name.clone());
-        // A phase of its own each: the names live as long as the program does.
-        let kind: &'static str = Box::leak(name.clone().into_boxed_str());
-        let call = async |time| {
-            let callers = (0..usize::from(options.concurrency)).map(|number| {
-                let (user, path) = match page {
-                    Some(page) => (number % 2, format!("{}?page={page}&limit={}", path(0), options.limit)),
-                    None => (number, path(number / 2)),
-                };
-                caller(&world, path, user, kind, page.is_none(), time)
-            });
-            join_all(callers).await.into_iter().sum::<Result<u64, Failure>>()
+    let mut posts = Posts::new(&world);
+    let (mut figures, mut costs) = (Vec::new(), Vec::new());
+    for (name, page) in options.phases() {
+        world.show_progress(name.clone());
+        // The names of kinds live as long as the program does.
+        let kind: &'static str = name.clone().leak();
+        let until = Instant::now() + Duration::from_secs_f64(common.warmup + common.duration);
+        let callers = (0..usize::from(options.concurrency)).map(|number| Caller {
+            world: &world,
+            path: match page {
+                Some(page) => format!("{}?page={page}&limit={}", messages(&world, 0), options.limit),
+                None => messages(&world, number / 2),
+            },
+            user: if page.is_some() { number % 2 } else { number },
+            kind,
+            until,
+        });
+        let calls = async {
+            match page {
+                Some(_) => try_join_all(callers.map(Caller::fetch)).await.map(drop),
+                None => {
+                    let posting = callers.zip(posts.posters()).map(|(caller, poster)| caller.post(poster));
+                    try_join_all(posting).await.map(drop)
+                }
+            }
         };
-        // The meter is off: this counts for nothing.
-        call(Duration::from_secs_f64(common.warmup)).await?;
-        *world.meter.borrow_mut() = std::mem::replace(&mut all, Meter::new(&[]));
-        world.meter.borrow_mut().begin();
-        world.watch.borrow_mut().begin(false);
-        let begun = Instant::now();
-        let done = call(time).await?;
-        let seconds = begun.elapsed().as_secs_f64();
+        let measured = async {
+            world.warm_up_and_measure(common).await;
+            let done = world.meter.borrow().in_time(kind);
+            Ok((done, world.watch.borrow_mut().cost_so_far(Some(done as f64), None)))
+        };
+        let before = world.meter.borrow().measured();
+        let (_, (done, cost)) = tokio::try_join!(calls, measured)?;
+        let seconds = (world.meter.borrow().measured() - before).as_secs_f64();
         figures.push((format!("{name}_per_s"), done as f64 / seconds));
-        for (process, cost) in world.watch.borrow_mut().end(Some(done as f64), None) {
-            let cpu = cost.cpu_us_per_op.unwrap_or_default();
-            figures.push((format!("{name}_{process}_cpu_us"), cpu));
+        for (process, cost) in cost {
+            figures.push((cpu_of(&name, &process), cost.cpu_us_per_op.unwrap_or_default()));
             costs.push((format!("{process} ({name})"), cost));
         }
-        world.meter.borrow_mut().end();
-        all = world.meter.replace(Meter::new(&[]));
+        world.measured(done, &format!("call of {name} was answered"));
+        if page.is_none() {
+            world.show_progress("reading what was posted".to_owned());
+            if !posts.read_back(&world).await {
+                // What pages cost that are not what they should be is of no interest.
+                break;
+            }
+        }
     }
-    *world.meter.borrow_mut() = all;
-    Ok(Outcome::new(&world, "rest", figures, costs))
+    Ok(Outcome::new(&world, "rest", &names, figures, costs))
 }
 
-/// One connection's calls; how many there were.
-async fn caller(
-    world: &Rc<World>,
+/// The path of a conversation's messages.
+pub(super) fn messages(world: &World, room: usize) -> String {
+    format!("/api/chat/conversations/{}/messages", world.ledger.borrow().conversation_id(room))
+}
+
+/// One connection, which makes one call after the other.
+struct Caller<'a> {
+    world: &'a Rc<World>,
     path: String,
     user: usize,
     kind: &'static str,
-    posts: bool,
-    time: Duration,
-) -> Result<u64, Failure> {
-    let mut rest = Rest::connect(&world.target).await?;
-    let token = &world.users[user].token;
-    let (begun, mut done) = (Instant::now(), 0);
-    while begun.elapsed() < time {
-        let text = format!("posted {user} {done} {}", "x".repeat(80));
-        let (method, body) =
-            if posts { (Method::POST, Some(format!(r#"{{"text":"{text}"}}"#))) } else { (Method::GET, None) };
-        let since = Instant::now();
-        let (status, body) = rest.call(method, &path, token, body).await?;
-        world.meter.borrow_mut().record("call", since.elapsed());
-        world.meter.borrow_mut().record(kind, since.elapsed());
-        world.meter.borrow_mut().tick(false);
-        world.watch.borrow_mut().look();
-        if !status.is_success() {
-            return Err(Failure::new(format!("{path}: {status} {}", String::from_utf8_lossy(&body))));
-        }
-        check(world, posts, &text, &body).map_err(|empty| Failure::new(format!("{path} {empty}")))?;
-        done += 1;
-    }
-    Ok(done)
+    until: Instant,
 }
 
-/// # Errors
-/// The page is empty: it would be measured for nothing.
-fn check(world: &World, posted: bool, text: &str, body: &[u8]) -> Result<(), &'static str> {
-    let mut ledger = world.ledger.borrow_mut();
-    if posted {
-        ledger.checked.acks += 1;
-        let sound =
-            serde_json::from_slice::<Posted>(body).is_ok_and(|answer| answer.success && answer.data.text == text);
-        if !sound {
-            ledger.violation(format_args!("the answer to a POST is not the message that was posted: {text}"));
-        }
-        return Ok(());
+impl Caller<'_> {
+    /// The answer to a call; `None` where no further call can be made.
+    async fn call(&self, rest: &mut Rest, method: Method, body: Option<String>) -> Option<(StatusCode, Bytes)> {
+        let call = (method, self.path.as_str(), self.user, body);
+        self.world.call(rest, call, &["call", self.kind], self.until + self.world.patience).await
     }
-    ledger.checked.deliveries += 1;
-    match serde_json::from_slice::<Fetched<'_>>(body) {
-        Ok(page) if page.data.is_empty() => {
-            return Err("is an empty page: --fill makes messages enough (pages times --limit)");
-        }
-        Ok(page) if page.success => {
-            let ordered = page.data.windows(2).all(|two| match (two[0].seq, two[1].seq) {
-                (Some(one), Some(next)) => next == one + 1,
-                _ => two[0].id != two[1].id,
-            });
-            if !ordered {
-                ledger.violation(format_args!("a page is out of order, or has a gap"));
+
+    async fn connect(&self) -> Result<Rest, Failure> {
+        let rest = Rest::connect(&self.world.target).await?;
+        self.world.ledger.borrow_mut().connected();
+        Ok(rest)
+    }
+
+    async fn post(self, poster: &mut Poster) -> Result<(), Failure> {
+        let mut rest = self.connect().await?;
+        while Instant::now() < self.until {
+            let text = poster.next();
+            let Some((status, body)) =
+                self.call(&mut rest, Method::POST, Some(format!(r#"{{"text":"{text}"}}"#))).await
+            else {
+                poster.unanswered();
+                break;
+            };
+            if !status.is_success() {
+                poster.refused();
+                continue;
+            }
+            let mut ledger = self.world.ledger.borrow_mut();
+            ledger.besides.posts += 1;
+            let is_it = |answer: Posted| answer.success && answer.data.text == text;
+            if !serde_json::from_slice(&body).is_ok_and(is_it) {
+                ledger.violation(format_args!("the answer to a POST is not the message that was posted: {text}"));
             }
         }
-        _ => ledger.violation(format_args!("an answer to GET is no page")),
+        self.world.ledger.borrow_mut().closed();
+        Ok(())
     }
-    Ok(())
+
+    async fn fetch(self) -> Result<(), Failure> {
+        let mut rest = self.connect().await?;
+        while Instant::now() < self.until {
+            let Some((status, body)) = self.call(&mut rest, Method::GET, None).await else { break };
+            if !status.is_success() {
+                continue;
+            }
+            let mut ledger = self.world.ledger.borrow_mut();
+            ledger.besides.pages += 1;
+            match serde_json::from_slice::<Fetched<'_>>(&body) {
+                Ok(page) if page.success && page.data.is_empty() => {
+                    let path = &self.path;
+                    let what = format!("{path} is an empty page: --fill makes messages enough (pages times --limit)");
+                    return Err(Failure::new(what));
+                }
+                Ok(page) if page.success && is_in_order(&page.data) => (),
+                Ok(page) if page.success => ledger.violation(format_args!("a page is out of order, or has a gap")),
+                _ => ledger.violation(format_args!("an answer to GET is no page")),
+            }
+        }
+        self.world.ledger.borrow_mut().closed();
+        Ok(())
+    }
+}
+
+fn is_in_order(messages: &[Message<'_>]) -> bool {
+    messages.windows(2).all(|two| match (two[0].seq, two[1].seq) {
+        (Some(one), Some(next)) => next == one + 1,
+        _ => two[0].id != two[1].id,
+    })
 }
 
 /// Sends what is missing, many at a time.
@@ -189,14 +261,14 @@ async fn fill(world: &Rc<World>, count: u64) -> Result<(), Failure> {
     if there >= count {
         return Ok(());
     }
-    let sockets = world.connect_all(&World::places_of_pairs(&[[0, 1]])).await?;
+    let sockets = world.connect_all(&World::seats_of_pairs(&[[0, 1]])).await?;
     while there < count {
         let some = IN_FLIGHT.min(count - there);
         (0..some).for_each(|_| world.send(&sockets[0], Instant::now()));
         sockets[0].flush();
-        world.until("messages are stored", || world.ledger.borrow().under_way() == 0).await?;
+        world.until(SETUP_LIMIT, "messages are stored", || world.ledger.borrow().under_way() == 0).await?;
         there += some;
-        world.say(format!("filling the conversation: {there} of {count}"));
+        world.show_progress(format!("filling the conversation: {there} of {count}"));
     }
     sockets.iter().for_each(|socket| socket.cut());
     Ok(())

@@ -18,23 +18,28 @@ use tokio::{
 };
 
 use super::{
-    crowd::{open, place, raise_open_files},
+    Names,
+    crowd::{open, raise_open_files, seat},
     pace::pace,
 };
 use crate::{
     cli::Common,
     failure::Failure,
-    meter::{Meter, Summary},
+    meter::Summary,
     report::Outcome,
-    socket::{Place, Socket, connect},
-    verdict::Violations,
-    world::{World, pairs},
+    socket::{Seat, Socket, connect},
+    verdict::Verdict,
+    world::{SETUP_LIMIT, World, pairs},
 };
 
 /// Users of the talk in the background.
 const TALKERS: usize = 32;
 /// The crowd's first connections a second, so that they are no storm themselves.
 const FIRST_CONNECTS_PER_S: f64 = 2000.0;
+/// What is measured before the storm has names of its own.
+const QUIET: [(&str, &str); 2] = [("ack", "ack_quiet"), ("delivery", "delivery_quiet")];
+/// Connections that are dialled before the answers to earlier ones are looked at.
+const DIALS: usize = 32;
 
 /// What can be chosen.
 #[derive(Args, Debug, Serialize)]
@@ -47,81 +52,73 @@ pub(crate) struct Options {
     background: u32,
 }
 
-pub(crate) async fn run(common: &Common, options: &Options) -> Result<Outcome, Failure> {
-    let count = options.connections as usize;
-    raise_open_files(count + TALKERS)?;
-    // The talkers' numbers come first: a file of tokens may have none to spare.
-    let mut crowd = Crowd::start(common, TALKERS, count);
-    crowd.opened().await?;
-    let world = World::prepare(common, TALKERS, &pairs(TALKERS), &["ack"]).await?;
-    let talkers = world.connect_all(&World::places_of_pairs(&pairs(TALKERS))).await?;
-    let is_over = Cell::new(false);
-    let storm = async {
-        let result = storm(&world, &mut crowd, Duration::from_secs_f64(common.duration)).await;
-        is_over.set(true);
-        result
-    };
-    let turn = Cell::new(0);
-    let talk = async {
-        while !is_over.get() {
-            pace(options.background.into(), Duration::from_millis(500), |due| {
-                let socket = &talkers[turn.replace(turn.get() + 1) % talkers.len()];
-                world.send(socket, due);
-                socket.flush();
-            })
-            .await;
-        }
-    };
-    let (result, ()) = tokio::join!(storm, talk);
-    let Storm { quiet, back } = result?;
-    let costs = world.watch.borrow_mut().end(None, None);
-    world.settle().await;
-    let violations = crowd.leave()?;
-    let p99 = |summary: &Option<Summary>| summary.as_ref().map_or(0.0, |summary| summary.p99_ms);
-    let during = world.meter.borrow().summary("ack");
-    let figures = vec![
-        ("connections".to_owned(), count as f64),
-        ("connections_back".to_owned(), back.connections as f64),
-        ("seconds_until_all_are_back".to_owned(), back.took.as_secs_f64()),
-        ("ack_p99_ms_before".to_owned(), p99(&quiet)),
-        ("ack_p99_ms_during".to_owned(), p99(&during)),
-        ("ack_p99_ratio".to_owned(), p99(&during) / p99(&quiet).max(0.001)),
+pub(super) fn names() -> Names {
+    let figures = [
+        "connections",
+        "connections_back",
+        "seconds_until_all_had_dialled",
+        "seconds_until_all_are_back",
+        "ack_p99_ms_before",
+        "ack_p99_ms_during",
+        "ack_p99_ratio",
+        "background_per_s",
+        "background_asked_per_s",
     ];
-    let mut outcome = Outcome::new(&world, "storm", figures, costs);
-    outcome.add_latency("ack_quiet", quiet);
+    Names::new(("ack", "acknowledgements"), &["ack_quiet", "delivery", "delivery_quiet", "connect"], &figures)
+}
+
+pub(crate) async fn run(common: &Common, options: &Options) -> Result<Outcome, Failure> {
+    let names = names();
+    let count = options.connections as usize;
+    raise_open_files(count + TALKERS, count, common.transport)?;
+    // The talkers' numbers come first: a file of tokens may have none to spare.
+    let mut crowd = Crowd::start(common, TALKERS, count, names.over_time);
+    crowd.opened().await?;
+    let world = World::prepare(common, TALKERS, &pairs(TALKERS), names.over_time).await?;
+    let talkers = world.connect_all(&World::seats_of_pairs(&pairs(TALKERS))).await?;
+    let turn = Cell::new(0);
+    let talk = |due| {
+        let socket = &talkers[turn.replace(turn.get() + 1) % talkers.len()];
+        world.send(socket, due);
+        socket.flush();
+    };
+    let asked = f64::from(options.background);
+    let back = pace(asked, storm(&world, &mut crowd, common), talk).await?;
+    let costs = world.watch.borrow_mut().cost_so_far(None, None);
+    let acks = world.meter.borrow().in_time("ack_quiet") + world.meter.borrow().in_time("ack");
+    let background = world.per_second(acks);
+    world.compare(format_args!("messages of the others were acknowledged"), background, asked);
+    world.measured(acks, "message was acknowledged");
+    world.settle(|| true).await;
+    let verdict = crowd.leave()?;
+    let p99 = |kind| world.meter.borrow().summary(kind).map_or(0.0, |summary| summary.p99_ms);
+    let (before, during) = (p99("ack_quiet"), p99("ack"));
+    let figures = vec![
+        ("connections", count as f64),
+        ("connections_back", back.connections as f64),
+        ("seconds_until_all_had_dialled", back.dialled.as_secs_f64()),
+        ("seconds_until_all_are_back", back.took.as_secs_f64()),
+        ("ack_p99_ms_before", before),
+        ("ack_p99_ms_during", during),
+        ("ack_p99_ratio", during / before.max(0.001)),
+        ("background_per_s", background),
+        ("background_asked_per_s", asked),
+    ];
+    let mut outcome = Outcome::new(&world, "storm", &names, figures, costs);
     outcome.add_latency("connect", back.connect);
-    outcome.verdict.add(violations);
+    outcome.verdict.add(verdict);
     Ok(outcome)
 }
 
-struct Storm {
-    /// Acknowledgements before it.
-    quiet: Option<Summary>,
-    back: Back,
-}
-
-async fn storm(world: &World, crowd: &mut Crowd, quiet: Duration) -> Result<Storm, Failure> {
-    world.pass(Duration::from_secs(2), || ()).await;
-    world.measure(quiet, || ()).await;
-    let before = world.meter.borrow().summary("ack");
-    *world.meter.borrow_mut() = Meter::new(&["ack"]);
-    world.meter.borrow_mut().begin();
-    world.watch.borrow_mut().begin(false);
+/// Measures the quiet before it, then the storm until all are back.
+async fn storm(world: &World, crowd: &mut Crowd, common: &Common) -> Result<Back, Failure> {
+    world.pass(Duration::from_secs_f64(common.warmup)).await;
+    world.measure_as(&QUIET, Duration::from_secs_f64(common.duration)).await;
+    world.begin(&[]);
     crowd.drop_all();
-    let back = {
-        let mut back = std::pin::pin!(crowd.back());
-        loop {
-            tokio::select! {
-                back = &mut back => break back?,
-                () = world.pass(Duration::from_millis(100), || ()) => (),
-            }
-        }
-    };
-    // They have waited so long at least.
-    let unanswered = world.ledger.borrow().unanswered();
-    unanswered.into_iter().for_each(|waited| world.meter.borrow_mut().record("ack", waited));
+    let back = world.meanwhile(crowd.back()).await?;
     world.meter.borrow_mut().end();
-    Ok(Storm { quiet: before, back })
+    Ok(back)
 }
 
 /// The connections that drop and come back, and their thread.
@@ -130,19 +127,21 @@ struct Crowd {
     drop_all: Option<oneshot::Sender<()>>,
     back: oneshot::Receiver<Back>,
     leave: oneshot::Sender<()>,
-    thread: Option<thread::JoinHandle<Result<Violations, Failure>>>,
+    thread: Option<thread::JoinHandle<Result<Verdict, Failure>>>,
 }
 
 /// All are back.
 struct Back {
     connections: usize,
+    /// Until the last of them had dialled, which is the tool's own share.
+    dialled: Duration,
     took: Duration,
     connect: Option<Summary>,
 }
 
 impl Crowd {
     /// Starts so many connections, of the users from a number on.
-    fn start(common: &Common, first_user: usize, count: usize) -> Self {
+    fn start(common: &Common, first_user: usize, count: usize, over_time: &'static str) -> Self {
         let common = common.clone();
         let (opened_sender, opened) = oneshot::channel();
         let (drop_all, dropped) = oneshot::channel();
@@ -154,28 +153,29 @@ impl Crowd {
             LocalSet::new().block_on(&runtime, async {
                 let users = count.next_multiple_of(2);
                 let numbers = first_user..first_user + users;
-                let world = World::of_people(&common, numbers, &pairs(users), &["connect"]).await?;
-                let places = || (0..count).map(|number| place(&world, number, false));
-                let sockets = open(&world, places(), FIRST_CONNECTS_PER_S).await?;
-                world.quiet();
+                let world = World::of_people(&common, numbers, &pairs(users), over_time).await?;
+                let seats = || (0..count).map(|number| seat(&world, number, false));
+                let sockets = open(&world, seats(), FIRST_CONNECTS_PER_S).await?;
+                world.end_progress();
                 // Where nobody waits any more, the run has failed elsewhere.
                 let _ = opened_sender.send(());
                 let _ = dropped.await;
-                world.meter.borrow_mut().begin();
+                world.begin(&[]);
                 let begun = Instant::now();
                 sockets.iter().for_each(|socket| socket.cut());
                 // Their files are needed again.
                 let gone = || sockets.iter().all(|socket| Rc::strong_count(socket) == 1);
-                world.until("the connections are closed", gone).await?;
+                world.until(SETUP_LIMIT, "the connections are closed", gone).await?;
                 drop(sockets);
-                let sockets = come_back(&world, places()).await;
-                let took = begun.elapsed();
+                let sockets = come_back(&world, seats()).await?;
+                let (dialled, took) = (world.dialled_at.get() - begun, begun.elapsed());
                 world.meter.borrow_mut().end();
                 let connect = world.meter.borrow().summary("connect");
-                let _ = back_sender.send(Back { connections: sockets.len(), took, connect });
+                let _ = back_sender.send(Back { connections: sockets.len(), dialled, took, connect });
                 let _ = left.await;
-                let verdict = world.ledger.borrow_mut().finish();
-                Ok(verdict)
+                let mut ledger = world.ledger.borrow_mut();
+                let violations = ledger.finish();
+                Ok(Verdict::new(ledger.checked, ledger.besides, violations))
             })
         });
         Self { opened, drop_all: Some(drop_all), back, leave, thread: Some(thread) }
@@ -200,31 +200,39 @@ impl Crowd {
     }
 
     /// The crowd goes home.
-    fn leave(self) -> Result<Violations, Failure> {
+    fn leave(self) -> Result<Verdict, Failure> {
         drop(self.leave);
-        self.thread.map_or_else(|| Ok(Violations::default()), join)
+        join(self.thread.expect("it is taken only where the run has failed"))
     }
 }
 
 /// Opens all at the same moment; those that fail are violations.
-async fn come_back(world: &Rc<World>, places: impl Iterator<Item = Place>) -> Vec<Rc<Socket>> {
+///
+/// # Errors
+/// This machine cannot.
+async fn come_back(world: &Rc<World>, seats: impl Iterator<Item = Seat>) -> Result<Vec<Rc<Socket>>, Failure> {
     let mut opening = JoinSet::new();
-    for place in places {
+    for (number, seat) in seats.enumerate() {
         let world = world.clone();
-        opening.spawn_local(async move { connect(&world, place).await });
+        opening.spawn_local(async move { connect(&world, seat).await });
+        if number % DIALS == DIALS - 1 {
+            // The server is not kept waiting until the last one has dialled.
+            tokio::task::yield_now().await;
+        }
     }
     let mut back = Vec::new();
     for opened in opening.join_all().await {
         match opened {
             Ok(socket) => back.push(socket),
+            Err(failure) if failure.is_ours() => return Err(failure),
             Err(failure) => {
                 world.ledger.borrow_mut().violation(format_args!("a connection did not come back: {failure}"));
             }
         }
     }
-    back
+    Ok(back)
 }
 
-fn join(thread: thread::JoinHandle<Result<Violations, Failure>>) -> Result<Violations, Failure> {
+fn join(thread: thread::JoinHandle<Result<Verdict, Failure>>) -> Result<Verdict, Failure> {
     thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
 }

@@ -5,13 +5,11 @@ use std::cell::Cell;
 use clap::Args;
 use serde::Serialize;
 
-use super::even;
+use super::{ASKED, Names, even};
 use crate::{
     cli::Common,
     failure::Failure,
     report::Outcome,
-    socket::Asked,
-    wire,
     world::{World, pairs},
 };
 
@@ -29,37 +27,46 @@ pub(crate) struct Options {
     ask_every: u32,
 }
 
+pub(super) fn names() -> Names {
+    let figures = ["relayed_per_s", ASKED, "typing_sent", "typing_dropped"];
+    Names::new(("typing", "typing events that asked for an acknowledgement and got it"), &[], &figures)
+}
+
 pub(crate) async fn run(common: &Common, options: &Options) -> Result<Outcome, Failure> {
+    let names = names();
     let pairs = pairs(options.users);
-    let world = World::prepare(common, options.users, &pairs, &["typing", "connect"]).await?;
-    let sockets = world.connect_all(&World::places_of_pairs(&pairs)).await?;
+    let world = World::prepare(common, options.users, &pairs, names.over_time).await?;
+    let sockets = world.connect_all(&World::seats_of_pairs(&pairs)).await?;
     let turn = Cell::new(0_usize);
     let say = |due| {
         let number = turn.replace(turn.get() + 1);
         let socket = &sockets[number % sockets.len()];
         let name = if (number / sockets.len()).is_multiple_of(2) { "typing" } else { "stop_typing" };
         let asks = number.is_multiple_of(options.ask_every as usize);
-        let ack = asks.then(|| socket.ask(Asked::Typing, due));
-        socket.queue(wire::about(name, world.ledger.borrow().conversation_id(socket.room), ack));
+        world.send_typing(socket, name, asks.then_some(due));
         socket.flush();
-        let (sent, came) = world.typing.get();
-        world.typing.set((sent + 1, came));
     };
-    world.measure_at(options.rate.into(), common, say).await;
-    let relayed = world.relayed.get() as f64;
-    let costs = world.watch.borrow_mut().end(Some(relayed), None);
-    let all_came = || world.typing.get().1 >= world.typing.get().0;
-    // In vain: typing may be dropped; the figure says how much was.
-    let _ = world.until("every event is relayed", all_came).await;
-    let (sent, came) = world.typing.get();
-    if came > sent {
-        world.ledger.borrow_mut().violation(format_args!("{sent} typing events were sent, and {came} came"));
+    let rate = f64::from(options.rate);
+    world.measure_at(rate, common, say).await;
+    let relayed = world.typing.get().in_time;
+    let costs = world.watch.borrow_mut().cost_so_far(Some(relayed as f64), None);
+    world.compare(format_args!("typing events were relayed"), world.per_second(relayed), rate);
+    world.measured(relayed, "typing event was relayed");
+    // Typing may be dropped; an answer that was asked for may not.
+    world.settle(|| sockets.iter().all(|socket| socket.unanswered().is_empty())).await;
+    for socket in &sockets {
+        for since in socket.unanswered() {
+            world.meter.borrow_mut().waited("typing", since);
+            let what = format_args!("socket {} was never told that its typing was received", socket.number);
+            world.ledger.borrow_mut().violation(what);
+        }
     }
-    let seconds = world.meter.borrow().measured().as_secs_f64();
+    let typing = world.typing.get();
     let figures = vec![
-        ("relayed_per_s".to_owned(), relayed / seconds),
-        ("typing_sent".to_owned(), sent as f64),
-        ("typing_dropped".to_owned(), sent.saturating_sub(came) as f64),
+        ("relayed_per_s", world.per_second(relayed)),
+        (ASKED, rate),
+        ("typing_sent", typing.sent as f64),
+        ("typing_dropped", typing.sent.saturating_sub(typing.came) as f64),
     ];
-    Ok(Outcome::new(&world, "typing", figures, costs))
+    Ok(Outcome::new(&world, "typing", &names, figures, costs))
 }
