@@ -11,51 +11,17 @@ use std::{
 };
 
 use crate::{
-    conversation::{Conversation, Listener, Room, SocketNumber},
+    connections::Connections,
+    conversation::{Conversation, Kind, Listener, Room, SocketNumber},
     stamp::{Stamp, UserNumber, is_whole},
     track::{Track, Wrong},
+    under_way::UnderWay,
     verdict::{Besides, Checked, Found, Violations},
     wire::{Message, Notification, Typist},
 };
 
 /// A notification shows so much of a text, in characters.
 const PREVIEW: usize = 60;
-
-/// A message that is under way.
-#[derive(Debug)]
-struct UnderWay {
-    room: Room,
-    sender: SocketNumber,
-    sent_at: Instant,
-    /// Its acknowledgement is still to come.
-    ack_due: bool,
-    /// Its text's length, in bytes.
-    length: usize,
-    /// Somebody has heard of it.
-    heard: bool,
-    /// Id and `seq`, as the first who had it said.
-    seen: Option<(String, Option<u64>)>,
-    /// Sockets that have not got it.
-    deliveries: usize,
-    notifications: usize,
-}
-
-impl UnderWay {
-    fn is_done(&self) -> bool {
-        !self.ack_due && self.deliveries == 0 && self.notifications == 0
-    }
-}
-
-/// Connections that ended without being asked to.
-#[derive(Debug)]
-struct Ends {
-    first: String,
-    first_at: Instant,
-    last_at: Instant,
-    count: u64,
-    /// How many connections there were before the first of them ended.
-    of: u64,
-}
 
 /// All conversations and what is under way in them.
 #[derive(Debug)]
@@ -68,11 +34,9 @@ pub(crate) struct Ledger {
     /// Acknowledgements by sender: in the order sent, since each user of a conversation sends by one socket.
     acked: Vec<Track>,
     under_way: HashMap<Stamp, UnderWay>,
-    /// What each sender is called, as the first message that came from him says.
+    /// What each sender is called, as its first message that came says.
     names: HashMap<UserNumber, Option<String>>,
-    /// Connections that there are.
-    connections: u64,
-    ends: Option<Ends>,
+    connections: Connections,
     nothing_came: Vec<String>,
     pub(crate) checked: Checked,
     pub(crate) besides: Besides,
@@ -92,8 +56,7 @@ impl Ledger {
             sent,
             under_way: HashMap::new(),
             names: HashMap::new(),
-            connections: 0,
-            ends: None,
+            connections: Connections::default(),
             nothing_came: Vec::new(),
             checked: Checked::default(),
             besides: Besides::default(),
@@ -115,27 +78,23 @@ impl Ledger {
 
     /// A connection is there.
     pub(crate) fn connected(&mut self) {
-        self.connections += 1;
         self.besides.connections += 1;
+        self.connections.connected();
     }
 
     /// A connection that was there is gone.
     pub(crate) fn closed(&mut self) {
-        self.connections -= 1;
+        self.connections.closed();
     }
 
     /// A connection that is about to be gone ended without being asked to.
     pub(crate) fn broke(&mut self, what: fmt::Arguments<'_>) {
-        let (now, of) = (Instant::now(), self.connections);
-        let first = || Ends { first: what.to_string(), first_at: now, last_at: now, count: 0, of };
-        let ends = self.ends.get_or_insert_with(first);
-        ends.last_at = now;
-        ends.count += 1;
+        self.connections.broke(what);
     }
 
     /// Connections ended, and none is left.
     pub(crate) fn is_deserted(&self) -> bool {
-        self.connections == 0 && self.ends.is_some()
+        self.connections.are_deserted()
     }
 
     /// A user's socket is connected, and hears of messages from now on; in the room, too, if it has `joined`.
@@ -256,8 +215,8 @@ impl Ledger {
             self.violation(format_args!("{stamp} was refused, and somebody heard of it all the same"));
         }
         for listener in self.conversations[message.room].listeners.values_mut() {
-            for tracks in [&mut listener.by_sender, &mut listener.notified] {
-                if let Some(track) = tracks.get_mut(&stamp.user) {
+            for kind in [Kind::Delivery, Kind::Notification] {
+                if let Some(track) = listener.tracks_mut(kind).get_mut(&stamp.user) {
                     track.withdraw(stamp.number);
                 }
             }
@@ -331,10 +290,8 @@ impl Ledger {
     /// Whether a message came to a socket that had not got it.
     fn came(&mut self, room: Room, socket: SocketNumber, stamp: Stamp, kind: Kind) -> bool {
         let conversation = &mut self.conversations[room];
-        let track = conversation.listeners.get_mut(&socket).and_then(|listener| match kind {
-            Kind::Delivery => listener.by_sender.get_mut(&stamp.user),
-            Kind::Notification => listener.notified.get_mut(&stamp.user),
-        });
+        let listener = conversation.listeners.get_mut(&socket);
+        let track = listener.and_then(|listener| listener.tracks_mut(kind).get_mut(&stamp.user));
         let wrong = match track.map(|track| track.came(stamp.number)) {
             Some(Ok(())) => return true,
             Some(Err(wrong)) => wrong,
@@ -398,10 +355,10 @@ impl Ledger {
             if message.ack_due {
                 self.violation(format_args!("{stamp} in conversation {id} was never acknowledged"));
             }
-            for socket in self.lacking(message.room, stamp, message.deliveries > 0, Kind::Delivery) {
+            for socket in self.conversations[message.room].lacking(stamp, message.deliveries, Kind::Delivery) {
                 self.violation(format_args!("{stamp} in conversation {id} never came to socket {socket}"));
             }
-            for socket in self.lacking(message.room, stamp, message.notifications > 0, Kind::Notification) {
+            for socket in self.conversations[message.room].lacking(stamp, message.notifications, Kind::Notification) {
                 self.violation(format_args!("{stamp} in conversation {id} was never notified to socket {socket}"));
             }
         }
@@ -410,28 +367,15 @@ impl Ledger {
             self.violation(format_args!("seq {seq} of conversation {conversation} never came to socket {socket}"));
         }
         let found = std::mem::take(&mut self.found);
-        let (ends, nothing_came) = (self.ends.take(), std::mem::take(&mut self.nothing_came));
+        let nothing_came = std::mem::take(&mut self.nothing_came);
         let nothings = nothing_came.len() as u64;
-        let first = ends.as_ref().map(Ends::to_string).into_iter().chain(nothing_came);
+        let (ended, what) = self.connections.take_ends();
+        let first = what.into_iter().chain(nothing_came);
         Violations {
-            count: found.count + nothings + ends.map_or(0, |ends| ends.count),
+            count: found.count + nothings + ended,
             lost: found.count - before + nothings,
             named: first.chain(found.into_named()).collect(),
         }
-    }
-
-    /// Who has not got a message, if anybody has not.
-    fn lacking(&self, room: Room, stamp: Stamp, any: bool, kind: Kind) -> Vec<SocketNumber> {
-        let lacks = |(socket, listener): (&SocketNumber, &Listener)| {
-            let tracks = if kind == Kind::Delivery { &listener.by_sender } else { &listener.notified };
-            let expected = match kind {
-                Kind::Delivery => self.conversations[room].members.contains(socket),
-                Kind::Notification => tracks.contains_key(&stamp.user),
-            };
-            let lacks = expected && tracks.get(&stamp.user).is_some_and(|track| track.lacks(stamp.number));
-            lacks.then_some(*socket)
-        };
-        if any { self.conversations[room].listeners.iter().filter_map(lacks).collect() } else { Vec::new() }
     }
 
     /// Nothing of a sort came at all.
@@ -450,172 +394,5 @@ impl Ledger {
     }
 }
 
-impl fmt::Display for Ends {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { first, first_at, last_at, count, of } = self;
-        if *count == 1 {
-            return f.write_str(first);
-        }
-        if count >= of {
-            f.write_str("the server went away: ")?;
-        }
-        let within = (*last_at - *first_at).as_secs_f64();
-        write!(f, "{count} connections ended within {within:.1} s, the first: {first}")
-    }
-}
-
-/// What comes to a socket.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Kind {
-    Delivery,
-    Notification,
-}
-
-impl fmt::Display for Kind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(if *self == Self::Delivery { "new_message" } else { "message_notification" })
-    }
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const CONVERSATION: &str = "507f1f77bcf86cd799439011";
-
-    type Alter = fn(&str) -> String;
-
-    /// Two users in a conversation, each with a socket that has joined; the first one has sent a message.
-    fn ledger() -> (Ledger, Stamp, String) {
-        let mut ledger = Ledger::new("run".to_owned(), vec!["a".to_owned(), "b".to_owned()]);
-        let room = ledger.add_conversation(CONVERSATION.to_owned(), [0, 1]);
-        ledger.listens(room, 0, 0, true);
-        ledger.listens(room, 1, 1, true);
-        let (stamp, text) = ledger.sends(room, (0, 0), 70, Instant::now());
-        (ledger, stamp, text)
-    }
-
-    fn message(text: &str) -> String {
-        format!(
-            r#"{{"_id":"m1","conversation_id":"{CONVERSATION}","sender_id":{{"_id":"a","full_name":"Anna"}},"text":"{text}","seq":1}}"#
-        )
-    }
-
-    fn notification(sender: &str, preview: &str) -> String {
-        format!(r#"{{"conversation_id":"{CONVERSATION}","sender":"{sender}","preview":"{preview}"}}"#)
-    }
-
-    #[test]
-    fn a_message_that_comes_as_it_was_sent_is_no_violation() {
-        let (mut ledger, stamp, text) = ledger();
-        let (json, notification) = (message(&text), notification("a", &text[..60]));
-        let message = serde_json::from_str(&json).expect("a message");
-        ledger.acked(stamp, &message);
-        ledger.delivered(0, &message);
-        ledger.delivered(1, &message);
-        ledger.notified(1, &serde_json::from_str(&notification).expect("a notification"));
-        assert_eq!((ledger.under_way(), ledger.finish()), (0, Violations::default()));
-    }
-
-    #[test]
-    fn a_notification_that_was_altered_is_a_violation() {
-        let whole = |text: &str| text[..60].to_owned();
-        let altered: [(&str, Alter, &str); 4] = [
-            ("b", whole, "another sender"),
-            ("a", |text| text[..59].to_owned(), "another preview"),
-            ("a", |text| text[..61].to_owned(), "another preview"),
-            ("a", |text| text[..60].replacen('t', "x", 1), "another preview"),
-        ];
-        for (sender, preview, says) in altered {
-            let (mut ledger, _, text) = ledger();
-            let json = notification(sender, &preview(&text));
-            ledger.notified(1, &serde_json::from_str(&json).expect("a notification"));
-            let named = ledger.finish().named;
-            assert!(named[0].contains(says), "{named:?}");
-        }
-    }
-
-    #[test]
-    fn a_field_that_one_has_and_another_has_not_is_a_violation() {
-        let altered: [(Alter, &str); 3] = [
-            (|json| json.replace(r#","seq":1"#, ""), "is not the same to all"),
-            (|json| json.replace("Anna", "Hanna"), "the sender's name Some(\"Hanna\")"),
-            (|json| json.replace(r#","full_name":"Anna""#, ""), "the sender's name None"),
-        ];
-        for (alter, says) in altered {
-            let (mut ledger, stamp, text) = ledger();
-            let (json, other) = (message(&text), alter(&message(&text)));
-            ledger.delivered(1, &serde_json::from_str(&json).expect("a message"));
-            ledger.acked(stamp, &serde_json::from_str(&other).expect("a message"));
-            let named = ledger.finish().named;
-            assert!(named[0].contains(says), "{named:?}");
-        }
-    }
-
-    #[test]
-    fn what_was_to_come_to_a_socket_that_is_gone_is_not_waited_for() {
-        let (mut ledger, stamp, text) = ledger();
-        let json = message(&text);
-        let message = serde_json::from_str(&json).expect("a message");
-        ledger.acked(stamp, &message);
-        ledger.delivered(0, &message);
-        assert_eq!(ledger.under_way(), 1);
-        assert!(ledger.leaves(0, 1, 1).is_empty());
-        assert_eq!((ledger.under_way(), ledger.finish()), (0, Violations::default()));
-    }
-
-    #[test]
-    fn a_server_that_goes_away_is_one_line() {
-        let (mut ledger, ..) = ledger();
-        for (user, unanswered) in [(0, 1), (1, 0)] {
-            ledger.broke(format_args!("socket {user} was disconnected"));
-            assert_eq!(ledger.leaves(0, user, user).len(), unanswered);
-        }
-        assert!(ledger.is_deserted() && ledger.under_way() == 0);
-        let violations = ledger.finish();
-        assert_eq!(violations.count, 3, "two connections and an acknowledgement");
-        assert!(
-            violations.named[0].starts_with("the server went away: 2 connections ended within 0.0 s"),
-            "{violations:?}"
-        );
-    }
-
-    #[test]
-    fn typing_is_of_the_other_one_in_the_same_conversation() {
-        for (user, conversation, count) in [("a", CONVERSATION, 0), ("b", CONVERSATION, 1), ("a", "another", 1)] {
-            let (mut ledger, ..) = ledger();
-            let before = ledger.violations();
-            let json = format!(r#"{{"userId":"{user}","conversation_id":"{conversation}"}}"#);
-            ledger.typing_came(0, 1, &serde_json::from_str(&json).expect("a typing event"));
-            assert_eq!(ledger.violations() - before, count, "{json}");
-        }
-    }
-
-    #[test]
-    fn a_text_that_was_altered_behind_its_stamp_is_a_violation() {
-        for altered in [|text: &str| text[..50].to_owned(), |text: &str| text.replacen('t', "x", 1)] {
-            let (mut ledger, stamp, text) = ledger();
-            let json = message(&altered(&text));
-            ledger.acked(stamp, &serde_json::from_str(&json).expect("a message"));
-            let named = ledger.finish().named;
-            assert!(named[0].contains("came with another text"), "{named:?}");
-        }
-    }
-
-    #[test]
-    fn a_message_that_was_refused_and_came_is_a_violation_whichever_is_first() {
-        for refused_first in [true, false] {
-            let (mut ledger, stamp, text) = ledger();
-            let json = message(&text);
-            let message = serde_json::from_str(&json).expect("a message");
-            if refused_first {
-                ledger.refused(stamp);
-            }
-            ledger.delivered(1, &message);
-            if !refused_first {
-                ledger.refused(stamp);
-            }
-            assert_eq!(ledger.finish().count, 1, "refused first: {refused_first}");
-        }
-    }
-}
+mod tests;

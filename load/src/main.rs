@@ -15,13 +15,16 @@
 //! | `failure.rs` | why a run could not be made |
 
 mod cli;
+mod connections;
 mod conversation;
 mod failure;
 mod html;
 mod ledger;
 mod meter;
+mod opening;
 mod people;
 mod processes;
+mod progress;
 mod report;
 mod rest;
 mod scenarios;
@@ -29,6 +32,7 @@ mod socket;
 mod stamp;
 mod threshold;
 mod track;
+mod under_way;
 mod verdict;
 mod wire;
 mod world;

@@ -80,7 +80,7 @@ impl Outcome {
         figures: impl IntoIterator<Item = (N, f64)>,
         costs: Vec<(String, Cost)>,
     ) -> Self {
-        world.end_progress();
+        world.progress.end();
         let (mut ledger, mut meter) = (world.ledger.borrow_mut(), world.meter.borrow_mut());
         ledger.not_come().for_each(|(kind, since)| meter.waited(kind, since));
         let typing = world.typing.get();

@@ -6,7 +6,7 @@ use std::{
     cell::{Cell, RefCell},
     collections::VecDeque,
     future::poll_fn,
-    net::{Ipv4Addr, SocketAddr},
+    net::Ipv4Addr,
     os::fd::AsRawFd,
     pin::Pin,
     rc::Rc,
@@ -17,23 +17,17 @@ use std::{
 use actix_codec::{Decoder, Encoder};
 use actix_http::ws::{Codec, Frame, Message};
 use bytes::{Buf, BytesMut};
-use hyper::Method;
-use nix::sys::socket::{Shutdown, setsockopt, shutdown, sockopt::IpBindAddressNoPort};
+use nix::sys::socket::{Shutdown, shutdown};
 use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
-    net::{
-        TcpSocket, TcpStream,
-        tcp::{OwnedReadHalf, OwnedWriteHalf},
-    },
+    net::tcp::{OwnedReadHalf, OwnedWriteHalf},
     time::timeout,
 };
 use tokio_util::io::poll_read_buf;
 
 use crate::{
-    cli::Transport,
     conversation::{Room, SocketNumber},
     failure::Failure,
-    rest::Rest,
+    opening::Opening,
     stamp::{Stamp, UserNumber},
     wire::{self, Packet},
     world::World,
@@ -43,8 +37,6 @@ use crate::{
 const READ_BYTES: usize = 64 * 1024;
 /// How long a connection may take until its namespace is open, a crowd before it included.
 const OPENING_LIMIT: Duration = Duration::from_secs(60);
-/// Largest frame of a server, in bytes.
-const FRAME_BYTES: usize = 4 << 20;
 
 thread_local! {
     static READ_BUFFER: Cell<BytesMut> = Cell::default();
@@ -219,146 +211,6 @@ pub(crate) async fn connect(world: &Rc<World>, seat: Seat) -> Result<Rc<Socket>,
         socket.flush();
     }
     Ok(socket)
-}
-
-/// A connection whose namespace is not open yet.
-struct Opening {
-    stream: TcpStream,
-    codec: Codec,
-    buffer: BytesMut,
-    ping_limit: Duration,
-}
-
-impl Opening {
-    /// Up to the open namespace.
-    async fn connected(world: &World, seat: Seat) -> Result<Self, Failure> {
-        let mut opening = Self::connect(world, seat.source).await?;
-        opening.send(&wire::connect(&world.users[seat.user].token)).await?;
-        opening.expect("CONNECT", |packet| matches!(packet, Packet::Connected).then_some(())).await?;
-        Ok(opening)
-    }
-
-    async fn connect(world: &World, source: Option<Ipv4Addr>) -> Result<Self, Failure> {
-        if world.transport == Transport::Websocket {
-            let mut opening = Self::upgrade(world, source, None).await?;
-            opening.ping_limit = opening.expect("the open packet", opened).await?.1;
-            return Ok(opening);
-        }
-        let (sid, ping_limit) = polling_session(world).await?;
-        let mut opening = Self::upgrade(world, source, Some(&sid)).await?;
-        opening.ping_limit = ping_limit;
-        opening.send("2probe").await?;
-        opening.expect("the probe's answer", |packet| matches!(packet, Packet::Probe).then_some(())).await?;
-        opening.send("5").await?;
-        Ok(opening)
-    }
-
-    async fn upgrade(world: &World, source: Option<Ipv4Addr>, sid: Option<&str>) -> Result<Self, Failure> {
-        let target = &world.target;
-        let stream = dial(target.address, source).await;
-        let stream = stream.map_err(|error| Failure::cannot_reach(&target.address, &error))?;
-        let sid = sid.map_or_else(String::new, |sid| format!("&sid={sid}"));
-        let host = &target.host;
-        let request = format!(
-            "GET /socket.io/?EIO=4&transport=websocket{sid} HTTP/1.1\r\nHost: {host}\r\nUpgrade: websocket\r\n\
-             Connection: Upgrade\r\nSec-WebSocket-Key: Y2hhdC1sb2FkIGNsaWVudA==\r\nSec-WebSocket-Version: 13\r\n\r\n"
-        );
-        let codec = Codec::new().client_mode().max_size(FRAME_BYTES);
-        let mut opening = Self { stream, codec, buffer: BytesMut::new(), ping_limit: Duration::ZERO };
-        opening.stream.write_all(request.as_bytes()).await.map_err(broke)?;
-        if sid.is_empty() {
-            world.dialled_at.set(Instant::now());
-        }
-        let head = loop {
-            opening.read().await?;
-            if let Some(end) = opening.buffer.windows(4).position(|bytes| bytes == b"\r\n\r\n") {
-                break opening.buffer.split_to(end + 4);
-            }
-        };
-        if head.starts_with(b"HTTP/1.1 101") {
-            return Ok(opening);
-        }
-        let status = String::from_utf8_lossy(&head).lines().next().unwrap_or_default().to_owned();
-        Err(Failure::new(format!("the server refuses a WebSocket: {status}")))
-    }
-
-    async fn read(&mut self) -> Result<(), Failure> {
-        self.buffer.reserve(512);
-        match self.stream.read_buf(&mut self.buffer).await {
-            Ok(0) => Err(Failure::new("the server closed a connection while it was being opened")),
-            Ok(_) => Ok(()),
-            Err(error) => Err(broke(error)),
-        }
-    }
-
-    async fn send(&mut self, packet: &str) -> Result<(), Failure> {
-        let mut frame = BytesMut::new();
-        let encoded = self.codec.encode(Message::Text(packet.into()), &mut frame);
-        encoded.expect("only fragments can come at the wrong moment");
-        self.stream.write_all(&frame).await.map_err(broke)
-    }
-
-    /// Reads one packet, which must be the one that is due: what `found` finds in it.
-    async fn expect<T>(&mut self, what: &str, found: impl Fn(&Packet<'_>) -> Option<T>) -> Result<T, Failure> {
-        loop {
-            match self.codec.decode(&mut self.buffer).map_err(broke)? {
-                Some(Frame::Text(text)) => {
-                    let text = String::from_utf8_lossy(&text);
-                    let packet = Packet::parse(&text).map_err(|error| Failure::new(error.to_string()))?;
-                    if let Some(found) = found(&packet) {
-                        return Ok(found);
-                    }
-                    return match packet {
-                        Packet::Noop => continue,
-                        // Some servers ask at once.
-                        Packet::Ping => {
-                            self.send("3").await?;
-                            continue;
-                        }
-                        _ => {
-                            Err(Failure::new(format!("the server refuses a connection: instead of {what} came {text}")))
-                        }
-                    };
-                }
-                Some(frame) => return Err(Failure::new(format!("instead of {what} came {frame:?}"))),
-                None => self.read().await?,
-            }
-        }
-    }
-}
-
-fn broke(error: impl std::fmt::Display) -> Failure {
-    Failure::new(format!("a connection broke while it was being opened: {error}"))
-}
-
-async fn dial(address: SocketAddr, source: Option<Ipv4Addr>) -> std::io::Result<TcpStream> {
-    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
-    if let Some(source) = source {
-        // The port is chosen by connect, which knows the other end; bind alone would search long when many are taken.
-        setsockopt(&socket, IpBindAddressNoPort, &true)?;
-        socket.bind(SocketAddr::new(source.into(), 0))?;
-    }
-    let stream = socket.connect(address).await?;
-    stream.set_nodelay(true)?;
-    Ok(stream)
-}
-
-/// The session's id and its limit between two pings, if that is what a packet says.
-fn opened(packet: &Packet<'_>) -> Option<(String, Duration)> {
-    match packet {
-        Packet::Open(handshake) => Some((handshake.sid.to_string(), handshake.ping_limit())),
-        _ => None,
-    }
-}
-
-/// Opens a session by polling.
-async fn polling_session(world: &World) -> Result<(String, Duration), Failure> {
-    let mut rest = Rest::connect(&world.target).await?;
-    world.dialled_at.set(Instant::now());
-    let (status, body) = rest.call(Method::GET, "/socket.io/?EIO=4&transport=polling", "", None).await?;
-    let body = String::from_utf8_lossy(&body);
-    let session = Packet::parse(&body).ok().as_ref().and_then(opened);
-    session.ok_or_else(|| Failure::new(format!("the server refuses polling: {status} {body}")))
 }
 
 /// Reads a connection to its end.

@@ -3,17 +3,13 @@
 use std::{
     cell::{Cell, RefCell},
     collections::BTreeMap,
-    fmt,
-    io::{Write as _, stderr},
     ops::Range,
-    pin::pin,
     rc::Rc,
     time::{Duration, Instant},
 };
 
 use bytes::Bytes;
 use hyper::{Method, StatusCode};
-use indicatif::{ProgressBar, ProgressStyle};
 use serde::Deserialize;
 use tokio::time::{sleep, timeout_at};
 
@@ -22,24 +18,20 @@ use crate::{
     conversation::Room,
     failure::Failure,
     ledger::Ledger,
-    meter::{Aliases, Meter},
+    meter::Meter,
     people::{self, User},
     processes::Watch,
+    progress::Progress,
     rest::{Rest, Target},
-    scenarios::{crowd::raise_open_files, pace::pace},
+    scenarios::crowd::raise_open_files,
     socket::{Asked, Join, Seat, Socket, connect},
     wire::{self, Ack, Event, Message, Packet},
 };
 
-/// How often the progress is shown and [`Watch::look`] is called.
-const LOOK: Duration = Duration::from_millis(100);
-/// Without a terminal, a line this often.
-const LINE: Duration = Duration::from_secs(5);
+mod measuring;
+
 /// How long what comes before the run may take: joins, say.
 pub(crate) const SETUP_LIMIT: Duration = Duration::from_secs(60);
-/// An achieved rate below this share of the one that was asked for is said in the verdict.
-const ENOUGH: f64 = 0.95;
-
 /// What a scenario does when a send was answered.
 type OnAck = Box<dyn Fn(&Rc<World>, &Rc<Socket>)>;
 
@@ -74,10 +66,7 @@ pub(crate) struct World {
     on_ack: RefCell<Option<OnAck>>,
     sockets: Cell<usize>,
     pub(crate) patience: Duration,
-    progress: ProgressBar,
-    /// There is no terminal: a line now and then instead of the bar.
-    lines: bool,
-    line_at: Cell<Instant>,
+    pub(crate) progress: Progress,
 }
 
 impl World {
@@ -105,10 +94,8 @@ impl World {
         over_time: &'static str,
     ) -> Result<Rc<Self>, Failure> {
         let target = Target::resolve(&common.url).await?;
-        let progress = if common.no_progress { ProgressBar::hidden() } else { ProgressBar::new_spinner() };
-        progress.set_style(ProgressStyle::with_template("{spinner} {elapsed:>4} {msg}").expect("a sound template"));
-        progress.enable_steady_tick(LOOK);
-        progress.set_message(format!("making {} users and {} conversations", numbers.len(), pairs.len()));
+        let progress = Progress::new(common.no_progress);
+        progress.show(format!("making {} users and {} conversations", numbers.len(), pairs.len()));
         let users = people::users(common, &target, numbers).await?;
         let ids = people::conversations(&target, &users, pairs).await?;
         let run = format!(
@@ -135,9 +122,7 @@ impl World {
             on_ack: RefCell::new(None),
             sockets: Cell::new(0),
             patience: Duration::from_secs_f64(common.patience),
-            lines: progress.is_hidden() && !common.no_progress,
             progress,
-            line_at: Cell::new(Instant::now()),
         }))
     }
 
@@ -154,7 +139,7 @@ impl World {
         raise_open_files(seats.len(), AT_ONCE, self.transport)?;
         let mut sockets = Vec::with_capacity(seats.len());
         for some in seats.chunks(AT_ONCE) {
-            self.show_progress(format!("connecting: {} of {}", sockets.len(), seats.len()));
+            self.progress.show(format!("connecting: {} of {}", sockets.len(), seats.len()));
             sockets.extend(futures::future::try_join_all(some.iter().map(|seat| connect(self, *seat))).await?);
         }
         let is_answered =
@@ -330,53 +315,6 @@ impl World {
         }
     }
 
-    /// Waits with progress; not to the end if all connections have ended.
-    pub(crate) async fn pass(&self, time: Duration) {
-        let until = Instant::now() + time;
-        while let Some(left) = until.checked_duration_since(Instant::now()).filter(|left| !left.is_zero()) {
-            sleep(left.min(LOOK)).await;
-            self.show_rate(Some(left));
-            if self.ledger.borrow().is_deserted() {
-                return;
-            }
-        }
-    }
-
-    /// Waits for something with progress.
-    pub(crate) async fn meanwhile<T>(&self, done: impl Future<Output = T>) -> T {
-        let mut done = pin!(done);
-        loop {
-            tokio::select! {
-                done = &mut done => return done,
-                () = sleep(LOOK) => self.show_rate(None),
-            }
-        }
-    }
-
-    fn show_rate(&self, left: Option<Duration>) {
-        self.watch.borrow_mut().look();
-        let message = match self.meter.borrow_mut().tick(false) {
-            Some(second) => format!("{:.0}/s  p50 {:.2} ms  p99 {:.2} ms", second.rate, second.p50_ms, second.p99_ms),
-            None => "warming up".to_owned(),
-        };
-        let left = left.map_or_else(String::new, |left| format!("  {} s left", left.as_secs()));
-        self.show_progress(message + &left);
-    }
-
-    /// Tells whoever watches.
-    pub(crate) fn show_progress(&self, message: String) {
-        if self.lines && self.line_at.get().elapsed() >= LINE {
-            self.line_at.set(Instant::now());
-            // Where nobody reads it, the run goes on.
-            let _ = writeln!(stderr(), "{message}");
-        }
-        self.progress.set_message(message);
-    }
-
-    pub(crate) fn end_progress(&self) {
-        self.progress.finish_and_clear();
-    }
-
     /// Waits until something holds, but not longer than a limit.
     ///
     /// # Errors
@@ -400,54 +338,6 @@ impl World {
         };
         // In vain: the verdict says what is missing.
         let _ = self.until(self.patience, "everything arrives", is_settled).await;
-    }
-
-    /// Measures for a while what runs already.
-    pub(crate) async fn measure(&self, time: Duration) {
-        self.measure_as(&[], time).await;
-    }
-
-    /// The same, with other names for some kinds of latency.
-    pub(crate) async fn measure_as(&self, aliases: Aliases, time: Duration) {
-        self.begin(aliases);
-        self.pass(time).await;
-        self.meter.borrow_mut().end();
-    }
-
-    /// The measured time begins, or another window of it.
-    pub(crate) fn begin(&self, aliases: Aliases) {
-        self.meter.borrow_mut().begin(aliases);
-        self.watch.borrow_mut().begin();
-    }
-
-    /// Warms up what runs already, and measures it.
-    pub(crate) async fn warm_up_and_measure(&self, common: &Common) {
-        self.pass(Duration::from_secs_f64(common.warmup)).await;
-        self.measure(Duration::from_secs_f64(common.duration)).await;
-    }
-
-    /// An open loop, warmed up and then measured: `act` so many times a second, with the moment at which it was due.
-    pub(crate) async fn measure_at(&self, per_second: f64, common: &Common, act: impl FnMut(Instant)) {
-        pace(per_second, self.warm_up_and_measure(common), act).await;
-    }
-
-    /// How many of a kind there were a second, in the measured time.
-    pub(crate) fn per_second(&self, count: u64) -> f64 {
-        count as f64 / self.meter.borrow().measured().as_secs_f64()
-    }
-
-    /// So many operations were done in the measured time: where there was none, the run says nothing.
-    pub(crate) fn measured(&self, operations: u64, what: &str) {
-        if operations == 0 {
-            self.ledger.borrow_mut().nothing_came(format_args!("nothing was measured: no {what} in the measured time"));
-        }
-    }
-
-    /// Says so where less was done a second than was asked for.
-    pub(crate) fn compare(&self, what: fmt::Arguments<'_>, achieved: f64, asked: f64) {
-        if achieved < ENOUGH * asked {
-            self.notes.borrow_mut().push(format!("only {achieved:.1} of {asked} {what} a second"));
-        }
     }
 
     /// Where the users of conversations are: each joined to its own.

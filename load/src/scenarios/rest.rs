@@ -110,7 +110,7 @@ pub(crate) async fn run(common: &Common, options: &Options) -> Result<Outcome, F
     let mut posts = Posts::new(&world);
     let (mut figures, mut costs) = (Vec::new(), Vec::new());
     for (name, page) in options.phases() {
-        world.show_progress(name.clone());
+        world.progress.show(name.clone());
         // The names of kinds live as long as the program does.
         let kind: &'static str = name.clone().leak();
         let until = Instant::now() + Duration::from_secs_f64(common.warmup + common.duration);
@@ -148,7 +148,7 @@ pub(crate) async fn run(common: &Common, options: &Options) -> Result<Outcome, F
         }
         world.measured(done, &format!("call of {name} was answered"));
         if page.is_none() {
-            world.show_progress("reading what was posted".to_owned());
+            world.progress.show("reading what was posted".to_owned());
             if !posts.read_back(&world).await {
                 // What pages cost that are not what they should be is of no interest.
                 break;
@@ -268,7 +268,7 @@ async fn fill(world: &Rc<World>, count: u64) -> Result<(), Failure> {
         sockets[0].flush();
         world.until(SETUP_LIMIT, "messages are stored", || world.ledger.borrow().under_way() == 0).await?;
         there += some;
-        world.show_progress(format!("filling the conversation: {there} of {count}"));
+        world.progress.show(format!("filling the conversation: {there} of {count}"));
     }
     sockets.iter().for_each(|socket| socket.cut());
     Ok(())

@@ -156,7 +156,7 @@ impl Crowd {
                 let world = World::of_people(&common, numbers, &pairs(users), over_time).await?;
                 let seats = || (0..count).map(|number| seat(&world, number, false));
                 let sockets = open(&world, seats(), FIRST_CONNECTS_PER_S).await?;
-                world.end_progress();
+                world.progress.end();
                 // Where nobody waits any more, the run has failed elsewhere.
                 let _ = opened_sender.send(());
                 let _ = dropped.await;
