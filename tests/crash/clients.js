@@ -110,15 +110,20 @@ export class SocketClient {
   }
 }
 
-/** Sends by the REST fallback, one request at a time. */
+/**
+ * Sends by the REST fallback, one request at a time. One that `persists` names its messages and sends each again until it is
+ * told that it is stored.
+ */
 export class RestClient {
   #history;
   #sending = true;
   #loop;
+  #persists;
 
-  constructor({ url, person, conversation, name, history }) {
-    Object.assign(this, { name, conversation, user: person.id, token: person.token, url, acks: 0 });
+  constructor({ url, person, conversation, name, history, persists = false }) {
+    Object.assign(this, { name, conversation, user: person.id, token: person.token, url, acks: 0, repeats: 0 });
     this.#history = history;
+    this.#persists = persists;
     this.#loop = this.#sendAll();
   }
 
@@ -129,29 +134,36 @@ export class RestClient {
 
   close() {
     this.#sending = false;
+    this.#persists = false;
   }
 
   async #sendAll() {
     while (this.#sending) {
-      const answered = await this.#send();
+      const attempt = this.#history.attempt(this.conversation, this.user, 'rest', this.name);
+      let answered = await this.#send(attempt);
+      while (this.#persists && attempt.outcome !== 'acked') {
+        await sleep(RETRY_MS);
+        answered = await this.#send(attempt);
+      }
       await sleep(answered ? PAUSE_MS * 2 * Math.random() : RETRY_MS);
     }
   }
 
   /** False where no answer came. */
-  async #send() {
-    const attempt = this.#history.attempt(this.conversation, this.user, 'rest', this.name);
+  async #send(attempt) {
+    const name = this.#persists ? { client_msg_id: `${this.name}-${attempt.sentAt}`.replaceAll(' ', '-') } : {};
     try {
       const reply = await fetch(`${this.url}/api/chat/conversations/${this.conversation}/messages`, {
         method: 'POST',
         headers: { authorization: `Bearer ${this.token}`, 'content-type': 'application/json' },
-        body: JSON.stringify({ text: attempt.text }),
+        body: JSON.stringify({ text: attempt.text, ...name }),
         signal: AbortSignal.timeout(ANSWER_MS),
       });
       const answer = await reply.json();
       if (reply.status === 201) {
         this.#history.acked(attempt, answer.data);
         this.acks += 1;
+        if (answer.data.duplicate) this.repeats += 1;
       } else if (answer.success === false) {
         this.#history.refused(attempt, answer.code ?? `HTTP ${reply.status}`);
       }

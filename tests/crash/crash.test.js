@@ -48,7 +48,7 @@ function scratchDirectory(cleanup) {
   return directory;
 }
 
-/** Two socket clients and one REST client in a conversation for each way to connect. */
+/** Two socket clients and two REST clients in a conversation for each way to connect. */
 async function openClients(server, history, cleanup) {
   const clients = [];
   for (const { name, transports } of PAIRS) {
@@ -59,6 +59,7 @@ async function openClients(server, history, cleanup) {
       new SocketClient({ ...shared, transports, person: ana, name: `ana ${name}` }),
       new SocketClient({ ...shared, transports, person: ben, name: `ben ${name}` }),
       new RestClient({ ...shared, person: ben, name: `rest ${name}` }),
+      new RestClient({ ...shared, person: ana, name: `once ${name}`, persists: true }),
     );
   }
   cleanup.add(() => clients.forEach((client) => client.close()));
@@ -120,7 +121,8 @@ async function crash(t, { server, victims, kills, where, cleanup }) {
   await killAndRestart(victims, kills, clients, seeded(SEED));
   await quiesce(clients, history);
   const { stored, heads } = await readStored(where);
-  const counts = { kills, ...history.counts(stored), refusals: Object.fromEntries(history.refusals), seed: SEED };
+  const repeats = clients.reduce((sum, client) => sum + (client.repeats ?? 0), 0);
+  const counts = { kills, ...history.counts(stored), repeats, refusals: Object.fromEntries(history.refusals), seed: SEED };
   t.diagnostic(JSON.stringify(counts));
   const found = violations({ attempts: history.attempts, seen: history.seen, stored, heads });
   assert.deepEqual(firstOfEachRule(found), [], `${found.length} violations`);
