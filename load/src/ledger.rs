@@ -280,7 +280,8 @@ impl Ledger {
         self.besides.typing += 1;
         let conversation = &self.conversations[room];
         let other = conversation.users[usize::from(conversation.users[0] == to)];
-        if *typist.conversation_id != conversation.id || *typist.user_id != self.user_ids[other] {
+        let elsewhere = typist.conversation_id.as_ref().is_some_and(|id| **id != conversation.id);
+        if elsewhere || *typist.user_id != self.user_ids[other] {
             self.violation(format_args!(
                 "typing of another user or in another conversation came to user {to}: {typist:?}"
             ));

@@ -106,8 +106,9 @@ pub(crate) struct Notification<'a> {
 pub(crate) struct Typist<'a> {
     #[serde(rename = "userId", borrow)]
     pub(crate) user_id: Cow<'a, str>,
+    /// Not every server says it.
     #[serde(borrow)]
-    pub(crate) conversation_id: Cow<'a, str>,
+    pub(crate) conversation_id: Option<Cow<'a, str>>,
 }
 
 /// What cannot be read.
@@ -179,6 +180,8 @@ mod tests {
         let open = Packet::parse(r#"0{"sid":"x","pingInterval":25000,"pingTimeout":20000}"#);
         assert!(matches!(open, Ok(Packet::Open(open)) if open.ping_limit() == Duration::from_secs(45)));
         let typing = r#"42["user_typing",{"userId":"u","conversation_id":"c"}]"#;
+        assert!(matches!(Packet::parse(typing), Ok(Packet::Event(Event::Typing(typist))) if typist.user_id == "u"));
+        let typing = r#"42["user_typing",{"userId":"u"}]"#;
         assert!(matches!(Packet::parse(typing), Ok(Packet::Event(Event::Typing(typist))) if typist.user_id == "u"));
         assert!(matches!(Packet::parse(r#"40{"sid":"y"}"#), Ok(Packet::Connected)));
         assert!(matches!(Packet::parse(r#"44{"message":"no"}"#), Ok(Packet::Refused(_))));
