@@ -11,7 +11,7 @@
 //! | `packet.rs`, `events.rs` | packets as text, events as requests |
 //! | `bench.rs` | what the micro-benchmarks reach |
 //!
-//! engineioxide could speak WebSocket, too. Over frames of ours a connection takes an eighth of the memory and a third of
+//! engineioxide could speak WebSocket, too. Over frames of ours a connection takes a fifth of the memory and a third of
 //! the time for a heartbeat, and its upgrades need no work-around. One defect of version 0.17 is worked around: its first
 //! ping goes out at once (`polling.rs`).
 
