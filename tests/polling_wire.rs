@@ -8,18 +8,34 @@ use serde_json::json;
 use support::polling::packets;
 use support::socket_io::{event_packet, parse_ack, parse_event, send_argument};
 use support::websocket::{self, WebSocket, upgrade};
-use support::{Connection, Polling, Server, SocketIo, until};
+use support::{Connection, Person, Polling, Server, SocketIo, until};
 
 /// Well below the time after which a silent session ends by itself (25 s and 20 s more).
 const PROMPTLY: Duration = Duration::from_secs(15);
 
 /// The upgrade as a client does it, on this connection.
 fn upgraded(polling: &Polling, connection: Connection) -> SocketIo {
+    let mut socket = probed(polling, connection);
+    socket.send_text("5");
+    SocketIo::connected(socket)
+}
+
+/// A session of this person's that polls and has joined.
+fn joined(server: &Server, person: &Person, conversation: &str) -> (Polling, Connection) {
+    let mut connection = Connection::open(server.address());
+    let polling = Polling::connect(&mut connection, person);
+    polling.post(&mut connection, &event_packet(Some(1), "join_conversation", &json!(conversation)));
+    let acks = polling.poll(&mut connection);
+    assert_eq!(parse_ack(&acks[0]).expect("an ack").1["success"], true);
+    (polling, connection)
+}
+
+/// A WebSocket whose probe is answered.
+fn probed(polling: &Polling, connection: Connection) -> WebSocket {
     let mut socket = WebSocket::upgrade(connection, &polling.upgrade_path());
     socket.send_text("2probe");
     assert_eq!(socket.next_text(), "3probe");
-    socket.send_text("5");
-    SocketIo::connected(socket)
+    socket
 }
 
 #[test]
@@ -27,11 +43,7 @@ fn polling_and_its_upgrade_may_share_one_connection() {
     let server = Server::shared();
     let (ana, ben) = (server.person("Ana"), server.person("Ben"));
     let conversation = server.conversation(&ana, &ben);
-    let mut connection = Connection::open(server.address());
-    let polling = Polling::connect(&mut connection, &ana);
-    polling.post(&mut connection, &event_packet(Some(1), "join_conversation", &json!(conversation)));
-    let acks = polling.poll(&mut connection);
-    assert_eq!(parse_ack(&acks[0]).expect("an ack").1["success"], true);
+    let (polling, connection) = joined(&server, &ana, &conversation);
     let mut client = upgraded(&polling, connection);
     let sent = client.send(&conversation, "after the upgrade");
     assert_eq!(client.next_event("new_message"), sent);
@@ -45,9 +57,7 @@ fn a_waiting_poll_is_answered_when_the_upgrade_begins() {
     let mut waiting = Connection::open(server.address());
     let polling = Polling::connect(&mut waiting, &ana);
     waiting.send(&support::http::head("GET", &polling.path(), &[], None));
-    let mut socket = WebSocket::upgrade(Connection::open(server.address()), &polling.upgrade_path());
-    socket.send_text("2probe");
-    assert_eq!(socket.next_text(), "3probe");
+    let mut socket = probed(&polling, Connection::open(server.address()));
     assert_eq!(packets(&waiting.response()), ["6"]);
     socket.send_text("5");
     let mut client = SocketIo::connected(socket);
@@ -61,13 +71,8 @@ fn a_message_during_the_upgrade_arrives_once() {
     let server = Server::shared();
     let (ana, ben) = (server.person("Ana"), server.person("Ben"));
     let conversation = server.conversation(&ana, &ben);
-    let mut connection = Connection::open(server.address());
-    let polling = Polling::connect(&mut connection, &ana);
-    polling.post(&mut connection, &event_packet(Some(1), "join_conversation", &json!(conversation)));
-    polling.poll(&mut connection);
-    let mut socket = WebSocket::upgrade(Connection::open(server.address()), &polling.upgrade_path());
-    socket.send_text("2probe");
-    assert_eq!(socket.next_text(), "3probe");
+    let (polling, _) = joined(&server, &ana, &conversation);
+    let mut socket = probed(&polling, Connection::open(server.address()));
     server.post(&ben, &conversation, "in between");
     socket.send_text("5");
     server.post(&ben, &conversation, "afterwards");
@@ -81,13 +86,8 @@ fn what_was_not_polled_comes_first_after_the_upgrade() {
     let server = Server::shared();
     let (ana, ben) = (server.person("Ana"), server.person("Ben"));
     let conversation = server.conversation(&ana, &ben);
-    let mut connection = Connection::open(server.address());
-    let polling = Polling::connect(&mut connection, &ana);
-    polling.post(&mut connection, &event_packet(Some(1), "join_conversation", &json!(conversation)));
-    polling.poll(&mut connection);
-    let mut socket = WebSocket::upgrade(connection, &polling.upgrade_path());
-    socket.send_text("2probe");
-    assert_eq!(socket.next_text(), "3probe");
+    let (polling, connection) = joined(&server, &ana, &conversation);
+    let mut socket = probed(&polling, connection);
     let mut other = SocketIo::connect(&server, &ben);
     other.join(&conversation);
     // More than a task handles at a time, and more than a payload has room for.
@@ -112,10 +112,7 @@ fn a_client_whose_upgrade_breaks_off_polls_on_and_may_try_again() {
     let (ana, ben) = (server.person("Ana"), server.person("Ben"));
     let conversation = server.conversation(&ana, &ben);
     for stage in ["after the head", "after the probe", "with a packet that is none"] {
-        let mut connection = Connection::open(server.address());
-        let polling = Polling::connect(&mut connection, &ana);
-        polling.post(&mut connection, &event_packet(Some(1), "join_conversation", &json!(conversation)));
-        polling.poll(&mut connection);
+        let (polling, mut connection) = joined(&server, &ana, &conversation);
         let mut socket = WebSocket::upgrade(Connection::open(server.address()), &polling.upgrade_path());
         if stage != "after the head" {
             socket.send_text("2probe");
@@ -155,9 +152,7 @@ fn a_second_upgrade_does_not_disturb_the_first() {
     let ana = server.person("Ana");
     let mut connection = Connection::open(server.address());
     let polling = Polling::connect(&mut connection, &ana);
-    let mut first = WebSocket::upgrade(Connection::open(server.address()), &polling.upgrade_path());
-    first.send_text("2probe");
-    assert_eq!(first.next_text(), "3probe");
+    let mut first = probed(&polling, Connection::open(server.address()));
     let mut second = Connection::open(server.address());
     second.send(&upgrade(&polling.upgrade_path()));
     assert_eq!(second.response().status, 400);
@@ -207,9 +202,7 @@ fn a_client_that_vanishes_during_its_upgrade_leaves_no_session() {
     let person = server.person("Ana");
     let mut connection = Connection::open(server.address());
     let polling = Polling::connect(&mut connection, &person);
-    let mut socket = WebSocket::upgrade(Connection::open(server.address()), &polling.upgrade_path());
-    socket.send_text("2probe");
-    assert_eq!(socket.next_text(), "3probe");
+    let mut socket = probed(&polling, Connection::open(server.address()));
     socket.send_text("5");
     drop(socket);
     until("the session ends", PROMPTLY, || server.stat("sessions") == 0);

@@ -24,6 +24,7 @@ use crate::{
     limits::{BATCH_ROWS, EXIT_ACTOR_FAILED, LANE_LOOK, LANE_QUEUE, LANE_WAIT, UNKNOWN_WAIT},
     link::{Attempt, Link},
     mailbox::{Mailbox, Waiting},
+    message::StoredMessage,
     refusal::Refusal,
     reply::Reply,
     room::RoomHandle,
@@ -46,19 +47,9 @@ pub(crate) enum Outcome {
     /// Committed, with this seq.
     Stored(i64),
     /// It was stored before, as this one, under the same client_msg_id.
-    Repeated(Arc<FirstMessage>),
+    Repeated(Arc<StoredMessage>),
     /// Not stored, and never will be.
     Refused(Refusal),
-}
-
-/// What was stored before under the client_msg_id of another message.
-#[derive(Debug)]
-pub(crate) struct FirstMessage {
-    pub(crate) id: MessageId,
-    pub(crate) seq: i64,
-    pub(crate) text: String,
-    pub(crate) sent_at: Timestamp,
-    pub(crate) read_at: Option<Timestamp>,
 }
 
 /// A message that comes back to its room.

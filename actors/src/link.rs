@@ -15,8 +15,9 @@ use tokio_postgres::{
 use crate::{
     batch::{Batch, Columns, Part},
     ids::MessageId,
-    lane::{FirstMessage, Outcome},
+    lane::Outcome,
     limits::{COMMIT_TIMEOUT, CONNECT_TIMEOUT, LOCK_TIMEOUT, MARK_TRIES, REPEAT_TRIES, STATEMENT_TIMEOUT},
+    message::StoredMessage,
     refusal::Refusal,
     sql,
 };
@@ -198,7 +199,7 @@ impl Connection {
             _ if client_msg_ids.iter().any(Option::is_some) => {
                 let rows: [&(dyn ToSql + Sync); 6] = [ids, conversations, senders, texts, sent_at, client_msg_ids];
                 let rows = bounded(self.client.query(&self.append_named, &rows)).await?;
-                return Ok(rows.iter().map(|row| (row.get(0), repeated(row).unwrap_or_else(|| stored(row)))).collect());
+                return Ok(rows.iter().map(|row| (row.get(0), named_outcome(row))).collect());
             }
             [id] => {
                 let row = [id as &(dyn ToSql + Sync), &conversations[0], &senders[0], &texts[0], &sent_at[0]];
@@ -274,25 +275,13 @@ async fn bounded(query: impl Future<Output = Result<Vec<Row>, Error>>) -> Result
 }
 
 fn outcomes(rows: &[Row]) -> HashMap<MessageId, Outcome> {
-    rows.iter().map(|row| (row.get(0), stored(row))).collect()
+    rows.iter().map(|row| (row.get(0), Outcome::Stored(row.get(1)))).collect()
 }
 
-fn stored(row: &Row) -> Outcome {
-    Outcome::Stored(row.get(1))
-}
-
-/// What a row of `append_named_messages.sql` repeats, if it does.
-fn repeated(row: &Row) -> Option<Outcome> {
-    let first: Option<MessageId> = row.get(2);
-    first.map(|id| {
-        Outcome::Repeated(Arc::new(FirstMessage {
-            id,
-            seq: row.get(1),
-            text: row.get(3),
-            sent_at: row.get(4),
-            read_at: row.get(5),
-        }))
-    })
+/// What a row of `append_named_messages.sql` says: which message it repeats, or its seq.
+fn named_outcome(row: &Row) -> Outcome {
+    StoredMessage::from_row(row, 1)
+        .map_or_else(|| Outcome::Stored(row.get(2)), |first| Outcome::Repeated(Arc::new(first)))
 }
 
 /// Whether somebody else stored a message of the same sender and client_msg_id at the same moment.

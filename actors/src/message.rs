@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use serde::Serialize;
+use tokio_postgres::Row;
 
 use crate::{
     event::encode,
@@ -82,6 +83,38 @@ pub struct StoredMessage {
     pub read_at: Option<Timestamp>,
 }
 
+impl StoredMessage {
+    /// From six columns of a row: id, seq, sender_id, text, sent_at, read_at. `None` if the first is null.
+    pub(crate) fn from_row(row: &Row, first: usize) -> Option<Self> {
+        Some(Self {
+            id: row.get::<_, Option<_>>(first)?,
+            seq: row.get(first + 1),
+            sender: row.get(first + 2),
+            text: row.get(first + 3),
+            sent_at: row.get(first + 4),
+            read_at: row.get(first + 5),
+        })
+    }
+
+    /// As clients see it.
+    pub(crate) fn on_the_wire<'a>(
+        &'a self,
+        conversation: ConversationId,
+        sender: &'a Profile,
+    ) -> Message<'a, &'a Profile> {
+        Message {
+            id: self.id,
+            conversation_id: conversation,
+            sender_id: sender,
+            text: &self.text,
+            is_read: self.read_at.is_some(),
+            read_at: self.read_at,
+            sent_at: self.sent_at,
+            seq: self.seq,
+        }
+    }
+}
+
 /// Some messages of a conversation, oldest first.
 #[derive(Debug)]
 pub struct MessagePage {
@@ -119,16 +152,9 @@ impl MessagePage {
     /// As clients see them.
     pub fn on_the_wire(&self) -> impl Iterator<Item = Message<'_, &Profile>> {
         let [one, other] = self.participants.each_ref().map(|profile| &**profile);
-        self.messages.iter().map(move |message| Message {
-            id: message.id,
-            conversation_id: self.conversation,
+        self.messages.iter().map(move |message| {
             // Only participants are let in, and stored.
-            sender_id: if message.sender == one.id { one } else { other },
-            text: &message.text,
-            is_read: message.read_at.is_some(),
-            read_at: message.read_at,
-            sent_at: message.sent_at,
-            seq: message.seq,
+            message.on_the_wire(self.conversation, if message.sender == one.id { one } else { other })
         })
     }
 }

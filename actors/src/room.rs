@@ -18,10 +18,10 @@ use crate::{
     event::{Durability, EncodedEvent, encode},
     hub::Delivery,
     ids::{ConversationId, MessageId, SessionId, UserId},
-    lane::{FirstMessage, Outcome, Post},
+    lane::{Outcome, Post},
     limits::{RESUME_BYTES, RESUME_MESSAGES, RETRY_AFTER, ROOM_IN_FLIGHT, UNKNOWN_ROOM},
     mailbox::Waiting,
-    message::{Duplicate, Message, MessagePage, Notification, Typist},
+    message::{Duplicate, Message, MessagePage, Notification, StoredMessage, Typist},
     outbox::CloseReason,
     persistence::Persistence,
     profile::{LiveProfile, Profile},
@@ -161,12 +161,14 @@ impl Room {
 
     /// Joins with what was said before: nothing is announced meanwhile, so that the answer ends where the events begin.
     fn resume(&self, member: Member, since: i64, reply: Reply, ctx: &mut Context<Self>) {
+        let Some(two) = self.participants.get() else { return };
+        let two = two.each_ref().map(|profile| profile.get());
         let (store, conversation, user) = (self.shared.store.clone(), self.conversation, member.user);
         let page = Page::after(since, RESUME_MESSAGES as i64);
         let read = async move { store.read_history(conversation, user, page).await };
         ctx.wait(read.into_actor(self).map(move |read, room, _| match read {
             Ok(history) => {
-                reply.done(Some(&room.resumption(history)));
+                reply.done(Some(&room.behind(history, two).resumption(RESUME_BYTES)));
                 room.join(&member);
             }
             Err(error) => {
@@ -177,20 +179,18 @@ impl Room {
         }));
     }
 
-    /// The answer to a join that resumes. What is committed and not announced yet comes as an event.
-    fn resumption(&self, mut history: History) -> String {
+    /// What a join that resumes is answered with. What is committed and not announced yet comes as an event.
+    fn behind(&self, mut history: History, participants: [Arc<Profile>; 2]) -> MessagePage {
         let head = if self.in_flight == 0 { history.last_seq } else { self.announced };
         history.has_more &= history.messages.last().is_some_and(|last| last.seq < head);
         history.messages.retain(|message| message.seq <= head);
-        let Some(two) = self.participants.get() else { return String::new() };
-        let page = MessagePage {
+        MessagePage {
             conversation: self.conversation,
-            participants: two.each_ref().map(|profile| profile.get()),
+            participants,
             messages: history.messages,
             has_more: history.has_more,
             head_seq: head,
-        };
-        page.resumption(RESUME_BYTES)
+        }
     }
 
     fn leave(&mut self, session: SessionId) {
@@ -258,21 +258,12 @@ impl Room {
     }
 
     /// The message is committed already: nobody but its sender hears of it.
-    fn repeat(&self, post: Post, first: &FirstMessage) {
+    fn repeat(&self, post: Post, first: &StoredMessage) {
         if first.text != post.draft.text.as_str() {
             return post.reply.refuse(&Refusal::idempotency_conflict());
         }
         let Some(sender) = self.profile(post.sender) else { return };
-        let message = Message {
-            id: first.id,
-            conversation_id: self.conversation,
-            sender_id: &*sender,
-            text: &first.text,
-            is_read: first.read_at.is_some(),
-            read_at: first.read_at,
-            sent_at: first.sent_at,
-            seq: first.seq,
-        };
+        let message = first.on_the_wire(self.conversation, &sender);
         let committed = Committed { duplicate: true, ..Committed::of(&message) };
         post.reply.committed(committed, &encode(&Duplicate::from(message)));
     }

@@ -16,7 +16,7 @@ use crate::{
     stamp::{Stamp, UserNumber, is_whole},
     track::{Track, Wrong},
     under_way::UnderWay,
-    verdict::{Besides, Checked, Found, Violations},
+    verdict::{Checked, Found, Violations},
     wire::{Message, Notification, Typist},
 };
 
@@ -39,7 +39,6 @@ pub(crate) struct Ledger {
     connections: Connections,
     nothing_came: Vec<String>,
     pub(crate) checked: Checked,
-    pub(crate) besides: Besides,
     found: Found,
 }
 
@@ -59,7 +58,6 @@ impl Ledger {
             connections: Connections::default(),
             nothing_came: Vec::new(),
             checked: Checked::default(),
-            besides: Besides::default(),
             found: Found::default(),
         }
     }
@@ -78,7 +76,7 @@ impl Ledger {
 
     /// A connection is there.
     pub(crate) fn connected(&mut self) {
-        self.besides.connections += 1;
+        self.checked.connections += 1;
         self.connections.connected();
     }
 
@@ -277,7 +275,7 @@ impl Ledger {
 
     /// Somebody's typing came to a user's socket: it must be the other one's, in their conversation.
     pub(crate) fn typing_came(&mut self, room: Room, to: UserNumber, typist: &Typist<'_>) {
-        self.besides.typing += 1;
+        self.checked.typing += 1;
         let conversation = &self.conversations[room];
         let other = conversation.users[usize::from(conversation.users[0] == to)];
         let elsewhere = typist.conversation_id.as_ref().is_some_and(|id| **id != conversation.id);

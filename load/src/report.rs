@@ -20,7 +20,7 @@ use crate::{
     meter::{Second, Summary},
     processes::Cost,
     scenarios::Names,
-    verdict::{Besides, Checked, Verdict, Violations},
+    verdict::{Checked, Verdict, Violations},
     world::World,
 };
 
@@ -102,11 +102,11 @@ impl Outcome {
             timeline: meter.seconds().to_vec(),
             over_time_label: names.over_time_label,
             curves: meter.curves(),
-            ..Self::empty(scenario, format!("http://{}", world.target.host), ledger.checked, ledger.besides, violations)
+            ..Self::empty(scenario, format!("http://{}", world.target.host), ledger.checked, violations)
         };
         let notes = &mut outcome.verdict.notes;
         notes.append(&mut world.notes.borrow_mut());
-        let done = ledger.checked.acks + ledger.besides.posts + ledger.besides.pages;
+        let done = ledger.checked.acks + ledger.checked.posts + ledger.checked.pages;
         let share = refused as f64 / (refused + done) as f64;
         if share > MANY_REFUSED {
             notes.push(format!("{:.1} % was refused", 100.0 * share));
@@ -121,12 +121,11 @@ impl Outcome {
     pub(crate) fn failed(common: &Common, scenario: &Scenario, failure: &Failure) -> Self {
         let named = vec![format!("the run could not be made: {failure}")];
         let violations = Violations { count: 1, lost: 0, named };
-        let (checked, besides) = (Checked::default(), Besides::default());
-        let outcome = Self::empty(scenario.name(), common.url.clone(), checked, besides, violations);
+        let outcome = Self::empty(scenario.name(), common.url.clone(), Checked::default(), violations);
         Self { error: Some(failure.to_string()), ..outcome }.with_options(common, scenario)
     }
 
-    fn empty(scenario: &'static str, url: String, checked: Checked, besides: Besides, violations: Violations) -> Self {
+    fn empty(scenario: &'static str, url: String, checked: Checked, violations: Violations) -> Self {
         Self {
             version: 1,
             scenario,
@@ -141,7 +140,7 @@ impl Outcome {
             processes: BTreeMap::new(),
             timeline: Vec::new(),
             over_time_label: "",
-            verdict: Verdict::new(checked, besides, violations),
+            verdict: Verdict::new(checked, violations),
             thresholds: Vec::new(),
             curves: Vec::new(),
         }

@@ -9,20 +9,15 @@ const NAMED: usize = 3;
 /// So many sorts are told apart; the last one takes the others in.
 const SORTS: usize = 50;
 
-/// Messages that were checked.
+/// How much was checked, of each sort.
 #[derive(Clone, Copy, Debug, Default, Serialize)]
 pub(crate) struct Checked {
+    pub(crate) connections: u64,
+    pub(crate) pings: u64,
     pub(crate) acks: u64,
     pub(crate) deliveries: u64,
     pub(crate) notifications: u64,
     pub(crate) refusals: u64,
-}
-
-/// What else was checked.
-#[derive(Clone, Copy, Debug, Default, Serialize)]
-pub(crate) struct Besides {
-    pub(crate) connections: u64,
-    pub(crate) pings: u64,
     pub(crate) typing: u64,
     pub(crate) posts: u64,
     pub(crate) pages: u64,
@@ -98,8 +93,6 @@ fn pattern(text: &str) -> String {
 pub(crate) struct Verdict {
     pub(crate) ok: bool,
     pub(crate) checked: Checked,
-    #[serde(rename = "checked_besides")]
-    pub(crate) besides: Besides,
     #[serde(flatten)]
     pub(crate) violations: Violations,
     /// No violations, but a reader has to know: much was refused or dropped, or less was done than was asked for.
@@ -107,14 +100,14 @@ pub(crate) struct Verdict {
 }
 
 impl Verdict {
-    pub(crate) fn new(checked: Checked, besides: Besides, violations: Violations) -> Self {
-        Self { ok: violations.count == 0, checked, besides, violations, notes: Vec::new() }
+    pub(crate) fn new(checked: Checked, violations: Violations) -> Self {
+        Self { ok: violations.count == 0, checked, violations, notes: Vec::new() }
     }
 
     /// With the connections and the violations of another part of the run.
     pub(crate) fn add(&mut self, other: Self) {
-        self.besides.connections += other.besides.connections;
-        self.besides.pings += other.besides.pings;
+        self.checked.connections += other.checked.connections;
+        self.checked.pings += other.checked.pings;
         self.violations.count += other.violations.count;
         self.violations.lost += other.violations.lost;
         self.violations.named.extend(other.violations.named);
@@ -123,8 +116,8 @@ impl Verdict {
 
     /// What was checked, by number.
     pub(crate) fn checked(&self) -> String {
-        let Checked { acks, deliveries, notifications, refusals } = self.checked;
-        let Besides { connections, pings, typing, posts, pages } = self.besides;
+        let Checked { connections, pings, acks, deliveries, notifications, refusals, typing, posts, pages } =
+            self.checked;
         let all = [
             (connections, "connections"),
             (pings, "pings"),

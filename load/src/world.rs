@@ -183,7 +183,7 @@ impl World {
     pub(crate) fn received(self: &Rc<Self>, socket: &Rc<Socket>, packet: Packet<'_>) {
         match packet {
             Packet::Ping => {
-                self.ledger.borrow_mut().besides.pings += 1;
+                self.ledger.borrow_mut().checked.pings += 1;
                 if let Some(silent) = socket.pinged() {
                     self.no_ping(socket, silent);
                 }

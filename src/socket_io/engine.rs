@@ -2,10 +2,7 @@
 
 use std::{
     pin::pin,
-    sync::{
-        Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak},
     time::{Duration, Instant},
 };
 
@@ -78,8 +75,6 @@ pub(super) struct Polling {
     side: Mutex<Side>,
     /// Polls under way, as readers; whoever takes over from polling waits for their end.
     polls: RwLock<()>,
-    /// A poll waits for packets: whatever was queued before it has been sent.
-    polled: AtomicBool,
     /// The client's probe came, or polling is over.
     changed: Notify,
 }
@@ -115,7 +110,6 @@ impl Polling {
         Self {
             side: Mutex::new(Side::Polls { socket: Arc::downgrade(socket), upgrade: Upgrade::None }),
             polls: RwLock::default(),
-            polled: AtomicBool::new(false),
             changed: Notify::new(),
         }
     }
@@ -147,7 +141,6 @@ impl Polling {
         if self.is_over() {
             return None;
         }
-        let _polled = Polled::begin(self);
         // What the poll brings goes first. It has taken nothing yet when it is dropped.
         tokio::select! { biased; answer = poll => Some(answer), () = self.until(Side::waits_no_more) => None }
     }
@@ -190,12 +183,12 @@ impl Polling {
         });
     }
 
-    /// Returns once the client polls, or after [`STOP_POLL`].
+    /// Returns once a poll waits for packets, so that whatever was queued before it has been sent; or after [`STOP_POLL`].
     pub(super) async fn polled(&self) {
         // Only a stop waits for it, so that looking now and then is simpler than being told.
         const LOOK: Duration = Duration::from_millis(5);
         let until = Instant::now() + STOP_POLL;
-        while !self.is_over() && !self.polled.load(Ordering::SeqCst) && Instant::now() < until {
+        while !self.is_over() && self.polls.try_write().is_ok() && Instant::now() < until {
             tokio::time::sleep(LOOK).await;
         }
     }
@@ -269,21 +262,5 @@ impl RemainingSocket {
 impl Drop for RemainingSocket {
     fn drop(&mut self) {
         self.0.close(DisconnectReason::TransportClose);
-    }
-}
-
-/// Marks a socket as being polled.
-struct Polled<'a>(&'a Polling);
-
-impl<'a> Polled<'a> {
-    fn begin(polling: &'a Polling) -> Self {
-        polling.polled.store(true, Ordering::SeqCst);
-        Self(polling)
-    }
-}
-
-impl Drop for Polled<'_> {
-    fn drop(&mut self) {
-        self.0.polled.store(false, Ordering::SeqCst);
     }
 }

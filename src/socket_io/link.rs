@@ -12,7 +12,7 @@ use std::{
     future::poll_fn,
     io::{self, IoSlice},
     pin::Pin,
-    sync::{Arc, LazyLock},
+    sync::Arc,
     task::{Context, Poll, ready},
     time::Duration,
 };
@@ -22,16 +22,17 @@ use actix_http::ws::{CloseCode, Codec, Frame, Item, Message, ProtocolError};
 use actors::{CloseReason, Durability};
 use bytes::{Buf, Bytes, BytesMut};
 use engineioxide::socket::Sid;
-use tokio::{
-    io::AsyncWrite,
-    net::TcpStream,
-    time::{Instant, Sleep, sleep_until},
-};
+use tokio::{io::AsyncWrite, net::TcpStream};
 use tokio_util::io::poll_read_buf;
 
 use crate::http::door;
 
-use super::{CLOSE_FLUSH, Handler, MAX_PAYLOAD, PING_INTERVAL, PING_TIMEOUT, connection::Connection, frames::framed};
+use super::{
+    Handler, MAX_PAYLOAD, PING_INTERVAL, PING_TIMEOUT,
+    clock::{Clock, PING_AFTER_POLLING, Phase},
+    connection::Connection,
+    frames::framed,
+};
 
 /// How much is read at once, in bytes.
 const READ_BYTES: usize = 64 * 1024;
@@ -39,11 +40,6 @@ const READ_BYTES: usize = 64 * 1024;
 const PARTIAL_BYTES: usize = 4 * 1024;
 /// Frames in one write; the kernel's limit is 1024.
 const WRITE_FRAMES: usize = 64;
-/// Connections' clocks have such ticks.
-const TICK: Duration = Duration::from_millis(100);
-/// When a connection that has polled before is first asked whether it is there: the last ping that it polled may be an
-/// interval old, and a client waits for the next no longer than interval and timeout together.
-const FIRST_PING: Duration = Duration::from_secs(10);
 /// Places that an empty queue keeps.
 const QUEUE_KEPT: usize = 16;
 
@@ -65,7 +61,7 @@ pub(super) async fn run(stream: TcpStream, ahead: BytesMut, handler: Arc<Handler
 
 /// Runs a connection that has polled before to its end. `first` is what goes before all that is queued in its frames.
 pub(super) async fn go_on(stream: TcpStream, ahead: BytesMut, first: VecDeque<Bytes>, listed: Listed) {
-    let mut link = Link::new(stream, ahead, &listed, FIRST_PING);
+    let mut link = Link::new(stream, ahead, &listed, PING_AFTER_POLLING);
     link.writing = first;
     drive(link, listed).await;
 }
@@ -109,17 +105,6 @@ impl Drop for Listed {
     }
 }
 
-/// What the clock is for.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Phase {
-    /// A ping is due at its end.
-    Quiet,
-    /// The client's pong is overdue at its end.
-    Asked,
-    /// The connection is closed; what is not sent at its end is lost.
-    Closing,
-}
-
 /// A stream and what it takes to speak Engine.IO over it.
 struct Link {
     stream: TcpStream,
@@ -132,10 +117,7 @@ struct Link {
     fragments: Option<(bool, BytesMut)>,
     /// Frames being written.
     writing: VecDeque<Bytes>,
-    phase: Phase,
-    clock: Pin<Box<Sleep>>,
-    /// When the next ping is due: by its own rhythm, so that connections which were once served together do not stay so.
-    ping_at: Instant,
+    clock: Clock,
     /// For the gate, while it is closed.
     waiting: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
     /// The client's last frame is queued.
@@ -144,7 +126,6 @@ struct Link {
 
 impl Link {
     fn new(stream: TcpStream, ahead: BytesMut, listed: &Listed, first_ping: Duration) -> Self {
-        let ping_at = on_a_tick(Instant::now() + first_ping);
         Self {
             stream,
             connection: listed.connection.clone(),
@@ -153,9 +134,7 @@ impl Link {
             partial: ahead,
             fragments: None,
             writing: VecDeque::new(),
-            phase: Phase::Quiet,
-            clock: Box::pin(sleep_until(ping_at)),
-            ping_at,
+            clock: Clock::new(first_ping),
             waiting: None,
             is_ending: false,
         }
@@ -170,11 +149,11 @@ impl Link {
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<CloseReason> {
         self.connection.frames.wakes(cx.waker());
-        while self.clock.as_mut().poll(cx).is_ready() {
-            match self.phase {
+        while let Poll::Ready(phase) = self.clock.poll(cx) {
+            match phase {
                 Phase::Quiet => {
                     self.send(framed(b'2', &[]));
-                    self.enter(Phase::Asked);
+                    self.clock.enter(Phase::Asked);
                 }
                 Phase::Asked => return Poll::Ready(CloseReason::HeartbeatTimeout),
                 Phase::Closing => return Poll::Ready(CloseReason::TransportLost),
@@ -183,8 +162,8 @@ impl Link {
         if let Poll::Ready(Err(_)) = self.poll_read(cx) {
             return Poll::Ready(CloseReason::TransportLost);
         }
-        if self.connection.is_closing() && self.phase != Phase::Closing {
-            self.enter(Phase::Closing);
+        if self.connection.is_closing() && self.clock.phase != Phase::Closing {
+            self.clock.enter(Phase::Closing);
             self.connection.end_session();
             // Registers the new time.
             cx.waker().wake_by_ref();
@@ -193,20 +172,6 @@ impl Link {
             Poll::Ready(Err(_)) => Poll::Ready(CloseReason::TransportLost),
             _ => Poll::Pending,
         }
-    }
-
-    fn enter(&mut self, phase: Phase) {
-        self.phase = phase;
-        let now = Instant::now();
-        let until = match phase {
-            Phase::Quiet => {
-                self.ping_at = (self.ping_at + PING_INTERVAL).max(now);
-                self.ping_at
-            }
-            Phase::Asked => on_a_tick(now + PING_TIMEOUT),
-            Phase::Closing => on_a_tick(now + CLOSE_FLUSH),
-        };
-        self.clock.as_mut().reset(until);
     }
 
     /// Reads and handles what there is. Ready when the stream has failed or ended.
@@ -303,7 +268,7 @@ impl Link {
         match (packet.first(), std::str::from_utf8(packet)) {
             (Some(b'4'), Ok(text)) => self.connection.received(&text[1..], &self.handler),
             // An answer that nobody asked for does no harm.
-            (Some(b'2' | b'3'), Ok(_)) if self.phase == Phase::Asked => self.enter(Phase::Quiet),
+            (Some(b'2' | b'3'), Ok(_)) if self.clock.phase == Phase::Asked => self.clock.enter(Phase::Quiet),
             (Some(b'2' | b'3'), Ok(_)) => (),
             // Means nothing; some clients send it after an upgrade.
             (Some(b'6'), Ok(_)) => (),
@@ -369,13 +334,6 @@ impl Link {
     }
 }
 
-/// The next tick from a moment on: thousands of idle connections then wake the worker together.
-fn on_a_tick(moment: Instant) -> Instant {
-    static FIRST: LazyLock<Instant> = LazyLock::new(Instant::now);
-    let since = moment.saturating_duration_since(*FIRST).as_nanos();
-    *FIRST + TICK * u32::try_from(since.div_ceil(TICK.as_nanos())).unwrap_or(u32::MAX)
-}
-
 /// The length that a frame's head announces (RFC 6455, section 5.2), as far as it has come.
 fn announced(head: &[u8]) -> u64 {
     match *head {
@@ -387,16 +345,6 @@ fn announced(head: &[u8]) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_tick_is_never_early_and_at_most_one_tick_late() {
-        let now = Instant::now();
-        for ahead in [0, 1, 99, 100, 101, 25_000, 86_400_000].map(Duration::from_millis) {
-            let tick = on_a_tick(now + ahead);
-            assert!(tick >= now + ahead && tick < now + ahead + TICK, "{ahead:?}");
-            assert_eq!(on_a_tick(tick), tick, "a tick is its own");
-        }
-    }
 
     #[test]
     fn a_head_announces_its_length_before_the_frame_has_come() {

@@ -5,7 +5,7 @@
 //! | `polling.rs` | long polling: requests and answers between actix's http types and engineioxide's |
 //! | `engine.rs` | connections that poll: what engineioxide calls, and its socket |
 //! | `upgrade.rs` | WebSocket: the hook checks and answers 101; a client that polled is probed and taken over |
-//! | `link.rs`, `frames.rs` | connections over WebSocket: an Engine.IO session of ours, and what it sends |
+//! | `link.rs`, `frames.rs`, `clock.rs` | connections over WebSocket: an Engine.IO session of ours, what it sends, its times |
 //! | `stream.rs` | a stream with what was read of it before |
 //! | `connection.rs` | one connection of either kind: its packets, its session, its end |
 //! | `packet.rs`, `events.rs` | packets as text, events as requests |
@@ -17,6 +17,7 @@
 
 #[doc(hidden)]
 pub mod bench;
+mod clock;
 mod connection;
 mod engine;
 mod events;

@@ -2,16 +2,21 @@
 //!
 //! `server` starts and ends the built binary, `people` speaks REST for users, `http` is one raw connection, and
 //! `websocket`, `socket_io` and `polling` build the protocol on it layer by layer; `postgres` and `cutting_proxy` stand
-//! behind the server. Everything blocks; every wait ends after [`EVENT_LIMIT`].
+//! behind the server; `relay` with `meddling_proxy` and `holding_proxy` before it, and `lying_server` in its place, for those
+//! who judge it. Everything blocks; every wait ends after [`EVENT_LIMIT`].
 #![allow(dead_code, unused_imports, reason = "each test crate uses its own part of this")]
 
 use std::time::{Duration, Instant};
 
 pub(crate) mod cutting_proxy;
+pub(crate) mod holding_proxy;
 pub(crate) mod http;
+pub(crate) mod lying_server;
+pub(crate) mod meddling_proxy;
 pub(crate) mod people;
 pub(crate) mod polling;
 pub(crate) mod postgres;
+pub(crate) mod relay;
 pub(crate) mod server;
 pub(crate) mod socket_io;
 pub(crate) mod websocket;

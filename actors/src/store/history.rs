@@ -1,7 +1,5 @@
 //! A conversation's messages, page by page.
 
-use tokio_postgres::Row;
-
 use crate::{
     ids::{ConversationId, UserId},
     message::StoredMessage,
@@ -96,7 +94,7 @@ impl Store {
             Start::Before(seq) => self.query(sql::READ_BEFORE, &[&conversation, &reader, &seq, &one_more]).await?,
         };
         let (last_seq, unread) = rows.first().map_or((0, 0), |row| (row.get(0), row.get(1)));
-        let mut messages: Vec<_> = rows.iter().filter_map(message).collect();
+        let mut messages: Vec<_> = rows.iter().filter_map(|row| StoredMessage::from_row(row, 2)).collect();
         let limit = usize::try_from(page.limit).unwrap_or(usize::MAX);
         let has_more = messages.len() > limit;
         messages.truncate(limit);
@@ -105,17 +103,6 @@ impl Store {
         }
         Ok(History { last_seq, unread, has_more, messages })
     }
-}
-
-fn message(row: &Row) -> Option<StoredMessage> {
-    Some(StoredMessage {
-        id: row.get::<_, Option<_>>(2)?,
-        seq: row.get(3),
-        sender: row.get(4),
-        text: row.get(5),
-        sent_at: row.get(6),
-        read_at: row.get(7),
-    })
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::{cell::Cell, rc::Rc, time::Instant};
 use clap::Args;
 use serde::Serialize;
 
-use super::{Names, Talk, of_sends};
+use super::{Names, Talk, outcome_of_sends};
 use crate::{cli::Common, failure::Failure, report::Outcome};
 
 /// What can be chosen.
@@ -40,5 +40,5 @@ pub(crate) async fn run(common: &Common, options: &Options) -> Result<Outcome, F
     }
     world.warm_up_and_measure(common).await;
     goes_on.set(false);
-    Ok(of_sends(&world, "chat", &names, Vec::new()).await)
+    Ok(outcome_of_sends(&world, "chat", &names, Vec::new()).await)
 }

@@ -78,7 +78,7 @@ pub(crate) async fn run(common: &Common, options: &Options) -> Result<Outcome, F
 }
 
 fn pings(world: &World) -> u64 {
-    world.ledger.borrow().besides.pings
+    world.ledger.borrow().checked.pings
 }
 
 /// CPU seconds so far of a measured process.

@@ -14,7 +14,7 @@ use serde::Serialize;
 use super::{
     ASKED, Names,
     crowd::{OPENING, open, raise_open_files, seat},
-    even, of_sends, per_second, per_second_or_none,
+    even, outcome_of_sends, per_second, per_second_or_none,
 };
 use crate::{
     cli::Common,
@@ -85,7 +85,7 @@ pub(crate) async fn run(common: &Common, options: &Options) -> Result<Outcome, F
         world.per_second(world.meter.borrow().in_time("ack")),
         options.messages,
     );
-    let mut outcome = of_sends(&world, "mixed", &names, vec![(ASKED, options.messages)]).await;
+    let mut outcome = outcome_of_sends(&world, "mixed", &names, vec![(ASKED, options.messages)]).await;
     let typing = world.typing.get();
     outcome.add_figure("typing_sent", typing.sent as f64);
     outcome.add_figure("typing_dropped", typing.sent.saturating_sub(typing.came) as f64);
@@ -114,7 +114,7 @@ async fn pages(world: &World, options: &Options, end: Instant, random: &Random) 
         since = Instant::now();
         let call = (Method::GET, path.as_str(), user, None);
         match world.call(&mut rest, call, &["page"], end + world.patience).await {
-            Some((status, _)) if status.is_success() => world.ledger.borrow_mut().besides.pages += 1,
+            Some((status, _)) if status.is_success() => world.ledger.borrow_mut().checked.pages += 1,
             Some(_) => (),
             None => break,
         }

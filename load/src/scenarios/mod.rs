@@ -109,11 +109,11 @@ impl Talk {
     }
 }
 
-/// The figures of [`of_sends`].
+/// The figures of [`outcome_of_sends`].
 const SENDS: [&str; 2] = ["sends_per_s", "deliveries_per_s"];
 
 /// The outcome of a run whose operations are its acknowledged sends, with more figures.
-async fn of_sends(world: &Rc<World>, name: &'static str, names: &Names, more: Vec<(&str, f64)>) -> Outcome {
+async fn outcome_of_sends(world: &Rc<World>, name: &'static str, names: &Names, more: Vec<(&str, f64)>) -> Outcome {
     let (sends, deliveries) = (world.meter.borrow().in_time("ack"), world.meter.borrow().in_time("delivery"));
     let costs = world.watch.borrow_mut().cost_so_far(Some(sends as f64), None);
     world.measured(sends, "message was acknowledged");

@@ -5,7 +5,7 @@ use std::cell::Cell;
 use clap::Args;
 use serde::Serialize;
 
-use super::{ASKED, Names, Talk, of_sends};
+use super::{ASKED, Names, Talk, outcome_of_sends};
 use crate::{cli::Common, failure::Failure, report::Outcome};
 
 /// What can be chosen.
@@ -39,5 +39,5 @@ pub(crate) async fn run(common: &Common, options: &Options) -> Result<Outcome, F
         world.per_second(world.meter.borrow().in_time("ack")),
         rate,
     );
-    Ok(of_sends(&world, "rate", &names, vec![(ASKED, rate)]).await)
+    Ok(outcome_of_sends(&world, "rate", &names, vec![(ASKED, rate)]).await)
 }

@@ -200,7 +200,7 @@ impl Caller<'_> {
                 continue;
             }
             let mut ledger = self.world.ledger.borrow_mut();
-            ledger.besides.posts += 1;
+            ledger.checked.posts += 1;
             let is_it = |answer: Posted| answer.success && answer.data.text == text;
             if !serde_json::from_slice(&body).is_ok_and(is_it) {
                 ledger.violation(format_args!("the answer to a POST is not the message that was posted: {text}"));
@@ -218,7 +218,7 @@ impl Caller<'_> {
                 continue;
             }
             let mut ledger = self.world.ledger.borrow_mut();
-            ledger.besides.pages += 1;
+            ledger.checked.pages += 1;
             match serde_json::from_slice::<Fetched<'_>>(&body) {
                 Ok(page) if page.success && page.data.is_empty() => {
                     let path = &self.path;
