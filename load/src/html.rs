@@ -176,7 +176,7 @@ struct Chart {
     caption: String,
     of: [&'static str; 2],
     lines: Vec<Line>,
-    parts: Vec<(f64, String)>,
+    parts: Vec<(f64, &'static str)>,
     /// Where the axis ends; of percentiles, with the last of the data.
     seconds: Option<f64>,
 }
@@ -187,7 +187,7 @@ fn throughput(outcome: &Outcome) -> Chart {
         caption: format!("{} a second", outcome.over_time_label),
         of: ["seconds", "a second"],
         lines: vec![Line { name: "", pieces: steps(&outcome.timeline, |second| Some(second.rate)) }],
-        parts: parts(outcome),
+        parts: outcome.parts.clone(),
         seconds: Some(outcome.seconds),
     }
 }
@@ -203,7 +203,7 @@ fn latency_over_time(outcome: &Outcome) -> Chart {
         caption: format!("ms of {}", outcome.over_time_label),
         of: ["seconds", "ms"],
         lines: vec![line("p50", |second| second.p50_ms), line("p99", |second| second.p99_ms)],
-        parts: parts(outcome),
+        parts: outcome.parts.clone(),
         seconds: Some(outcome.seconds),
     }
 }
@@ -220,27 +220,6 @@ fn percentiles(outcome: &Outcome) -> Chart {
         lines: lines.collect(),
         parts: Vec::new(),
         seconds: None,
-    }
-}
-
-/// Where the parts of a run begin that measures one thing after the other.
-fn parts(outcome: &Outcome) -> Vec<(f64, String)> {
-    let option = |name| outcome.options.get(name);
-    match outcome.scenario {
-        "storm" => {
-            let begins = option("duration").and_then(Value::as_f64);
-            let storm = begins.map(|begins| vec![(0.0, "before".to_owned()), (begins, "storm".to_owned())]);
-            storm.unwrap_or_default()
-        }
-        "rest" => {
-            // Named as in the figures; all are measured for the same time.
-            let post = (option("no_post") == Some(&Value::Bool(false))).then(|| "post".to_owned());
-            let pages = option("pages").and_then(Value::as_array).into_iter().flatten();
-            let names: Vec<_> = post.into_iter().chain(pages.map(|page| format!("page_{page}"))).collect();
-            let each = outcome.seconds / names.len() as f64;
-            names.into_iter().enumerate().map(|(place, name)| (place as f64 * each, name)).collect()
-        }
-        _ => Vec::new(),
     }
 }
 
@@ -324,7 +303,7 @@ impl Chart {
             if self.parts.len() <= NAMED_PARTS {
                 // Neighbours do not touch: every other one is lower where there are many.
                 let lower = if self.parts.len() > 4 { 18 * (place as i32 % 2) } else { 0 };
-                let name = Text::new(name.clone(), (4, 2 + lower), FONT);
+                let name = Text::new(*name, (4, 2 + lower), FONT);
                 chart.draw_series([EmptyElement::at((*begins, top)) + name])?;
             }
         }

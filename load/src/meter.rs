@@ -57,19 +57,29 @@ struct Kind {
 struct Window {
     from: Instant,
     until: Option<Instant>,
-    aliases: Aliases,
+    part: Part,
 }
 
-/// Kinds of latency that have another name in a window, and that name.
-pub(crate) type Aliases = &'static [(&'static str, &'static str)];
+/// A part of a run that measures one thing after the other.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Part {
+    /// Empty where the run has only one.
+    pub(crate) name: &'static str,
+    /// Kinds of latency that have another name in it, and that name.
+    pub(crate) aliases: &'static [(&'static str, &'static str)],
+}
 
 impl Window {
     fn has(&self, moment: Instant) -> bool {
         self.from <= moment && self.until.is_none_or(|until| moment < until)
     }
 
+    fn length(&self) -> Duration {
+        self.until.unwrap_or_else(Instant::now) - self.from
+    }
+
     fn name_of(&self, kind: &'static str) -> &'static str {
-        self.aliases.iter().find(|(name, _)| *name == kind).map_or(kind, |(_, alias)| alias)
+        self.part.aliases.iter().find(|(name, _)| *name == kind).map_or(kind, |(_, alias)| alias)
     }
 }
 
@@ -90,8 +100,8 @@ impl Meter {
     }
 
     /// The measured time begins, or goes on with another window.
-    pub(crate) fn begin(&mut self, aliases: Aliases) {
-        self.windows.push(Window { from: Instant::now(), until: None, aliases });
+    pub(crate) fn begin(&mut self, part: Part) {
+        self.windows.push(Window { from: Instant::now(), until: None, part });
         self.second.reset();
         self.second_at = Instant::now();
     }
@@ -115,7 +125,18 @@ impl Meter {
 
     /// How long it has measured, or did.
     pub(crate) fn measured(&self) -> Duration {
-        self.windows.iter().map(|window| window.until.unwrap_or_else(Instant::now) - window.from).sum()
+        self.windows.iter().map(Window::length).sum()
+    }
+
+    /// After how many seconds of the measured time each of its parts begins.
+    pub(crate) fn parts(&self) -> Vec<(f64, &'static str)> {
+        let mut begins = Duration::ZERO;
+        let begin = |window: &Window| {
+            let part = (begins.as_secs_f64(), window.part.name);
+            begins += window.length();
+            part
+        };
+        self.windows.iter().map(begin).filter(|(_, name)| !name.is_empty()).collect()
     }
 
     /// What was due at a moment is done.
@@ -231,7 +252,7 @@ mod tests {
     fn what_was_due_in_the_measured_time_counts_whenever_it_is_done() {
         let mut meter = Meter::new("ack");
         let before = Instant::now();
-        meter.begin(&[]);
+        meter.begin(Part::default());
         meter.record("ack", before);
         let inside = Instant::now();
         sleep(MOMENT);
@@ -249,15 +270,17 @@ mod tests {
     #[test]
     fn a_window_has_its_own_name_for_what_was_due_in_it() {
         let mut meter = Meter::new("ack");
-        meter.begin(&[("ack", "ack_quiet")]);
+        meter.begin(Part { name: "before", aliases: &[("ack", "ack_quiet")] });
         let quiet = Instant::now();
         meter.end();
-        meter.begin(&[]);
+        meter.begin(Part::default());
         meter.record("ack", quiet);
         meter.record("ack", Instant::now());
         let count = |kind| meter.summary(kind).map(|summary| summary.count);
         assert_eq!((count("ack_quiet"), count("ack")), (Some(1), Some(1)));
         assert_eq!((meter.in_time("ack_quiet"), meter.in_time("ack")), (0, 2));
+        let [(first, "before")] = meter.parts()[..] else { panic!("the one that has a name: {:?}", meter.parts()) };
+        assert_eq!(first, 0.0);
     }
 
     #[test]

@@ -55,6 +55,8 @@ pub(crate) struct Outcome {
     pub(crate) over_time_label: &'static str,
     pub(crate) verdict: Verdict,
     pub(crate) thresholds: Vec<Judged>,
+    /// After how many seconds its parts begin, where a run has some.
+    pub(crate) parts: Vec<(f64, &'static str)>,
     /// For the page only.
     #[serde(skip)]
     pub(crate) curves: Vec<(&'static str, Vec<(f64, f64)>)>,
@@ -101,6 +103,7 @@ impl Outcome {
             processes: costs.into_iter().collect(),
             timeline: meter.seconds().to_vec(),
             over_time_label: names.over_time_label,
+            parts: meter.parts(),
             curves: meter.curves(),
             ..Self::empty(scenario, format!("http://{}", world.target.host), ledger.checked, violations)
         };
@@ -142,6 +145,7 @@ impl Outcome {
             over_time_label: "",
             verdict: Verdict::new(checked, violations),
             thresholds: Vec::new(),
+            parts: Vec::new(),
             curves: Vec::new(),
         }
     }

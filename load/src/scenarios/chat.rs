@@ -6,7 +6,7 @@ use clap::Args;
 use serde::Serialize;
 
 use super::{Names, Talk, outcome_of_sends};
-use crate::{cli::Common, failure::Failure, report::Outcome};
+use crate::{cli::Common, failure::Failure, meter::Part, report::Outcome};
 
 /// What can be chosen.
 #[derive(Args, Debug, Serialize)]
@@ -38,7 +38,7 @@ pub(crate) async fn run(common: &Common, options: &Options) -> Result<Outcome, F
         (0..options.in_flight).for_each(|_| world.send(socket, Instant::now()));
         socket.flush();
     }
-    world.warm_up_and_measure(common).await;
+    world.warm_up_and_measure(Part::default(), common).await;
     goes_on.set(false);
     Ok(outcome_of_sends(&world, "chat", &names, Vec::new()).await)
 }

@@ -13,6 +13,7 @@ use super::{
 use crate::{
     cli::Common,
     failure::Failure,
+    meter::Part,
     report::Outcome,
     world::{World, pairs},
 };
@@ -51,7 +52,7 @@ pub(crate) async fn run(common: &Common, options: &Options) -> Result<Outcome, F
     raise_open_files(count, OPENING, common.transport)?;
     let users = count.next_multiple_of(2);
     let world = World::prepare(common, users, &pairs(users), names.over_time).await?;
-    world.begin(&[]);
+    world.begin(Part::default());
     world.watch.borrow_mut().begin_with_memory();
     let begun = Instant::now();
     let seats = (0..count).map(|number| seat(&world, number, options.join));

@@ -2,12 +2,13 @@
 //! then one goes away and comes back.
 
 use std::{
-    cell::{Cell, RefCell},
+    cell::RefCell,
     rc::Rc,
     time::{Duration, Instant},
 };
 
 use clap::Args;
+use fastrand::Rng;
 use hyper::Method;
 use serde::Serialize;
 
@@ -15,6 +16,7 @@ use super::{
     ASKED, Names,
     crowd::{OPENING, open, raise_open_files, seat},
     even, outcome_of_sends, per_second, per_second_or_none,
+    rest::messages,
 };
 use crate::{
     cli::Common,
@@ -65,9 +67,9 @@ pub(crate) async fn run(common: &Common, options: &Options) -> Result<Outcome, F
     let talkers = world.connect_all(&(options.idle..users).map(talks).collect::<Vec<_>>()).await?;
     let listens = (0..options.idle).map(|number| seat(&world, number, false));
     let listeners = RefCell::new(open(&world, listens, f64::INFINITY).await?);
-    let random = Random(Cell::new(options.seed));
+    let random = RefCell::new(Rng::with_seed(options.seed));
     let say = |due| {
-        let socket = &talkers[random.below(talkers.len())];
+        let socket = &talkers[random.borrow_mut().usize(..talkers.len())];
         world.send_typing(socket, "typing", None);
         world.send(socket, due);
         socket.flush();
@@ -104,13 +106,13 @@ async fn next_turn(world: &World, per_second: f64, since: Instant, end: Instant)
 }
 
 /// Fetches newest pages, one call after the other, at a rate or as fast as that goes.
-async fn pages(world: &World, options: &Options, end: Instant, random: &Random) -> Result<(), Failure> {
+async fn pages(world: &World, options: &Options, end: Instant, random: &RefCell<Rng>) -> Result<(), Failure> {
     let mut rest = Rest::connect(&world.target).await?;
     world.ledger.borrow_mut().connected();
     let mut since = Instant::now();
     while options.pages > 0.0 && next_turn(world, options.pages, since, end).await {
-        let user = options.idle + random.below(options.talkers);
-        let path = format!("/api/chat/conversations/{}/messages", world.ledger.borrow().conversation_id(user / 2));
+        let user = options.idle + random.borrow_mut().usize(..options.talkers);
+        let path = messages(world, user / 2);
         since = Instant::now();
         let call = (Method::GET, path.as_str(), user, None);
         match world.call(&mut rest, call, &["page"], end + world.patience).await {
@@ -149,32 +151,4 @@ async fn reconnects(
         }
     }
     Ok(())
-}
-
-/// A pseudo-random sequence (SplitMix64: Steele, Lea and Flood 2014), of which every seed makes another one.
-struct Random(Cell<u64>);
-
-impl Random {
-    fn below(&self, limit: usize) -> usize {
-        let state = self.0.get().wrapping_add(0x9e37_79b9_7f4a_7c15);
-        self.0.set(state);
-        let mixed = (state ^ (state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        ((mixed ^ (mixed >> 31)) % limit as u64) as usize
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_seed_makes_another_day_and_the_same_one_the_same() {
-        let day = |seed| {
-            let random = Random(Cell::new(seed));
-            (0..20).map(|_| random.below(100)).collect::<Vec<_>>()
-        };
-        assert_eq!(day(2), day(2));
-        assert!(day(2) != day(3) && day(0) != day(1));
-    }
 }

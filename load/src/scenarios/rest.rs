@@ -20,6 +20,7 @@ use super::{
 use crate::{
     cli::Common,
     failure::Failure,
+    meter::Part,
     processes::OWN,
     report::Outcome,
     rest::Rest,
@@ -134,7 +135,7 @@ pub(crate) async fn run(common: &Common, options: &Options) -> Result<Outcome, F
             }
         };
         let measured = async {
-            world.warm_up_and_measure(common).await;
+            world.warm_up_and_measure(Part { name: kind, aliases: &[] }, common).await;
             let done = world.meter.borrow().in_time(kind);
             Ok((done, world.watch.borrow_mut().cost_so_far(Some(done as f64), None)))
         };
@@ -246,7 +247,7 @@ fn is_in_order(messages: &[Message<'_>]) -> bool {
 async fn fill(world: &Rc<World>, count: u64) -> Result<(), Failure> {
     const IN_FLIGHT: u64 = 200;
     let mut rest = Rest::connect(&world.target).await?;
-    let path = format!("/api/chat/conversations/{}/messages", world.ledger.borrow().conversation_id(0));
+    let path = messages(world, 0);
     let has = async |rest: &mut Rest, number: u64| {
         let path = format!("{path}?page={number}&limit=1");
         let (_, body) = rest.call(Method::GET, &path, &world.users[0].token, None).await?;

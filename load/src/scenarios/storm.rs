@@ -25,7 +25,7 @@ use super::{
 use crate::{
     cli::Common,
     failure::Failure,
-    meter::Summary,
+    meter::{Part, Summary},
     report::Outcome,
     socket::{Seat, Socket, connect},
     verdict::Verdict,
@@ -37,7 +37,8 @@ const TALKERS: usize = 32;
 /// The crowd's first connections a second, so that they are no storm themselves.
 const FIRST_CONNECTS_PER_S: f64 = 2000.0;
 /// What is measured before the storm has names of its own.
-const QUIET: [(&str, &str); 2] = [("ack", "ack_quiet"), ("delivery", "delivery_quiet")];
+const QUIET: Part = Part { name: "before", aliases: &[("ack", "ack_quiet"), ("delivery", "delivery_quiet")] };
+const STORM: Part = Part { name: "storm", aliases: &[] };
 /// Connections that are dialled before the answers to earlier ones are looked at.
 const DIALS: usize = 32;
 
@@ -113,8 +114,8 @@ pub(crate) async fn run(common: &Common, options: &Options) -> Result<Outcome, F
 /// Measures the quiet before it, then the storm until all are back.
 async fn storm(world: &World, crowd: &mut Crowd, common: &Common) -> Result<Back, Failure> {
     world.pass(Duration::from_secs_f64(common.warmup)).await;
-    world.measure_as(&QUIET, Duration::from_secs_f64(common.duration)).await;
-    world.begin(&[]);
+    world.measure(QUIET, Duration::from_secs_f64(common.duration)).await;
+    world.begin(STORM);
     crowd.drop_all();
     let back = world.meanwhile(crowd.back()).await?;
     world.meter.borrow_mut().end();
@@ -160,7 +161,7 @@ impl Crowd {
                 // Where nobody waits any more, the run has failed elsewhere.
                 let _ = opened_sender.send(());
                 let _ = dropped.await;
-                world.begin(&[]);
+                world.begin(STORM);
                 let begun = Instant::now();
                 sockets.iter().for_each(|socket| socket.cut());
                 // Their files are needed again.

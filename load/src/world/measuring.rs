@@ -8,7 +8,7 @@ use std::{
 
 use tokio::time::sleep;
 
-use crate::{cli::Common, meter::Aliases, progress::LOOK, scenarios::pace::pace};
+use crate::{cli::Common, meter::Part, progress::LOOK, scenarios::pace::pace};
 
 use super::World;
 
@@ -50,32 +50,27 @@ impl World {
     }
 
     /// Measures for a while what runs already.
-    pub(crate) async fn measure(&self, time: Duration) {
-        self.measure_as(&[], time).await;
-    }
-
-    /// The same, with other names for some kinds of latency.
-    pub(crate) async fn measure_as(&self, aliases: Aliases, time: Duration) {
-        self.begin(aliases);
+    pub(crate) async fn measure(&self, part: Part, time: Duration) {
+        self.begin(part);
         self.pass(time).await;
         self.meter.borrow_mut().end();
     }
 
-    /// The measured time begins, or another window of it.
-    pub(crate) fn begin(&self, aliases: Aliases) {
-        self.meter.borrow_mut().begin(aliases);
+    /// The measured time begins, or another part of it.
+    pub(crate) fn begin(&self, part: Part) {
+        self.meter.borrow_mut().begin(part);
         self.watch.borrow_mut().begin();
     }
 
     /// Warms up what runs already, and measures it.
-    pub(crate) async fn warm_up_and_measure(&self, common: &Common) {
+    pub(crate) async fn warm_up_and_measure(&self, part: Part, common: &Common) {
         self.pass(Duration::from_secs_f64(common.warmup)).await;
-        self.measure(Duration::from_secs_f64(common.duration)).await;
+        self.measure(part, Duration::from_secs_f64(common.duration)).await;
     }
 
     /// An open loop, warmed up and then measured: `act` so many times a second, with the moment at which it was due.
     pub(crate) async fn measure_at(&self, per_second: f64, common: &Common, act: impl FnMut(Instant)) {
-        pace(per_second, self.warm_up_and_measure(common), act).await;
+        pace(per_second, self.warm_up_and_measure(Part::default(), common), act).await;
     }
 
     /// How many of a kind there were a second, in the measured time.
