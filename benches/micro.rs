@@ -1,9 +1,9 @@
 //! What parser, encoder and batches cost a message, without sockets and Postgres. How to read it: `load/README.md`.
 
-use std::{hint::black_box, time::Duration};
+use std::{hint::black_box, sync::Arc, time::Duration};
 
 use actors::{
-    AckId, Chat, ChatConfig, CloseReason, ConversationId, EncodedEvent, Message, MessageId, MessageText, Outbox,
+    AckId, Chat, ChatConfig, CloseReason, ConversationId, EncodedEvent, Message, MessageId, MessageText, Outbox, Pid,
     Profile, Queued, Refusal, Request, SessionId, Timestamp, UserId, bench, limits::TEXT_CODE_POINTS,
 };
 use bytes::BytesMut;
@@ -87,9 +87,9 @@ fn parser(criterion: &mut Criterion) {
 struct Framing;
 
 impl Outbox for Framing {
-    fn opened(&self, _: SessionId) {}
+    fn opened(&self, _: SessionId, _: Option<Pid>) {}
 
-    fn event(&self, event: &EncodedEvent) -> Queued {
+    fn event(&self, event: &Arc<EncodedEvent>) -> Queued {
         black_box(event_frame(event));
         Queued::Yes
     }
@@ -122,9 +122,9 @@ fn encoder(criterion: &mut Criterion) {
             seq: 123_456,
         };
         let json = bench::encode(&message);
-        let new_message = bench::new_message(json.clone());
+        let new_message = bench::new_message(message.id, json.clone());
         group.bench_function(BenchmarkId::new("new_message", name), |bencher| {
-            bencher.iter(|| event_frame(&bench::new_message(bench::encode(black_box(&message)))));
+            bencher.iter(|| event_frame(&bench::new_message(message.id, bench::encode(black_box(&message)))));
         });
         group.bench_function(BenchmarkId::new("one more recipient", name), |bencher| {
             bencher.iter(|| event_frame(black_box(&new_message)));
@@ -140,7 +140,7 @@ fn encoder(criterion: &mut Criterion) {
                 let json = bench::encode(black_box(&message));
                 bench::acknowledge(&Framing, ACK, &json);
                 let notification = bench::message_notification(&message, &text);
-                let event = bench::new_message(json);
+                let event = bench::new_message(message.id, json);
                 // Both participants are in the room, with one session each.
                 for event in [&event, &event, &notification] {
                     Framing.event(event);
@@ -161,7 +161,12 @@ fn batches(criterion: &mut Criterion) {
     let batches = system.block_on(async {
         let mut database = tokio_postgres::Config::new();
         database.host_path("/nowhere").user("nobody");
-        let chat = Chat::start(&ChatConfig { database, workers: 1, room_idle: Duration::from_secs(60) });
+        let chat = Chat::start(&ChatConfig {
+            database,
+            workers: 1,
+            room_idle: Duration::from_secs(60),
+            recovery: Duration::ZERO,
+        });
         chat.enter_worker();
         [1, 16, 64].map(|rows| (rows, bench::Batch::of(&chat, rows, &text)))
     });

@@ -49,6 +49,9 @@ pub struct Overrides {
     /// Seconds that a room nobody needs stays in memory [default: 60]
     #[arg(long, env = "ROOM_IDLE_SECONDS", value_name = "SECONDS", value_parser = number::<u64>, global = true)]
     pub room_idle_seconds: Option<String>,
+    /// Seconds that a session waits for its client to come back, if the client has asked for it; 0: not at all [default: 120]
+    #[arg(long, env = "RECOVERY_SECONDS", value_name = "SECONDS", value_parser = number::<u64>, global = true)]
+    pub recovery_seconds: Option<String>,
     /// Seconds that an orderly stop may take [default: 20]
     #[arg(long, env = "STOP_SECONDS", value_name = "SECONDS", value_parser = number::<u64>, global = true)]
     pub stop_seconds: Option<String>,
@@ -85,6 +88,8 @@ pub struct Settings {
     pub workers: usize,
     /// Seconds, 1 or more.
     pub room_idle_seconds: u64,
+    /// Seconds, 0 to 86,400.
+    pub recovery_seconds: u64,
     /// Seconds, 1 or more.
     pub stop_seconds: u64,
     /// The log filter.
@@ -130,6 +135,7 @@ impl Settings {
             .set_default("data_dir", "./data")?
             .set_default("workers", workers.min(actors::limits::WORKERS) as u64)?
             .set_default("room_idle_seconds", 60)?
+            .set_default("recovery_seconds", 120)?
             .set_default("stop_seconds", 20)?
             .set_default("log", "info")?
             .add_source(file);
@@ -171,6 +177,9 @@ impl Settings {
         if self.room_idle_seconds == 0 {
             return impossible("ROOM_IDLE_SECONDS", &self.room_idle_seconds, "it must be 1 or more");
         }
+        if self.recovery_seconds > 86_400 {
+            return impossible("RECOVERY_SECONDS", &self.recovery_seconds, "it must be a day (86400) or less");
+        }
         if self.stop_seconds == 0 {
             return impossible("STOP_SECONDS", &self.stop_seconds, "it must be 1 or more");
         }
@@ -207,6 +216,7 @@ impl Settings {
         line("data_dir", format!("{:?}", self.data_dir));
         line("workers", self.workers.to_string());
         line("room_idle_seconds", self.room_idle_seconds.to_string());
+        line("recovery_seconds", self.recovery_seconds.to_string());
         line("stop_seconds", self.stop_seconds.to_string());
         line("log", format!("{:?}", self.log));
         toml

@@ -1,8 +1,9 @@
 //! Start and stop of the server, each step in its order.
 //!
 //! Start: address, private Postgres if none is configured, schema, secret, chat, demo data. Stop, at the first SIGTERM
-//! or SIGINT, within `STOP_SECONDS`: refuse new connections and messages, commit and answer what was accepted, close the
-//! connections, stop the workers, stop the private Postgres. A second signal ends the process at once.
+//! or SIGINT, within `STOP_SECONDS`: refuse new connections and messages, commit and answer what was accepted, keep the
+//! sessions that clients come back to, close the connections, stop the workers, stop the private Postgres. A second signal
+//! ends the process at once.
 
 use std::{
     fs, io,
@@ -222,7 +223,8 @@ async fn listen(
 ) -> Result<(App, Listening), StartError> {
     let auth = Arc::new(Auth::hs256(&secret(settings)?));
     let room_idle = Duration::from_secs(settings.room_idle_seconds);
-    let chat = Chat::start(&ChatConfig { database, workers: settings.workers, room_idle });
+    let recovery = Duration::from_secs(settings.recovery_seconds);
+    let chat = Chat::start(&ChatConfig { database, workers: settings.workers, room_idle, recovery });
     let origins = Arc::new(Origins::parse(&settings.cors_origins)?);
     let socket_io = SocketIo::new(chat.clone(), auth.clone());
     let app = App { chat, auth, origins, socket_io };
@@ -234,6 +236,12 @@ async fn listen(
             return Err(StartError::Other(format!("cannot start the workers: {ended:?}")));
         }
     }
+    match app.chat.restore_sessions().await {
+        Ok(0) => (),
+        Ok(sessions) => tracing::info!(sessions, "took up the sessions of the server before"),
+        Err(error) => tracing::warn!(%error, "clients of the server before will get new sessions"),
+    }
+    app.chat.open();
     // For people, and for scripts that wait for it.
     println!("horsetrust-chat listening on http://{}", listening.address);
     tracing::info!(address = %listening.address, workers = settings.workers, "listening");
@@ -241,6 +249,16 @@ async fn listen(
         demo::prepare(&app, listening.address).await.map_err(StartError::Other)?;
     }
     Ok((app, listening))
+}
+
+/// What comes of it is no reason not to stop.
+async fn keep_sessions(chat: &Chat, limit: Duration) {
+    match tokio::time::timeout(limit, chat.keep_sessions()).await {
+        Ok(Ok(0)) => (),
+        Ok(Ok(sessions)) => tracing::info!(sessions, "kept the sessions for the next server"),
+        Ok(Err(error)) => tracing::warn!(%error, "clients will get new sessions"),
+        Err(_) => tracing::warn!("sessions were not kept in time; clients will get new ones"),
+    }
 }
 
 async fn stop(running: Running, limit: Duration) {
@@ -251,8 +269,10 @@ async fn stop(running: Running, limit: Duration) {
     let settle = async {
         // Polling clients fetch their answers by new requests: the listener stays open to the end.
         app.chat.refuse_new();
-        if tokio::time::timeout(limit / 2, app.chat.settled()).await.is_err() {
-            tracing::warn!("not everything was answered in time");
+        if tokio::time::timeout(limit / 2, app.chat.settled()).await.is_ok() {
+            keep_sessions(&app.chat, limit / 4).await;
+        } else {
+            tracing::warn!("not everything was answered in time; clients will get new sessions");
         }
         app.socket_io.close_all().await;
         listening.handle.pause().await;

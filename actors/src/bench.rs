@@ -2,7 +2,7 @@
 //!
 //! Hidden, and not a cargo feature: the crate has one form, which lints, tests and benchmarks all see.
 
-use std::time::Instant;
+use std::{sync::Arc, time::Instant};
 
 use tokio::sync::oneshot;
 use tokio_postgres::types::{ToSql, Type, private::BytesMut};
@@ -22,19 +22,19 @@ pub fn encode(message: &Message<'_, &Profile>) -> String {
 }
 
 /// The event for the members of the room.
-pub fn new_message(json: String) -> EncodedEvent {
-    EncodedEvent::new_message(json)
+pub fn new_message(message: MessageId, json: String) -> Arc<EncodedEvent> {
+    EncodedEvent::new_message(message, json)
 }
 
 /// The event for the other participant.
-pub fn message_notification(message: &Message<'_, &Profile>, text: &MessageText) -> EncodedEvent {
+pub fn message_notification(message: &Message<'_, &Profile>, text: &MessageText) -> Arc<EncodedEvent> {
     let (conversation_id, sender) = (message.conversation_id, message.sender_id.id);
     let notification = Notification { conversation_id, sender, preview: text.preview() };
-    EncodedEvent::message_notification(&notification)
+    EncodedEvent::message_notification(message.id, &notification)
 }
 
 /// The event for those who see somebody type.
-pub fn user_typing(typist: UserId, conversation: ConversationId) -> EncodedEvent {
+pub fn user_typing(typist: UserId, conversation: ConversationId) -> Arc<EncodedEvent> {
     EncodedEvent::typing(&Typist { user_id: typist, conversation_id: conversation }, true)
 }
 

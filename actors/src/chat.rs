@@ -8,6 +8,7 @@ use std::{
     time::Duration,
 };
 
+use tokio::sync::SetOnce;
 use tokio_postgres::Config;
 
 use crate::{
@@ -20,6 +21,7 @@ use crate::{
     outbox::Outbox,
     profile::{Profile, Profiles},
     profile_feed,
+    recovery::{self, Recover, Recoveries},
     refusal::Refusal,
     reply::{Committed, PostError},
     session::SessionHandle,
@@ -37,6 +39,8 @@ pub struct ChatConfig {
     pub workers: usize,
     /// How long a room that nobody needs stays in memory.
     pub room_idle: Duration,
+    /// How long a session whose client has asked for it waits for another connection; zero: not at all.
+    pub recovery: Duration,
 }
 
 /// All rooms, sessions and lanes of one server; clones are the same chat.
@@ -53,12 +57,15 @@ impl Chat {
             profiles: Profiles::default(),
             store: Store::new(&config.database),
             workers: Workers::new(config.workers, config.database.clone(), presence.clone(), counters.clone()),
+            recoveries: Recoveries::new(config.recovery, counters.clone()),
             room_idle: config.room_idle,
+            open: SetOnce::new(),
             stopping: AtomicBool::new(false),
             presence,
             counters,
         });
         actix::spawn(profile_feed::follow(config.database.clone(), shared.clone()));
+        actix::spawn(recovery::sweep(shared.clone()));
         Self(shared)
     }
 
@@ -72,9 +79,38 @@ impl Chat {
         self.0.workers.all_entered().await;
     }
 
-    /// Starts a session of a user whose frames go to `outbox`.
-    pub fn connect(&self, user: UserId, outbox: Arc<dyn Outbox>) -> SessionHandle {
-        SessionHandle::start(user, outbox, &self.0, self.0.workers.hub_here())
+    /// Takes up the sessions that the server before has kept, so that their clients can come back to them. To be called
+    /// once, when all workers have entered and before [`Chat::open`]. Returns how many there are.
+    ///
+    /// # Errors
+    /// Postgres is away.
+    pub async fn restore_sessions(&self) -> Result<usize, StoreError> {
+        recovery::restore(&self.0).await
+    }
+
+    /// From now on connections are served.
+    pub fn open(&self) {
+        let _ = self.0.open.set(());
+    }
+
+    /// Returns when connections are served.
+    pub async fn opened(&self) {
+        self.0.open.wait().await;
+    }
+
+    /// Whether sessions can outlive their connection.
+    pub fn recovers(&self) -> bool {
+        self.0.recoveries.are_on()
+    }
+
+    /// Starts a session of a user whose frames go to `outbox`; with `recover` one that outlives its connection, or the one
+    /// that the client had before.
+    pub fn connect(&self, user: UserId, outbox: Arc<dyn Outbox>, recover: Option<Recover>) -> SessionHandle {
+        let Some(recover) = recover.filter(|_| self.recovers()) else {
+            return SessionHandle::start(user, outbox, &self.0, self.0.workers.hub_here());
+        };
+        SessionHandle::recover(recover, user, outbox.clone(), &self.0)
+            .unwrap_or_else(|| SessionHandle::start_recoverable(user, outbox, &self.0, self.0.workers.hub_here()))
     }
 
     /// Says something in a conversation, and waits for the commit.
@@ -149,6 +185,15 @@ impl Chat {
     /// Whether the server stops.
     pub fn is_stopping(&self) -> bool {
         self.0.stopping.load(Ordering::SeqCst)
+    }
+
+    /// Keeps the sessions that can be recovered for the next server. To be called when everything has [settled](Self::settled);
+    /// they cannot be recovered here any more. Returns how many there are.
+    ///
+    /// # Errors
+    /// Postgres is away; their clients will get new sessions.
+    pub async fn keep_sessions(&self) -> Result<usize, StoreError> {
+        recovery::keep(&self.0).await
     }
 
     /// Returns when everything that was accepted is committed and answered.

@@ -17,8 +17,10 @@ macro_rules! gauges {
 gauges! {
     /// Open Engine.IO connections.
     Connections = "connections",
-    /// Sessions: connections whose client has connected.
+    /// Sessions: clients that have connected.
     Sessions = "sessions",
+    /// Sessions among them that lost their connection, and wait for another one.
+    LostSessions = "lost_sessions",
     /// Rooms in memory.
     Rooms = "rooms",
     /// Places of sessions in rooms.

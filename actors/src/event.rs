@@ -1,10 +1,17 @@
 //! An event for many recipients: encoded once, shared by all.
 
-use std::{any::Any, fmt, sync::OnceLock};
+use std::{
+    any::Any,
+    fmt,
+    sync::{Arc, OnceLock},
+};
 
-use serde::Serialize;
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 
-use crate::message::{Notification, Typist};
+use crate::{
+    ids::MessageId,
+    message::{Notification, Typist},
+};
 
 /// What happens to an event that a recipient has no room for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -15,7 +22,43 @@ pub enum Durability {
     Ephemeral,
 }
 
-/// A named event with its payload as JSON, and the form that a transport gave it.
+/// By which a client says how far it has come; the same for all recipients of an event, and never used twice.
+///
+/// Shown as the message's id, with an `n` behind it where it is the notification's.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct Offset {
+    /// What the event is about.
+    pub(crate) message: MessageId,
+    pub(crate) notification: bool,
+}
+
+impl Offset {
+    /// `None` if it is none of ours.
+    pub fn parse(text: &str) -> Option<Self> {
+        let (hex, notification) = text.strip_suffix('n').map_or((text, false), |hex| (hex, true));
+        MessageId::parse(hex).map(|message| Self { message, notification })
+    }
+}
+
+impl fmt::Display for Offset {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}{}", self.message, if self.notification { "n" } else { "" })
+    }
+}
+
+impl Serialize for Offset {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Offset {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Self::parse(&String::deserialize(deserializer)?).ok_or_else(|| D::Error::custom("not an offset"))
+    }
+}
+
+/// A named event with its payload as JSON, and the forms that a transport gave it.
 pub struct EncodedEvent {
     /// The name on the wire.
     pub name: &'static str,
@@ -23,33 +66,40 @@ pub struct EncodedEvent {
     pub payload: String,
     /// What to do when there is no room for it.
     pub durability: Durability,
-    form: OnceLock<Box<dyn Any + Send + Sync>>,
+    /// Where it stands for clients that recover; durable events have one.
+    pub offset: Option<Offset>,
+    /// Without the offset, and with it.
+    forms: [OnceLock<Box<dyn Any + Send + Sync>>; 2],
 }
 
 impl EncodedEvent {
     /// A committed message, encoded already, for the members of its room.
-    pub(crate) fn new_message(json: String) -> Self {
-        Self::new("new_message", json, Durability::Durable)
+    pub(crate) fn new_message(message: MessageId, json: String) -> Arc<Self> {
+        Self::durable("new_message", json, Offset { message, notification: false })
     }
 
     /// The same in short, for the other participant.
-    pub(crate) fn message_notification(notification: &Notification<'_>) -> Self {
-        Self::new("message_notification", encode(notification), Durability::Durable)
+    pub(crate) fn message_notification(message: MessageId, notification: &Notification<'_>) -> Arc<Self> {
+        Self::durable("message_notification", encode(notification), Offset { message, notification: true })
     }
 
     /// Somebody types, or stopped.
-    pub(crate) fn typing(typist: &Typist, started: bool) -> Self {
+    pub(crate) fn typing(typist: &Typist, started: bool) -> Arc<Self> {
         let name = if started { "user_typing" } else { "user_stop_typing" };
-        Self::new(name, encode(typist), Durability::Ephemeral)
+        Self::new(name, encode(typist), Durability::Ephemeral, None)
     }
 
-    fn new(name: &'static str, payload: String, durability: Durability) -> Self {
-        Self { name, payload, durability, form: OnceLock::new() }
+    fn durable(name: &'static str, payload: String, offset: Offset) -> Arc<Self> {
+        Self::new(name, payload, Durability::Durable, Some(offset))
     }
 
-    /// The event as a transport sends it, made by the first recipient that needs it.
-    pub fn form<F: Clone + Send + Sync + 'static>(&self, make: impl Fn(&Self) -> F) -> F {
-        self.form
+    fn new(name: &'static str, payload: String, durability: Durability, offset: Option<Offset>) -> Arc<Self> {
+        Arc::new(Self { name, payload, durability, offset, forms: Default::default() })
+    }
+
+    /// The event as a transport sends it, with or without its offset, made by the first recipient that needs it.
+    pub fn form<F: Clone + Send + Sync + 'static>(&self, with_offset: bool, make: impl Fn(&Self) -> F) -> F {
+        self.forms[usize::from(with_offset)]
             .get_or_init(|| Box::new(make(self)))
             .downcast_ref::<F>()
             // Another kind of transport was first.
@@ -75,15 +125,28 @@ mod tests {
 
     #[test]
     fn a_form_is_made_once_for_all_recipients() {
-        let event = EncodedEvent::new_message("{}".to_owned());
+        let event = EncodedEvent::new_message(MessageId::new(), "{}".to_owned());
         let made = Cell::new(0);
-        for _ in 0..3 {
-            let form = event.form(|event| {
+        for with_offset in [false, true, false, true] {
+            let form = event.form(with_offset, |event| {
                 made.set(made.get() + 1);
-                format!("{}{}", event.name, event.payload)
+                format!("{}{}{with_offset}", event.name, event.payload)
             });
-            assert_eq!(form, "new_message{}");
+            assert_eq!(form, format!("new_message{{}}{with_offset}"));
         }
-        assert_eq!(made.get(), 1);
+        assert_eq!(made.get(), 2);
+    }
+
+    #[test]
+    fn an_offset_comes_back_as_it_was_shown_and_nothing_else_is_one() {
+        for notification in [false, true] {
+            let offset = Offset { message: MessageId::new(), notification };
+            assert_eq!(Offset::parse(&offset.to_string()), Some(offset));
+            let json = encode(&offset);
+            assert_eq!(serde_json::from_str::<Offset>(&json).ok(), Some(offset));
+        }
+        for bad in ["", "n", "x", "507f1f77bcf86cd799439011nn", "507f1f77bcf86cd79943901", "é"] {
+            assert_eq!(Offset::parse(bad), None, "{bad}");
+        }
     }
 }

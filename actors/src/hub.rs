@@ -20,15 +20,15 @@ use crate::{
 /// Which workers have sessions of a user: a bit each.
 pub(crate) type Presence = Arc<DashMap<UserId, u64>>;
 
-/// What a room hands to a hub, shared by all hubs that need it.
-#[derive(Debug)]
+/// What a room hands to the hubs that need it.
+#[derive(Clone, Debug)]
 pub(crate) struct Delivery {
     pub(crate) conversation: ConversationId,
     /// For every member but one.
-    pub(crate) event: EncodedEvent,
+    pub(crate) event: Arc<EncodedEvent>,
     pub(crate) except: Option<SessionId>,
     /// For every session of a user.
-    pub(crate) notification: Option<(UserId, EncodedEvent)>,
+    pub(crate) notification: Option<(UserId, Arc<EncodedEvent>)>,
 }
 
 /// Callers' side of a hub.
@@ -53,7 +53,7 @@ impl HubHandle {
     }
 
     /// Hands over what follows from a committed message: never refused, see [`HUB_QUEUE`].
-    pub(crate) fn deliver(&self, delivery: Arc<Delivery>) {
+    pub(crate) fn deliver(&self, delivery: Delivery) {
         self.mailbox.push(HubCommand::Deliver(delivery));
     }
 
@@ -97,7 +97,7 @@ enum HubCommand {
     Register { session: SessionId, user: UserId, outbox: Arc<dyn Outbox> },
     Unregister(SessionId),
     Join { conversation: ConversationId, session: SessionId },
-    Deliver(Arc<Delivery>),
+    Deliver(Delivery),
     CloseRoom(ConversationId, CloseReason),
 }
 
@@ -123,7 +123,7 @@ impl Hub {
         self.users.entry(user).or_default().push(session);
         let local = self.sessions.entry(session).or_insert(Local { user, outbox, rooms: Vec::new() });
         // Only now: from the client's connect on, nothing passes it by.
-        local.outbox.opened(session);
+        local.outbox.opened(session, None);
     }
 
     fn unregister(&mut self, session: SessionId) {
@@ -177,7 +177,7 @@ impl Hub {
         }
     }
 
-    fn send(&self, outbox: &Arc<dyn Outbox>, event: &EncodedEvent) {
+    fn send(&self, outbox: &Arc<dyn Outbox>, event: &Arc<EncodedEvent>) {
         if outbox.event(event) == Queued::Full && event.durability == Durability::Durable {
             self.counters.add(Gauge::SlowConsumers);
             outbox.close(CloseReason::SlowConsumer);

@@ -3,7 +3,7 @@
 use std::{error::Error, fmt};
 
 use bson::oid::ObjectId;
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 use tokio_postgres::types::{FromSql, IsNull, ToSql, Type, private::BytesMut, to_sql_checked};
 
 macro_rules! object_id {
@@ -54,6 +54,12 @@ macro_rules! object_id {
                 let mut text = [0; 24];
                 hex::encode_to_slice(self.bytes(), &mut text).expect("twice as long");
                 serializer.serialize_str(std::str::from_utf8(&text).expect("hexadecimal digits"))
+            }
+        }
+
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                Self::parse(&String::deserialize(deserializer)?).ok_or_else(|| D::Error::custom("not an ObjectId"))
             }
         }
 

@@ -24,6 +24,7 @@
 //! | `reply.rs`, `outbox.rs`, `gate.rs`, `sends.rs`, `mailbox.rs` | answers, frames, backpressure, order, bounded queues |
 //! | `ids.rs`, `text.rs`, `draft.rs`, `timestamp.rs`, `message.rs`, `event.rs`, `refusal.rs` | values that are valid by their types |
 //! | `room/`, `persistence.rs` | callers' side of a room; which lane a conversation is on |
+//! | `recovery.rs`, `recovery/` | sessions that outlive their connection, and a planned restart |
 //! | `limits.rs`, `counters.rs`, `backoff.rs` | every bound, what is counted, pauses between attempts |
 //! | `bench.rs` | what the micro-benchmarks reach |
 //! | `sql.rs`, `migrations.rs` | the statements and the schema, from `sql/` |
@@ -58,6 +59,7 @@ mod outbox;
 mod persistence;
 mod profile;
 mod profile_feed;
+mod recovery;
 mod refusal;
 mod reply;
 mod room;
@@ -73,13 +75,14 @@ mod workers;
 pub use chat::{Chat, ChatConfig};
 pub use counters::{Counters, Gauge};
 pub use draft::{ClientMsgId, Draft};
-pub use event::{Durability, EncodedEvent};
+pub use event::{Durability, EncodedEvent, Offset};
 pub use gate::{Gate, Permit};
 pub use ids::{ConversationId, HorseId, MessageId, SessionId, UserId};
 pub use message::{Duplicate, Message, MessagePage, StoredMessage};
 pub use migrations::{MigrateError, migrate};
 pub use outbox::{AckId, CloseReason, Outbox, Queued};
 pub use profile::Profile;
+pub use recovery::{Pid, Recover};
 pub use refusal::{Code, Refusal};
 pub use reply::{Committed, PostError};
 pub use session::{Request, SessionHandle};

@@ -36,6 +36,20 @@ pub const ROOM_IN_FLIGHT: usize = 4096;
 /// at half of it. Messages that were accepted before are delivered all the same.
 pub const HUB_QUEUE: usize = 65_536;
 
+/// Events that are kept for one session in case that its connection is lost. Reached: the oldest are not there any more, and
+/// a client that has missed one gets a new session.
+pub const RECOVERY_EVENTS: usize = 256;
+/// The same in bytes.
+pub const RECOVERY_BYTES: usize = 256 * 1024;
+/// Bytes kept for all sessions. Reached: nothing more is kept.
+pub const RECOVERY_TOTAL_BYTES: usize = 256 << 20;
+/// Sessions that wait for another connection. Reached: a lost connection ends its session.
+pub const RECOVERY_SESSIONS: i64 = 100_000;
+/// What was sent so long ago has come through: without heartbeats a connection ends sooner.
+pub const CONFIRMED_AFTER: Duration = Duration::from_secs(60);
+/// How often sessions are looked at whose client must have what is kept for it, or does not come back.
+pub const RECOVERY_SWEEP: Duration = Duration::from_secs(2);
+
 /// Persistence lanes of a worker, which are batches being committed at the same time: one is filled while the other is
 /// with Postgres. Measured on two cores: four cost Postgres a fifth more a row, one is a quarter slower when it is full.
 pub const LANES: usize = 2;
@@ -86,6 +100,8 @@ pub const WORKERS: usize = 64;
 const _: () = assert!(BATCH_ROWS <= LANE_QUEUE);
 // An answer and an event for each unanswered packet fit beside what waits already.
 const _: () = assert!(2 * SESSION_IN_FLIGHT <= OUTBOX_PACKETS / 2);
+// What a session has missed fits into the outbox of its new connection.
+const _: () = assert!(RECOVERY_EVENTS <= OUTBOX_PACKETS / 2 && RECOVERY_BYTES <= OUTBOX_BYTES / 2);
 const _: () = assert!(SESSION_IN_FLIGHT < ROOM_IN_FLIGHT && ROOM_IN_FLIGHT <= ROOM_QUEUE);
 const _: () = assert!(ROOM_IN_FLIGHT <= LANE_QUEUE);
 const _: () = assert!(WORKERS <= u64::BITS as usize);

@@ -11,7 +11,7 @@ use std::{
     },
 };
 
-use actix::{Actor, Addr, Context, Handler, Message};
+use actix::{Actor, Addr, Context, Handler, Message, WeakAddr};
 
 /// How many messages wait.
 #[derive(Clone, Debug, Default)]
@@ -70,6 +70,30 @@ impl<A: Actor<Context = Context<A>>> Mailbox<A> {
 
     pub(crate) fn is_alive(&self) -> bool {
         self.address.connected()
+    }
+
+    pub(crate) fn downgrade(&self) -> WeakMailbox<A> {
+        WeakMailbox { address: self.address.downgrade(), waiting: self.waiting.clone() }
+    }
+}
+
+/// The sending side for those who do not keep the actor; it may have ended.
+pub(crate) struct WeakMailbox<A: Actor> {
+    address: WeakAddr<A>,
+    waiting: Waiting,
+}
+
+impl<A: Actor<Context = Context<A>>> WeakMailbox<A> {
+    /// As [`Mailbox::push`], if the actor is there.
+    pub(crate) fn push<M>(&self, message: M)
+    where
+        A: Handler<M>,
+        M: Message<Result = ()> + Send + 'static,
+    {
+        if let Some(address) = self.address.upgrade() {
+            self.waiting.0.fetch_add(1, Ordering::SeqCst);
+            address.do_send(message);
+        }
     }
 }
 

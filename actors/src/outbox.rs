@@ -1,6 +1,8 @@
 //! The seam between the chat and a transport: where a session's frames go, and why it ends.
 
-use crate::{event::EncodedEvent, ids::SessionId};
+use std::sync::Arc;
+
+use crate::{event::EncodedEvent, ids::SessionId, recovery::Pid};
 
 /// The number by which a client knows its acknowledgement.
 pub type AckId = u64;
@@ -18,10 +20,11 @@ pub enum Queued {
 
 /// A session's bounded queue of frames to its client. All methods return at once.
 pub trait Outbox: Send + Sync {
-    /// The session is registered: from now on it misses nothing. Tell the client.
-    fn opened(&self, session: SessionId);
+    /// The session is registered: from now on it misses nothing. Tell the client, with the private id by which it can
+    /// come back to the session, if it can.
+    fn opened(&self, session: SessionId, pid: Option<Pid>);
     /// Queues an event.
-    fn event(&self, event: &EncodedEvent) -> Queued;
+    fn event(&self, event: &Arc<EncodedEvent>) -> Queued;
     /// Queues an acknowledgement; `body` is JSON.
     fn ack(&self, id: AckId, body: &str);
     /// Ends the connection. What was queued before is still sent, for a bounded time.
@@ -53,6 +56,8 @@ pub enum CloseReason {
     SessionFailed,
     /// The server stops. Reconnect after a moment.
     ServerStopping,
+    /// Another connection has the session now. Nothing.
+    TakenOver,
 }
 
 impl CloseReason {
@@ -70,6 +75,25 @@ impl CloseReason {
             Self::RoomFailed => "room failed",
             Self::SessionFailed => "session failed",
             Self::ServerStopping => "server stopping",
+            Self::TakenOver => "taken over",
+        }
+    }
+
+    /// Whether the session may go on with another connection.
+    pub(crate) fn is_recoverable(self) -> bool {
+        match self {
+            Self::ClientLeft
+            | Self::TransportLost
+            | Self::HeartbeatTimeout
+            | Self::SlowConsumer
+            | Self::ServerStopping => true,
+            Self::BrokenPacket
+            | Self::TooLarge
+            | Self::ConnectTimeout
+            | Self::OutcomeUnknown
+            | Self::RoomFailed
+            | Self::SessionFailed
+            | Self::TakenOver => false,
         }
     }
 }

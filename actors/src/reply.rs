@@ -12,6 +12,7 @@ use crate::{
     message::Message,
     outbox::{AckId, CloseReason, Outbox},
     profile::Profile,
+    recovery::Recoverable,
     refusal::Refusal,
     sends::UnderWay,
     timestamp::Timestamp,
@@ -74,18 +75,27 @@ struct Held {
 }
 
 /// One request of a session that is not answered yet.
-pub(crate) struct Unanswered(Arc<Counters>);
+pub(crate) struct Unanswered {
+    counters: Arc<Counters>,
+    recoverable: Option<Arc<Recoverable>>,
+}
 
 impl Unanswered {
-    pub(crate) fn begin(counters: &Arc<Counters>) -> Self {
+    pub(crate) fn begin(counters: &Arc<Counters>, recoverable: Option<Arc<Recoverable>>) -> Self {
         counters.add(Gauge::Unanswered);
-        Self(counters.clone())
+        if let Some(recoverable) = &recoverable {
+            recoverable.asked();
+        }
+        Self { counters: counters.clone(), recoverable }
     }
 }
 
 impl Drop for Unanswered {
     fn drop(&mut self) {
-        self.0.sub(Gauge::Unanswered);
+        self.counters.sub(Gauge::Unanswered);
+        if let Some(recoverable) = &self.recoverable {
+            recoverable.answered();
+        }
     }
 }
 
@@ -104,6 +114,11 @@ impl Reply {
     pub(crate) fn session(outbox: Arc<dyn Outbox>, ack: Option<AckId>, permit: Permit, unanswered: Unanswered) -> Self {
         let held = Held { under_way: None, _permit: permit, _unanswered: unanswered };
         Self(Some(Target::Session { outbox, ack, held }))
+    }
+
+    /// Nobody waits for it.
+    pub(crate) fn nobody() -> Self {
+        Self(None)
     }
 
     pub(crate) fn caller(sender: oneshot::Sender<Result<Committed, Refusal>>) -> Self {

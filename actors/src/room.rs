@@ -250,11 +250,11 @@ impl Room {
         let notification = self.other(post.sender).map(|recipient| {
             let notification =
                 Notification { conversation_id: self.conversation, sender: post.sender, preview: text.preview() };
-            (recipient, EncodedEvent::message_notification(&notification))
+            (recipient, EncodedEvent::message_notification(post.id, &notification))
         });
         let audience = self.audience(post.sender);
-        let event = EncodedEvent::new_message(json);
-        self.publish(audience, Delivery { conversation: self.conversation, event, except: None, notification });
+        let event = EncodedEvent::new_message(post.id, json);
+        self.publish(audience, &Delivery { conversation: self.conversation, event, except: None, notification });
     }
 
     /// The message is committed already: nobody but its sender hears of it.
@@ -277,14 +277,13 @@ impl Room {
         let members = self.members_mask();
         if !self.shared.workers.any(members, |hub| hub.is_full(Durability::Ephemeral)) {
             let except = Some(session);
-            self.publish(members, Delivery { conversation: self.conversation, event, except, notification: None });
+            self.publish(members, &Delivery { conversation: self.conversation, event, except, notification: None });
         }
         reply.done(None);
     }
 
     /// Hands an event to the hubs that need it. The one place where a bus to other servers will be joined.
-    fn publish(&self, workers: u64, delivery: Delivery) {
-        let delivery = Arc::new(delivery);
+    fn publish(&self, workers: u64, delivery: &Delivery) {
         self.shared.workers.each(workers, |hub| hub.deliver(delivery.clone()));
     }
 

@@ -1,7 +1,8 @@
 //! A connected user's session: takes the requests of one connection in their order to the rooms they are for.
 //!
 //! It lives on the worker that owns the connection, from the accepted CONNECT to the connection's end, and leaves
-//! nothing behind: its places in rooms and in the hub go with it, even when it panics. Its queue is bounded by the
+//! nothing behind: its places in rooms and in the hub go with it, even when it panics. Where its client has asked for it,
+//! it waits a while for another connection (`recovery.rs`). Its queue is bounded by the
 //! connection's [`Gate`](crate::Gate): a transport is not read while too much is unanswered.
 
 use std::{
@@ -10,7 +11,8 @@ use std::{
     sync::Arc,
 };
 
-use actix::{Actor, ActorContext, AsyncContext, Context, Handler, Message, WeakAddr};
+use actix::{Actor, ActorContext, ArbiterHandle, AsyncContext, Context, Handler, Message};
+use tokio::sync::oneshot;
 
 use crate::{
     counters::{Counters, Gauge},
@@ -19,8 +21,9 @@ use crate::{
     hub::HubHandle,
     ids::{ConversationId, SessionId, UserId},
     limits::{RESUME_BYTES, SESSION_IN_FLIGHT, SESSION_ROOMS},
-    mailbox::{Mailbox, Waiting},
+    mailbox::{Mailbox, Waiting, WeakMailbox},
     outbox::{AckId, CloseReason, Outbox},
+    recovery::{Recover, Recoverable, Seat},
     refusal::Refusal,
     reply::{Reply, Unanswered},
     room::RoomHandle,
@@ -63,49 +66,96 @@ impl Request {
 /// A transport's side of its session.
 #[derive(Clone)]
 pub struct SessionHandle {
-    mailbox: Mailbox<Session>,
+    address: SessionAddress,
+    /// The connection's own.
     outbox: Arc<dyn Outbox>,
     counters: Arc<Counters>,
+    /// For a session that outlives its connection.
+    seat: Option<Seat>,
 }
 
 impl SessionHandle {
     /// Takes a request; `ack` is given where the client wants an answer. Requests are handled in the order they come.
     pub fn request(&self, request: Request, ack: Option<AckId>, permit: Permit) {
-        let reply = Reply::session(self.outbox.clone(), ack, permit, Unanswered::begin(&self.counters));
-        self.mailbox.push(SessionCommand::Request(request, reply));
+        let recoverable = self.seat.as_ref().map(|seat| seat.recoverable.clone());
+        let unanswered = Unanswered::begin(&self.counters, recoverable);
+        let reply = Reply::session(self.outbox.clone(), ack, permit, unanswered);
+        self.address.0.push(SessionCommand::Request(request, reply));
     }
 
-    /// The connection has ended.
+    /// The client has left.
     pub fn end(&self) {
-        self.mailbox.push(SessionCommand::End);
+        match &self.seat {
+            Some(seat) => seat.leave(None),
+            None => self.address.end(),
+        }
     }
 
-    pub(crate) fn start(user: UserId, outbox: Arc<dyn Outbox>, shared: &Arc<Shared>, hub: HubHandle) -> Self {
-        let waiting = Waiting::default();
-        let session = Session {
-            id: SessionId::new(),
-            user,
-            outbox: outbox.clone(),
-            hub,
-            shared: shared.clone(),
-            waiting: waiting.clone(),
-            joined: HashMap::new(),
-            latest: None,
-            sends: Arc::default(),
-            sends_to: None,
-            held: VecDeque::new(),
-        };
-        shared.counters.add(Gauge::Sessions);
-        session.hub.register(session.id, user, outbox.clone());
-        let address = Session::start_in_arbiter(&actix::Arbiter::current(), move |_| session);
-        Self { mailbox: Mailbox::new(address, waiting, SESSION_IN_FLIGHT), outbox, counters: shared.counters.clone() }
+    /// The connection is over. The client may come back to its session, if it has asked for that.
+    pub fn disconnected(&self, reason: CloseReason) {
+        match &self.seat {
+            Some(seat) => seat.leave(Some(reason)),
+            None => self.address.end(),
+        }
     }
+
+    /// Starts a session on this worker.
+    pub(crate) fn start(user: UserId, outbox: Arc<dyn Outbox>, shared: &Arc<Shared>, hub: HubHandle) -> Self {
+        let session = Session::new(SessionId::new(), user, outbox.clone(), hub, shared);
+        let address = session.start(&actix::Arbiter::current());
+        Self { address, outbox, counters: shared.counters.clone(), seat: None }
+    }
+
+    /// The same for one that outlives its connection.
+    pub(crate) fn start_recoverable(
+        user: UserId,
+        outbox: Arc<dyn Outbox>,
+        shared: &Arc<Shared>,
+        hub: HubHandle,
+    ) -> Self {
+        let recoverable = shared.recoveries.begin(user, outbox.clone());
+        let address = Session::recoverable(&recoverable, hub, shared).start(&actix::Arbiter::current());
+        recoverable.started(address.clone());
+        Self { address, outbox, counters: shared.counters.clone(), seat: Some(Seat::first(recoverable)) }
+    }
+
+    /// Gives a client the session it had, if all that it has missed is there.
+    pub(crate) fn recover(
+        recover: Recover,
+        user: UserId,
+        outbox: Arc<dyn Outbox>,
+        shared: &Arc<Shared>,
+    ) -> Option<Self> {
+        let seat = shared.recoveries.take_over(recover, user, &outbox)?;
+        let address = seat.recoverable.address()?.clone();
+        Some(Self { address, outbox, counters: shared.counters.clone(), seat: Some(seat) })
+    }
+}
+
+/// Starts a session that the server before has kept; whether it could be.
+pub(crate) fn start_kept(recoverable: &Arc<Recoverable>, rooms: &[ConversationId], shared: &Arc<Shared>) -> bool {
+    let (hub, arbiter) = shared.workers.of_session(recoverable.session());
+    let rooms: Option<HashMap<_, _>> = rooms.iter().map(|room| Some((*room, shared.room(*room)?))).collect();
+    let Some(rooms) = rooms else {
+        shared.recoveries.forget(recoverable);
+        return false;
+    };
+    let mut session = Session::recoverable(recoverable, hub.clone(), shared);
+    session.joined.clone_from(&rooms);
+    let address = session.start(arbiter);
+    recoverable.started(address.clone());
+    for room in rooms.values() {
+        let if_refused = Some((address.downgrade(), SessionCommand::Fail));
+        let (session, user, hub) = (recoverable.session(), recoverable.user(), hub.clone());
+        room.join(Member { session, user, hub, if_refused }, None, Reply::nobody());
+    }
+    true
 }
 
 #[cfg(test)]
 impl SessionHandle {
     pub(crate) fn panic(&self) {
-        self.mailbox.push(SessionCommand::Panic);
+        self.address.0.push(SessionCommand::Panic);
     }
 }
 
@@ -115,37 +165,44 @@ impl fmt::Debug for SessionHandle {
     }
 }
 
-/// A session as those see it who have something to tell it; it may have ended.
+/// A session as the server sees it. Whoever holds one keeps it.
 #[derive(Clone)]
-struct Address {
-    session: WeakAddr<Session>,
-    waiting: Waiting,
-}
+pub(crate) struct SessionAddress(Mailbox<Session>);
 
-impl Address {
-    fn push(&self, command: SessionCommand) {
-        if let Some(address) = self.session.upgrade() {
-            Mailbox::new(address, self.waiting.clone(), SESSION_IN_FLIGHT).push(command);
-        }
+impl SessionAddress {
+    pub(crate) fn end(&self) {
+        self.0.push(SessionCommand::End);
+    }
+
+    /// The rooms it has joined; `None` if it has ended.
+    pub(crate) async fn rooms(&self) -> Option<Vec<ConversationId>> {
+        let (answer, answered) = oneshot::channel();
+        self.0.push(SessionCommand::Rooms(answer));
+        answered.await.ok()
+    }
+
+    fn downgrade(&self) -> WeakSession {
+        self.0.downgrade()
     }
 }
+
+/// A session as those see it who have something to tell it; it may have ended.
+type WeakSession = WeakMailbox<Session>;
 
 /// A session that wants to be a room's member.
 pub(crate) struct Member {
     pub(crate) session: SessionId,
     pub(crate) user: UserId,
     pub(crate) hub: HubHandle,
-    conversation: ConversationId,
-    /// It has asked before, and may be in the room already.
-    again: bool,
-    address: Address,
+    /// What the session is told then; nothing if it has asked before, and may be in the room already.
+    if_refused: Option<(WeakSession, SessionCommand)>,
 }
 
 impl Member {
-    /// The room refused: the session lets go of it.
-    pub(crate) fn not_joined(&self) {
-        if !self.again {
-            self.address.push(SessionCommand::NotJoined(self.conversation));
+    /// The room refused.
+    pub(crate) fn not_joined(self) {
+        if let Some((session, command)) = self.if_refused {
+            session.push(command);
         }
     }
 }
@@ -157,6 +214,8 @@ pub(crate) struct Session {
     hub: HubHandle,
     shared: Arc<Shared>,
     waiting: Waiting,
+    /// If it outlives its connection; the outbox then, too.
+    recoverable: Option<Arc<Recoverable>>,
     joined: HashMap<ConversationId, RoomHandle>,
     /// The room that was used last, joined or not: mostly the next one, too.
     latest: Option<(ConversationId, RoomHandle)>,
@@ -173,12 +232,46 @@ enum SessionCommand {
     Request(Request, Reply),
     NotJoined(ConversationId),
     SendsDone,
+    Rooms(oneshot::Sender<Vec<ConversationId>>),
+    /// It cannot be what its client believes it is.
+    Fail,
     End,
     #[cfg(test)]
     Panic,
 }
 
 impl Session {
+    fn new(id: SessionId, user: UserId, outbox: Arc<dyn Outbox>, hub: HubHandle, shared: &Arc<Shared>) -> Self {
+        Self {
+            id,
+            user,
+            outbox,
+            hub,
+            shared: shared.clone(),
+            waiting: Waiting::default(),
+            recoverable: None,
+            joined: HashMap::new(),
+            latest: None,
+            sends: Arc::default(),
+            sends_to: None,
+            held: VecDeque::new(),
+        }
+    }
+
+    fn recoverable(recoverable: &Arc<Recoverable>, hub: HubHandle, shared: &Arc<Shared>) -> Self {
+        let mut session = Self::new(recoverable.session(), recoverable.user(), recoverable.clone(), hub, shared);
+        session.recoverable = Some(recoverable.clone());
+        session
+    }
+
+    fn start(self, arbiter: &ArbiterHandle) -> SessionAddress {
+        let waiting = self.waiting.clone();
+        self.shared.counters.add(Gauge::Sessions);
+        self.hub.register(self.id, self.user, self.outbox.clone());
+        let address = Self::start_in_arbiter(arbiter, move |_| self);
+        SessionAddress(Mailbox::new(address, waiting, SESSION_IN_FLIGHT))
+    }
+
     /// Handles a request, or holds it back: messages of one connection are stored, acknowledged and delivered in the
     /// order sent, whichever conversations they are for.
     fn request(&mut self, request: Request, reply: Reply, ctx: &Context<Self>) {
@@ -233,13 +326,14 @@ impl Session {
         }
         let Some(room) = self.room(conversation).cloned() else { return reply.refuse(&Refusal::overloaded()) };
         let again = self.joined.contains_key(&conversation);
-        let (hub, address) = (self.hub.clone(), self.address(ctx));
-        room.join(Member { session: self.id, user: self.user, hub, conversation, again, address }, since, reply);
+        let if_refused = (!again).then(|| (self.address(ctx), SessionCommand::NotJoined(conversation)));
+        let (session, user, hub) = (self.id, self.user, self.hub.clone());
+        room.join(Member { session, user, hub, if_refused }, since, reply);
         self.joined.insert(conversation, room);
     }
 
-    fn address(&self, ctx: &Context<Self>) -> Address {
-        Address { session: ctx.address().downgrade(), waiting: self.waiting.clone() }
+    fn address(&self, ctx: &Context<Self>) -> WeakSession {
+        Mailbox::new(ctx.address(), self.waiting.clone(), SESSION_IN_FLIGHT).downgrade()
     }
 
     /// Looks a room up once and keeps the handle. `None` if there are too many rooms.
@@ -272,6 +366,12 @@ impl Handler<SessionCommand> for Session {
                 self.latest = None;
             }
             SessionCommand::SendsDone => self.release(ctx),
+            // Whoever asked may have gone meanwhile.
+            SessionCommand::Rooms(answer) => drop(answer.send(self.joined.keys().copied().collect())),
+            SessionCommand::Fail => {
+                self.outbox.close(CloseReason::RoomFailed);
+                ctx.stop();
+            }
             SessionCommand::End => ctx.stop(),
             #[cfg(test)]
             SessionCommand::Panic => panic!("asked to"),
@@ -285,6 +385,9 @@ impl Drop for Session {
             room.leave(self.id);
         }
         self.hub.unregister(self.id);
+        if let Some(recoverable) = &self.recoverable {
+            self.shared.recoveries.forget(recoverable);
+        }
         self.shared.counters.sub(Gauge::Sessions);
         if std::thread::panicking() {
             self.shared.counters.add(Gauge::ActorsFailed);

@@ -5,12 +5,15 @@ use std::{
     time::Duration,
 };
 
+use tokio::sync::SetOnce;
+
 use crate::{
     counters::Counters,
     directory::Directory,
     hub::Presence,
     ids::ConversationId,
     profile::{LiveProfile, Profiles},
+    recovery::Recoveries,
     room::RoomHandle,
     store::{Store, StoreError},
     workers::Workers,
@@ -24,7 +27,10 @@ pub(crate) struct Shared {
     pub(crate) profiles: Profiles,
     pub(crate) store: Store,
     pub(crate) workers: Workers,
+    pub(crate) recoveries: Recoveries,
     pub(crate) room_idle: Duration,
+    /// Filled when connections may be served.
+    pub(crate) open: SetOnce<()>,
     /// The server stops: no new messages.
     pub(crate) stopping: AtomicBool,
 }

@@ -25,4 +25,7 @@ queries! {
     COUNT_UNREAD = "count_unread.sql",
     FIND_USERS = "find_users.sql",
     PUT_USER = "put_user.sql",
+    KEEP_SESSIONS = "keep_sessions.sql",
+    TAKE_SESSIONS = "take_sessions.sql",
+    FIND_SENT = "find_sent.sql",
 }

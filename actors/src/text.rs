@@ -37,9 +37,14 @@ impl MessageText {
 
     /// Its first [`PREVIEW_CODE_POINTS`] code points.
     pub fn preview(&self) -> &str {
-        let end = self.0.char_indices().nth(PREVIEW_CODE_POINTS).map_or(self.0.len(), |(at, _)| at);
-        &self.0[..end]
+        preview(&self.0)
     }
+}
+
+/// The first [`PREVIEW_CODE_POINTS`] code points of a text.
+pub(crate) fn preview(text: &str) -> &str {
+    let end = text.char_indices().nth(PREVIEW_CODE_POINTS).map_or(text.len(), |(at, _)| at);
+    &text[..end]
 }
 
 #[cfg(test)]

@@ -16,7 +16,7 @@ use tokio_postgres::Config;
 use crate::{
     counters::Counters,
     hub::{Hub, HubHandle, Presence},
-    ids::ConversationId,
+    ids::{ConversationId, SessionId},
     limits::{EXIT_ACTOR_FAILED, WORKERS},
     persistence::Persistence,
 };
@@ -88,8 +88,18 @@ impl Workers {
 
     /// Where a conversation's room runs. One worker at least has entered.
     pub(crate) fn worker_of(&self, conversation: ConversationId) -> &Worker {
+        self.any_for(conversation)
+    }
+
+    /// Where a session runs that no connection has brought to a worker. All workers have entered.
+    pub(crate) fn of_session(&self, session: SessionId) -> (&HubHandle, &ArbiterHandle) {
+        let worker = self.any_for(session);
+        (&worker.hub, &worker.arbiter)
+    }
+
+    fn any_for(&self, what: impl Hash) -> &Worker {
         let ready = self.present().count();
-        self.slots[spread(conversation, ready.max(1))].get().expect("whoever asks for a room was taken in by a worker")
+        self.slots[spread(what, ready.max(1))].get().expect("whoever asks was taken in by a worker")
     }
 
     /// Rows on all lanes that are not committed yet.

@@ -18,6 +18,7 @@ use actix_service::{
     IntoServiceFactory, Service, ServiceFactory, ServiceFactoryExt, fn_factory, fn_service, map_config,
 };
 use actix_web::dev::AppConfig;
+use actors::Chat;
 use socket2::{Domain, Socket, Type};
 use tokio::{net::TcpStream, task::JoinHandle, time::timeout};
 
@@ -83,6 +84,7 @@ fn service(
 ) -> impl ServiceFactory<TcpStream, Config = (), Response = (), Error = actix_http::error::DispatchError, InitError = ()>
 {
     app.chat.enter_worker();
+    let chat = app.chat.clone();
     let hook = {
         let app = app.clone();
         fn_factory(move || upgrades(app.clone()))
@@ -99,13 +101,16 @@ fn service(
             |()| AppConfig::default(),
         ))
         .tcp();
-    fn_service(async |stream: TcpStream| {
-        if opens_session(&stream).await {
-            door::enter().await;
-        }
-        Ok(stream)
-    })
-    .and_then(http)
+    fn_service(move |stream: TcpStream| admit(chat.clone(), stream)).and_then(http)
+}
+
+/// A connection as it is served, when the chat is open and the connection's turn has come.
+async fn admit(chat: Chat, stream: TcpStream) -> Result<TcpStream, actix_http::error::DispatchError> {
+    chat.opened().await;
+    if opens_session(&stream).await {
+        door::enter().await;
+    }
+    Ok(stream)
 }
 
 /// Whether a connection's first request opens a Socket.IO session. Only looked at: a request that is read and parsed has

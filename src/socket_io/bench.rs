@@ -16,7 +16,7 @@ pub fn request(name: &str, arguments: &[&RawValue]) -> Result<Request, Refusal> 
 
 /// An event as a frame: framed for its first recipient, shared by the others.
 pub fn event_frame(event: &EncodedEvent) -> Bytes {
-    event.form(|event| Frames::message(&packet::parts_of(event)))
+    event.form(false, |event| packet::event(event, false, Frames::message))
 }
 
 /// An acknowledgement as a frame.

@@ -13,11 +13,11 @@ use std::{
 };
 
 use actors::{
-    AckId, CloseReason, Code, Counters, Durability, EncodedEvent, Gate, Gauge, Outbox, Queued, Refusal, SessionHandle,
-    SessionId,
+    AckId, Chat, CloseReason, Code, Counters, Durability, EncodedEvent, Gate, Gauge, Offset, Outbox, Pid, Queued,
+    Recover, Refusal, SessionHandle, SessionId,
 };
 use engineioxide::Str;
-use serde_json::value::RawValue;
+use serde_json::{Value, value::RawValue};
 use tokio::task::AbortHandle;
 
 use crate::auth::AuthError;
@@ -146,10 +146,18 @@ impl Connection {
     }
 
     fn connect(self: &Arc<Self>, state: &mut State, auth: Option<&RawValue>, handler: &Handler) {
-        match token(auth).and_then(|token| handler.auth.verify(&token)) {
+        let auth = ConnectAuth::parse(auth);
+        match auth.token().and_then(|token| handler.auth.verify(token)) {
+            // What it comes back to is being kept for the next server.
+            Ok(_) if auth.pid.is_some() && handler.chat.is_stopping() => self.close(CloseReason::ServerStopping),
             Ok(caller) => {
-                let outbox = Arc::new(SessionOutbox { connection: self.clone(), silent: AtomicBool::new(false) });
-                let session = handler.chat.connect(caller.user, outbox.clone());
+                let recover = auth.recover(&handler.chat);
+                let outbox = Arc::new(SessionOutbox {
+                    connection: self.clone(),
+                    with_offsets: recover.is_some(),
+                    silent: AtomicBool::new(false),
+                });
+                let session = handler.chat.connect(caller.user, outbox.clone(), recover);
                 let connected = State::Connected { session, outbox, attachments: 0 };
                 if let State::Open { deadline } = std::mem::replace(state, connected) {
                     deadline.abort();
@@ -197,14 +205,16 @@ impl Connection {
         }
     }
 
-    fn event(&self, event: &EncodedEvent) -> Queued {
+    fn event(&self, event: &EncodedEvent, with_offset: bool) -> Queued {
+        let with_offset = with_offset && event.offset.is_some();
         match self.polling.as_deref().and_then(Polling::sender) {
             Some(sender) => {
-                let packet = event.form(|event| Str::from(packet::event_of(event)));
+                let make = |event: &_| packet::event(event, with_offset, |pieces| Str::from(pieces.concat()));
+                let packet = event.form(with_offset, make);
                 self.queue(packet.len(), event.durability, || sender.send(packet))
             }
             None => {
-                let frame = event.form(|event| Frames::message(&packet::parts_of(event)));
+                let frame = event.form(with_offset, |event| packet::event(event, with_offset, Frames::message));
                 self.queue(frame.len(), event.durability, || self.frames.send(frame))
             }
         }
@@ -251,7 +261,9 @@ impl Connection {
     pub(super) fn end_session(&self) {
         let state = &mut *self.state.lock().unwrap_or_else(PoisonError::into_inner);
         match std::mem::replace(state, State::Ended) {
-            State::Connected { session, .. } => session.end(),
+            State::Connected { session, .. } => {
+                session.disconnected(self.closing.get().copied().unwrap_or(CloseReason::TransportLost));
+            }
             State::Open { deadline } => deadline.abort(),
             State::Ended => (),
         }
@@ -283,6 +295,8 @@ impl fmt::Debug for Connection {
 /// connection; the old session says nothing more then.
 struct SessionOutbox {
     connection: Arc<Connection>,
+    /// The client recovers, and remembers how far it has come.
+    with_offsets: bool,
     silent: AtomicBool,
 }
 
@@ -297,14 +311,14 @@ impl SessionOutbox {
 }
 
 impl Outbox for SessionOutbox {
-    fn opened(&self, session: SessionId) {
+    fn opened(&self, session: SessionId, pid: Option<Pid>) {
         if let Some(connection) = self.connection() {
-            connection.emit(packet::connected(session));
+            connection.emit(packet::connected(session, pid));
         }
     }
 
-    fn event(&self, event: &EncodedEvent) -> Queued {
-        self.connection().map_or(Queued::Closed, |connection| connection.event(event))
+    fn event(&self, event: &Arc<EncodedEvent>) -> Queued {
+        self.connection().map_or(Queued::Closed, |connection| connection.event(event, self.with_offsets))
     }
 
     fn ack(&self, id: AckId, body: &str) {
@@ -331,17 +345,36 @@ fn deadline(connection: Weak<Connection>) -> AbortHandle {
     .abort_handle()
 }
 
-/// The token that a CONNECT packet brings in `auth.token`.
-fn token(auth: Option<&RawValue>) -> Result<String, AuthError> {
-    #[derive(serde::Deserialize)]
-    struct AuthObject {
-        token: Option<serde_json::Value>,
+/// What a CONNECT packet brings in `auth`.
+#[derive(Default, serde::Deserialize)]
+struct ConnectAuth {
+    token: Option<Value>,
+    /// `true`: the session is to outlive its connection.
+    recover: Option<Value>,
+    /// Of the session that the client had, by the client itself.
+    pid: Option<Value>,
+    offset: Option<Value>,
+}
+
+impl ConnectAuth {
+    fn parse(auth: Option<&RawValue>) -> Self {
+        auth.and_then(|auth| serde_json::from_str(auth.get()).ok()).unwrap_or_default()
     }
-    let auth = auth.and_then(|auth| serde_json::from_str::<AuthObject>(auth.get()).ok());
-    match auth.and_then(|auth| auth.token) {
-        Some(serde_json::Value::String(token)) if token.is_empty() => Err(AuthError::NoToken),
-        Some(serde_json::Value::String(token)) => Ok(token),
-        Some(_) => Err(AuthError::Invalid("not a string".to_owned())),
-        None => Err(AuthError::NoToken),
+
+    fn token(&self) -> Result<&str, AuthError> {
+        match &self.token {
+            Some(Value::String(token)) if !token.is_empty() => Ok(token),
+            Some(Value::String(_) | Value::Null) | None => Err(AuthError::NoToken),
+            Some(_) => Err(AuthError::Invalid("not a string".to_owned())),
+        }
+    }
+
+    /// What is none of ours is no reason to refuse: the client gets a new session.
+    fn recover(&self, chat: &Chat) -> Option<Recover> {
+        let text = |value: &Option<Value>| value.as_ref().and_then(Value::as_str).map(str::to_owned);
+        (self.recover == Some(Value::Bool(true)) && chat.recovers()).then(|| Recover {
+            pid: text(&self.pid).and_then(|pid| Pid::parse(&pid)),
+            offset: text(&self.offset).and_then(|offset| Offset::parse(&offset)),
+        })
     }
 }

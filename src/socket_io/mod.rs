@@ -33,7 +33,7 @@ use std::{fmt, sync::Arc, time::Duration};
 use actix_web::{HttpResponse, http::StatusCode, web};
 use actors::{
     Chat, CloseReason,
-    limits::{OUTBOX_BYTES, OUTBOX_PACKETS, RESUME_BYTES},
+    limits::{CONFIRMED_AFTER, OUTBOX_BYTES, OUTBOX_PACKETS, RESUME_BYTES},
 };
 use dashmap::DashMap;
 use engineioxide::{
@@ -56,6 +56,8 @@ pub const MAX_PAYLOAD: usize = 1_000_000;
 const PING_INTERVAL: Duration = Duration::from_secs(25);
 /// How long it may take to answer.
 const PING_TIMEOUT: Duration = Duration::from_secs(20);
+// A client that has not answered for so long is closed, so that it has what was sent before.
+const _: () = assert!(PING_INTERVAL.as_secs() + PING_TIMEOUT.as_secs() < CONFIRMED_AFTER.as_secs());
 /// How long the upgrade to WebSocket may take.
 const UPGRADE_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long a client may take from the handshake to its CONNECT packet.

@@ -4,7 +4,7 @@
 
 use std::fmt::Write as _;
 
-use actors::{AckId, EncodedEvent, SessionId};
+use actors::{AckId, EncodedEvent, Pid, SessionId};
 use serde_json::value::RawValue;
 use thiserror::Error;
 
@@ -66,7 +66,7 @@ impl<'a> Packet<'a> {
             b'1' if rest.is_empty() => Ok(Self::Disconnect { namespace }),
             b'2' | b'5' => {
                 let ack = ack_id(&mut rest)?;
-                let (name, arguments) = event(rest)?;
+                let (name, arguments) = parse_event(rest)?;
                 Ok(Self::Event { namespace, ack, name, arguments, attachments })
             }
             b'3' | b'6' => {
@@ -120,7 +120,7 @@ fn array(payload: &str) -> Result<Vec<&RawValue>, BrokenPacket> {
 }
 
 /// An event's name and its arguments.
-fn event(payload: &str) -> Result<(String, Vec<&RawValue>), BrokenPacket> {
+fn parse_event(payload: &str) -> Result<(String, Vec<&RawValue>), BrokenPacket> {
     let mut arguments = array(payload)?;
     if arguments.is_empty() {
         return Err(BrokenPacket("an event without a name"));
@@ -134,9 +134,12 @@ fn event(payload: &str) -> Result<(String, Vec<&RawValue>), BrokenPacket> {
     Ok((name, arguments))
 }
 
-/// `0`: the namespace `/` is open.
-pub(super) fn connected(session: SessionId) -> String {
-    format!(r#"0{{"sid":"{session}"}}"#)
+/// `0`: the namespace `/` is open. With the private id a client can come back to its session.
+pub(super) fn connected(session: SessionId, pid: Option<Pid>) -> String {
+    match pid {
+        None => format!(r#"0{{"sid":"{session}"}}"#),
+        Some(pid) => format!(r#"0{{"sid":"{session}","pid":"{pid}"}}"#),
+    }
 }
 
 /// `4`: a namespace is refused. Clients show `message`; `code` is for their programs.
@@ -149,14 +152,13 @@ pub(super) fn refused(namespace: &str, message: &str, code: &str) -> String {
     packet
 }
 
-/// `2`: an event with its one argument.
-pub(super) fn event_of(event: &EncodedEvent) -> String {
-    parts_of(event).concat()
-}
-
-/// The same in pieces.
-pub(super) fn parts_of(event: &EncodedEvent) -> [&str; 5] {
-    [r#"2[""#, event.name, r#"","#, &event.payload, "]"]
+/// `2`: an event with its argument, and with its offset as the last one if that is wanted; `join` gets it in pieces.
+pub(super) fn event<T>(event: &EncodedEvent, with_offset: bool, join: impl FnOnce(&[&str]) -> T) -> T {
+    let (name, payload) = (event.name, &event.payload);
+    match event.offset.filter(|_| with_offset) {
+        None => join(&[r#"2[""#, name, r#"","#, payload, "]"]),
+        Some(offset) => join(&[r#"2[""#, name, r#"","#, payload, r#",""#, &offset.to_string(), r#""]"#]),
+    }
 }
 
 /// `3`: an acknowledgement; `body` is JSON.

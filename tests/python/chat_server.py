@@ -17,7 +17,17 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 BINARY = os.environ.get("HORSETRUST_CHAT_BIN", str(REPOSITORY / "target/debug/horsetrust-chat"))
 SECRET = "a secret of the python tests, long enough for HS256"
 # Set by whoever runs the tests, they would reach the server under test.
-INHERITED = {"CONFIG_FILE", "CORS_ORIGINS", "DATABASE_URL", "DATA_DIR", "HOST", "PORT", "ROOM_IDLE_SECONDS", "WORKERS"}
+INHERITED = {
+    "CONFIG_FILE",
+    "CORS_ORIGINS",
+    "DATABASE_URL",
+    "DATA_DIR",
+    "HOST",
+    "PORT",
+    "RECOVERY_SECONDS",
+    "ROOM_IDLE_SECONDS",
+    "WORKERS",
+}
 START_SECONDS = 60
 STOP_SECONDS = 30
 REST_SECONDS = 30

@@ -29,6 +29,7 @@ const INHERITED: [&str; 10] = [
     "HOST",
     "JWT_SECRET",
     "PORT",
+    "RECOVERY_SECONDS",
     "ROOM_IDLE_SECONDS",
     "STOP_SECONDS",
     "WORKERS",

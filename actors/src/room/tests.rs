@@ -3,7 +3,7 @@
 use std::{sync::Mutex, time::Duration};
 
 use crate::{
-    AckId, Chat, ChatConfig, CloseReason, EncodedEvent, Gate, MessageText, Outbox, Profile, Queued, Request,
+    AckId, Chat, ChatConfig, CloseReason, EncodedEvent, Gate, MessageText, Outbox, Pid, Profile, Queued, Request,
     SessionHandle, limits::ROOM_IN_FLIGHT,
 };
 
@@ -31,11 +31,11 @@ impl Recorder {
 }
 
 impl Outbox for Recorder {
-    fn opened(&self, _: SessionId) {
+    fn opened(&self, _: SessionId, _: Option<Pid>) {
         self.write("opened".to_owned());
     }
 
-    fn event(&self, event: &EncodedEvent) -> Queued {
+    fn event(&self, event: &Arc<EncodedEvent>) -> Queued {
         self.write(format!("{} {}", event.name, event.payload));
         Queued::Yes
     }
@@ -53,7 +53,12 @@ impl Outbox for Recorder {
 fn chat() -> Chat {
     let mut database = tokio_postgres::Config::new();
     database.host_path("/nowhere").user("nobody");
-    let chat = Chat::start(&ChatConfig { database, workers: 1, room_idle: Duration::from_millis(20) });
+    let chat = Chat::start(&ChatConfig {
+        database,
+        workers: 1,
+        room_idle: Duration::from_millis(20),
+        recovery: Duration::ZERO,
+    });
     chat.enter_worker();
     chat
 }
@@ -77,7 +82,7 @@ fn run_in(room: &RoomHandle, act: impl FnOnce(&mut Room) + Send + 'static) {
 
 fn connect(chat: &Chat, user: UserId) -> (SessionHandle, Arc<Recorder>) {
     let recorder = Arc::new(Recorder::default());
-    (chat.connect(user, recorder.clone()), recorder)
+    (chat.connect(user, recorder.clone(), None), recorder)
 }
 
 fn request(session: &SessionHandle, request: Request) {

@@ -4,6 +4,7 @@
 
 mod conversations;
 mod history;
+mod kept_sessions;
 mod users;
 
 use std::{future::Future, time::Duration};

@@ -1,0 +1,131 @@
+//! Sessions over a planned restart: kept in Postgres by the server that stops, taken by the next one that starts.
+
+use std::{
+    collections::HashMap,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    event::{EncodedEvent, Offset, encode},
+    ids::{ConversationId, SessionId, UserId},
+    message::{Notification, StoredMessage},
+    profile::Profile,
+    session::start_kept,
+    shared::Shared,
+    store::StoreError,
+    text,
+};
+
+use super::{Log, Pid, Place, Recoverable};
+
+/// A session, as its row has it.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct KeptSession {
+    session: SessionId,
+    user: UserId,
+    rooms: Vec<ConversationId>,
+    floor: Option<Offset>,
+    /// What the client may not have; the events themselves are made again.
+    log: Vec<Offset>,
+}
+
+/// A row.
+pub(crate) struct KeptRow {
+    pub(crate) pid: [u8; 16],
+    /// For how long it may still be taken over.
+    pub(crate) left: Duration,
+    /// [`KeptSession`], JSON.
+    pub(crate) state: String,
+}
+
+/// A message of a log.
+pub(crate) struct SentMessage {
+    pub(crate) conversation: ConversationId,
+    pub(crate) sender: Profile,
+    pub(crate) message: StoredMessage,
+}
+
+impl SentMessage {
+    fn event(&self, offset: Offset) -> Arc<EncodedEvent> {
+        let (conversation_id, message) = (self.conversation, &self.message);
+        if offset.notification {
+            let (sender, preview) = (message.sender, text::preview(&message.text));
+            EncodedEvent::message_notification(message.id, &Notification { conversation_id, sender, preview })
+        } else {
+            EncodedEvent::new_message(message.id, encode(&message.on_the_wire(conversation_id, &self.sender)))
+        }
+    }
+}
+
+impl Recoverable {
+    /// Ends the session here; what the next server needs of it, but its rooms.
+    fn freeze(&self) -> Option<(KeptSession, Duration)> {
+        let state = &mut *self.state();
+        let left = match state.place {
+            Place::Connected(_) => self.window,
+            Place::Lost { until } => until.saturating_duration_since(Instant::now()),
+            Place::Ended => return None,
+        };
+        let kept = KeptSession {
+            session: self.session,
+            user: self.user,
+            rooms: Vec::new(),
+            floor: state.log.floor(),
+            log: state.log.offsets().collect(),
+        };
+        self.put(state, Place::Ended);
+        Some((kept, left))
+    }
+}
+
+/// Stores all sessions, which can be taken over on the next server only. Nothing is committed meanwhile. Returns how many.
+pub(crate) async fn keep(shared: &Shared) -> Result<usize, StoreError> {
+    let mut rows = Vec::new();
+    for recoverable in shared.recoveries.all() {
+        let Some(address) = recoverable.address() else { continue };
+        let Some(rooms) = address.rooms().await else { continue };
+        if let Some((kept, left)) = recoverable.freeze() {
+            rows.push(KeptRow { pid: recoverable.pid.0, left, state: encode(&KeptSession { rooms, ..kept }) });
+        }
+    }
+    shared.store.keep_sessions(&rows).await?;
+    Ok(rows.len())
+}
+
+/// Starts the sessions that the server before has kept, in their rooms before anybody can say anything there. Returns how
+/// many.
+pub(crate) async fn restore(shared: &Arc<Shared>) -> Result<usize, StoreError> {
+    let rows = shared.store.take_sessions().await?;
+    if !shared.recoveries.are_on() {
+        return Ok(0);
+    }
+    let sessions = rows.into_iter().filter_map(|row| match serde_json::from_str::<KeptSession>(&row.state) {
+        Ok(kept) => Some((Pid(row.pid), row.left, kept)),
+        Err(error) => {
+            tracing::warn!(%error, "a kept session cannot be read");
+            None
+        }
+    });
+    let sessions: Vec<_> = sessions.collect();
+    let mut ids: Vec<_> = sessions.iter().flat_map(|(.., kept)| &kept.log).map(|offset| offset.message).collect();
+    ids.sort_unstable();
+    ids.dedup();
+    let sent = shared.store.find_sent(&ids).await?.into_iter().map(|sent| (sent.message.id, sent));
+    let sent: HashMap<_, _> = sent.collect();
+    let mut made = HashMap::new();
+    let mut event = |offset: &Offset| {
+        let make = || sent.get(&offset.message).map(|sent| sent.event(*offset));
+        (*offset, made.entry(*offset).or_insert_with(make).clone())
+    };
+    let mut restored = 0;
+    for (pid, left, kept) in sessions {
+        let log = Log::restored(shared.recoveries.bytes.clone(), kept.floor, kept.log.iter().map(&mut event));
+        let place = Place::Lost { until: Instant::now() + left };
+        let recoverable = shared.recoveries.add(pid, kept.session, kept.user, log, place);
+        restored += usize::from(start_kept(&recoverable, &kept.rooms, shared));
+    }
+    Ok(restored)
+}

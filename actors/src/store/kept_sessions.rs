@@ -1,0 +1,52 @@
+//! Sessions that are kept over a restart.
+
+use std::time::Duration;
+
+use crate::{
+    ids::MessageId,
+    message::StoredMessage,
+    recovery::{KeptRow, SentMessage},
+    sql,
+};
+
+use super::{Store, StoreError, users::profile};
+
+/// Rows in one statement.
+const ROWS: usize = 1000;
+
+impl Store {
+    /// Stores sessions for the next server.
+    pub(crate) async fn keep_sessions(&self, rows: &[KeptRow]) -> Result<(), StoreError> {
+        for rows in rows.chunks(ROWS) {
+            let pids: Vec<_> = rows.iter().map(|row| row.pid.as_slice()).collect();
+            let left: Vec<_> = rows.iter().map(|row| i64::try_from(row.left.as_millis()).unwrap_or(i64::MAX)).collect();
+            let states: Vec<_> = rows.iter().map(|row| row.state.as_str()).collect();
+            self.query(sql::KEEP_SESSIONS, &[&pids, &left, &states]).await?;
+        }
+        Ok(())
+    }
+
+    /// Takes the sessions that are still waited for. Nobody else gets them.
+    pub(crate) async fn take_sessions(&self) -> Result<Vec<KeptRow>, StoreError> {
+        let rows = self.query(sql::TAKE_SESSIONS, &[]).await?;
+        let kept = rows.iter().filter_map(|row| {
+            let left = u64::try_from(row.get::<_, i64>(1)).ok().map(Duration::from_millis)?;
+            let pid = row.get::<_, &[u8]>(0).try_into().ok()?;
+            Some(KeptRow { pid, left, state: row.get(2) })
+        });
+        Ok(kept.collect())
+    }
+
+    /// The messages with these ids, as they are now.
+    pub(crate) async fn find_sent(&self, ids: &[MessageId]) -> Result<Vec<SentMessage>, StoreError> {
+        let mut found = Vec::new();
+        for ids in ids.chunks(ROWS) {
+            let rows = self.query(sql::FIND_SENT, &[&ids]).await?;
+            found.extend(rows.iter().filter_map(|row| {
+                let message = StoredMessage::from_row(row, 4)?;
+                Some(SentMessage { conversation: row.get(0), sender: profile(row, 1), message })
+            }));
+        }
+        Ok(found)
+    }
+}

@@ -1,0 +1,67 @@
+// A network that fails when told to: a TCP relay between clients and the server.
+import { once } from 'node:events';
+import { connect, createServer } from 'node:net';
+
+const open = new Set();
+
+export class Relay {
+  #listener = createServer((client) => this.#carry(client));
+  #pairs = new Set();
+  #isUp = true;
+
+  /** A relay to `server`, on a free port. */
+  static async to(server) {
+    const relay = new Relay();
+    relay.target = server.port;
+    relay.#listener.listen(0, '127.0.0.1');
+    await once(relay.#listener, 'listening');
+    relay.url = `http://127.0.0.1:${relay.#listener.address().port}`;
+    open.add(relay);
+    return relay;
+  }
+
+  #carry(client) {
+    if (!this.#isUp) return client.resetAndDestroy();
+    const server = connect(this.target, '127.0.0.1');
+    const pair = [client, server];
+    this.#pairs.add(pair);
+    for (const [from, to] of [pair, [server, client]]) {
+      from.pipe(to);
+      from.on('error', () => to.destroy());
+      from.on('close', () => this.#pairs.delete(pair) && to.destroy());
+    }
+    return undefined;
+  }
+
+  /** All connections break, and no new one comes through until [up]. */
+  down() {
+    this.#isUp = false;
+    for (const pair of this.#pairs) for (const socket of pair) socket.destroy();
+  }
+
+  up() {
+    this.#isUp = true;
+  }
+
+  /** Nothing passes on the present connections any more, and neither side is told. */
+  stall() {
+    for (const [client, server] of this.#pairs) {
+      for (const socket of [client, server]) {
+        socket.unpipe();
+        socket.removeAllListeners('close');
+        socket.on('close', () => {});
+        socket.resume();
+      }
+    }
+  }
+
+  close() {
+    this.down();
+    this.#listener.close();
+    open.delete(this);
+  }
+}
+
+export function closeRelays() {
+  for (const relay of open) relay.close();
+}
