@@ -6,6 +6,8 @@ use std::{fmt, time::Instant};
 #[derive(Debug, Default)]
 pub(crate) struct Connections {
     there: u64,
+    /// Of these, the ones that broke and are about to be closed.
+    broken: u64,
     ends: Option<Ends>,
 }
 
@@ -26,11 +28,18 @@ impl Connections {
 
     pub(crate) fn closed(&mut self) {
         self.there -= 1;
+        match (self.broken.checked_sub(1), &mut self.ends) {
+            (Some(broken), _) => self.broken = broken,
+            // It was asked to end, and had not yet when the first of the others did.
+            (None, Some(ends)) => ends.of -= 1,
+            (None, None) => (),
+        }
     }
 
     /// One that is about to be closed ended without being asked to.
     pub(crate) fn broke(&mut self, what: fmt::Arguments<'_>) {
         let (now, of) = (Instant::now(), self.there);
+        self.broken += 1;
         let first = || Ends { first: what.to_string(), first_at: now, last_at: now, count: 0, of };
         let ends = self.ends.get_or_insert_with(first);
         ends.last_at = now;

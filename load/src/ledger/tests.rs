@@ -102,6 +102,26 @@ fn a_server_that_goes_away_is_one_line() {
 }
 
 #[test]
+fn a_server_that_goes_away_while_a_connection_is_being_closed_is_one_line_too() {
+    let (mut ledger, ..) = ledger();
+    ledger.broke(format_args!("socket 0 was disconnected"));
+    ledger.leaves(0, 0, 0);
+    ledger.leaves(0, 1, 1);
+    assert!(ledger.is_deserted());
+    let named = ledger.finish().named;
+    assert!(named[0].starts_with("socket 0 was disconnected"), "one of one: {named:?}");
+    let mut connections = Connections::default();
+    (0..3).for_each(|_| connections.connected());
+    for _ in 0..2 {
+        connections.broke(format_args!("it was disconnected"));
+        connections.closed();
+    }
+    connections.closed();
+    let (count, said) = connections.take_ends();
+    assert!(count == 2 && said.is_some_and(|said| said.starts_with("the server went away: 2 connections")));
+}
+
+#[test]
 fn typing_is_of_the_other_one_in_the_same_conversation() {
     for (user, conversation, count) in [("a", CONVERSATION, 0), ("b", CONVERSATION, 1), ("a", "another", 1)] {
         let (mut ledger, ..) = ledger();
