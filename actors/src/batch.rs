@@ -12,6 +12,7 @@ use crate::{
     ids::{ConversationId, MessageId, UserId},
     lane::{Outcome, Post},
     refusal::Refusal,
+    reply::Reply,
     room::RoomHandle,
     timestamp::Timestamp,
 };
@@ -36,21 +37,44 @@ pub(crate) struct Append {
     pub(crate) since: Instant,
 }
 
-/// A read mark and the caller that waits for it.
+/// A read mark, who waits for it, and the room that hears of it.
 pub(crate) struct Mark {
     pub(crate) conversation: ConversationId,
     pub(crate) reader: UserId,
     pub(crate) seq: i64,
     pub(crate) read_at: Timestamp,
-    pub(crate) answer: oneshot::Sender<Result<(), Refusal>>,
+    pub(crate) answer: ReadAnswer,
+    pub(crate) room: RoomHandle,
     pub(crate) since: Instant,
 }
 
-impl Mark {
+/// Who waits until something is read.
+pub(crate) enum ReadAnswer {
+    /// A caller that awaits it.
+    Caller(oneshot::Sender<Result<(), Refusal>>),
+    /// A session.
+    Session(Reply),
+}
+
+impl ReadAnswer {
     pub(crate) fn finish(self, outcome: Result<(), Refusal>) {
-        // A caller that went away meanwhile needs no answer.
-        let _ = self.answer.send(outcome);
+        match (self, outcome) {
+            // A caller that went away meanwhile needs no answer.
+            (Self::Caller(caller), outcome) => drop(caller.send(outcome)),
+            (Self::Session(reply), Ok(())) => reply.done(None),
+            (Self::Session(reply), Err(refusal)) => reply.refuse(&refusal),
+        }
     }
+}
+
+/// What has become read in a conversation, by one batch.
+#[derive(Debug)]
+pub(crate) struct Receipt {
+    pub(crate) conversation: ConversationId,
+    pub(crate) reader: UserId,
+    /// Everything of the other participant up to here is read.
+    pub(crate) seq: i64,
+    pub(crate) read_at: Timestamp,
 }
 
 /// What is committed in one round trip.

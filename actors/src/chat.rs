@@ -16,13 +16,13 @@ use crate::{
     directory::Directory,
     draft::Draft,
     hub::Presence,
-    ids::{ConversationId, UserId},
-    message::MessagePage,
+    ids::{ConversationId, MessageId, UserId},
+    message::{MessageDeleted, MessagePage},
     outbox::Outbox,
     profile::{Profile, Profiles},
     profile_feed,
     recovery::{self, Recover, Recoveries},
-    refusal::Refusal,
+    refusal::{Code, Refusal},
     reply::{Committed, PostError},
     session::SessionHandle,
     shared::Shared,
@@ -127,7 +127,8 @@ impl Chat {
         room.post_and_wait(sender, draft.into()).await
     }
 
-    /// A page of a conversation, oldest first, as it was before this call marked everything up to then as read.
+    /// A page of a conversation, oldest first, as it was before this call; with `mark_read`, everything up to then is read
+    /// afterwards.
     ///
     /// # Errors
     /// Unknown, or not the reader's; or Postgres is away.
@@ -136,12 +137,13 @@ impl Chat {
         conversation: ConversationId,
         reader: UserId,
         page: Page,
+        mark_read: bool,
     ) -> Result<MessagePage, Refusal> {
         let room = self.0.room(conversation).ok_or_else(Refusal::unavailable)?;
         let participants = room.introduce(reader).await?;
         let history = self.0.store.read_history(conversation, reader, page).await.map_err(log)?;
-        if history.unread > 0 {
-            room.mark_read(reader, history.last_seq).await?;
+        if mark_read && history.unread > 0 {
+            room.mark_read_and_wait(reader, history.last_seq).await?;
         }
         Ok(MessagePage {
             conversation,
@@ -150,6 +152,24 @@ impl Chat {
             has_more: history.has_more,
             head_seq: history.last_seq,
         })
+    }
+
+    /// Deletes a message of the caller's and tells the room; once more says the same again.
+    ///
+    /// # Errors
+    /// Unknown, or not the caller's; or Postgres is away.
+    pub async fn delete_message(&self, message: MessageId, caller: UserId) -> Result<MessageDeleted, Refusal> {
+        let found = self.0.store.delete_message(message, caller).await.map_err(log)?;
+        let found = found.ok_or_else(Refusal::message_not_found)?;
+        if !found.by_sender {
+            return Err(Refusal::new(Code::Forbidden, "Only its sender can delete a message"));
+        }
+        let deleted = || MessageDeleted { conversation_id: found.conversation, id: message, seq: found.seq };
+        // Whoever cannot be told sees it with the next page.
+        if let Some(room) = self.0.room(found.conversation) {
+            room.deleted(deleted(), caller);
+        }
+        Ok(deleted())
     }
 
     /// Stores a profile; rooms show it from now on.

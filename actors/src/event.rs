@@ -10,7 +10,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 
 use crate::{
     ids::MessageId,
-    message::{Notification, Typist},
+    message::{MessageDeleted, MessageRead, Notification, Typist, UnreadUpdate},
 };
 
 /// What happens to an event that a recipient has no room for.
@@ -24,15 +24,19 @@ pub enum Durability {
 
 /// By which a client says how far it has come; the same for all recipients of an event, and never used twice.
 ///
-/// Shown as the message's id, with an `n` behind it where it is the notification's.
+/// Shown as the message's id, with an `n` behind it where it is the notification's; other events have an id of their own.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct Offset {
-    /// What the event is about.
+    /// The message that the event is about, or an id of the event's own.
     pub(crate) message: MessageId,
     pub(crate) notification: bool,
 }
 
 impl Offset {
+    fn new() -> Self {
+        Self { message: MessageId::new(), notification: false }
+    }
+
     /// `None` if it is none of ours.
     pub fn parse(text: &str) -> Option<Self> {
         let (hex, notification) = text.strip_suffix('n').map_or((text, false), |hex| (hex, true));
@@ -57,6 +61,12 @@ impl<'de> Deserialize<'de> for Offset {
         Self::parse(&String::deserialize(deserializer)?).ok_or_else(|| D::Error::custom("not an offset"))
     }
 }
+
+const MESSAGE_READ: &str = "message_read";
+const MESSAGE_DELETED: &str = "message_deleted";
+const UNREAD_UPDATE: &str = "unread_update";
+/// Events that cannot be made again from what is stored.
+const OWN: [&str; 3] = [MESSAGE_READ, MESSAGE_DELETED, UNREAD_UPDATE];
 
 /// A named event with its payload as JSON, and the forms that a transport gave it.
 pub struct EncodedEvent {
@@ -87,6 +97,31 @@ impl EncodedEvent {
     pub(crate) fn typing(typist: &Typist, started: bool) -> Arc<Self> {
         let name = if started { "user_typing" } else { "user_stop_typing" };
         Self::new(name, encode(typist), Durability::Ephemeral, None)
+    }
+
+    /// A participant has read, for the members of the room.
+    pub(crate) fn message_read(read: &MessageRead) -> Arc<Self> {
+        Self::durable(MESSAGE_READ, encode(read), Offset::new())
+    }
+
+    /// A message is not there any more, for the members of the room.
+    pub(crate) fn message_deleted(deleted: &MessageDeleted) -> Arc<Self> {
+        Self::durable(MESSAGE_DELETED, encode(deleted), Offset::new())
+    }
+
+    /// How much is left, for the reader.
+    pub(crate) fn unread_update(unread: &UnreadUpdate) -> Arc<Self> {
+        Self::durable(UNREAD_UPDATE, encode(unread), Offset::new())
+    }
+
+    /// The name of one that is stored nowhere, so that it has to be kept as it is.
+    pub(crate) fn own_name(&self) -> Option<&'static str> {
+        OWN.into_iter().find(|name| *name == self.name)
+    }
+
+    /// One that was kept. `None` if its name is none of those.
+    pub(crate) fn kept(name: &str, payload: String, offset: Offset) -> Option<Arc<Self>> {
+        OWN.into_iter().find(|own| *own == name).map(|name| Self::durable(name, payload, offset))
     }
 
     fn durable(name: &'static str, payload: String, offset: Offset) -> Arc<Self> {

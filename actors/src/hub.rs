@@ -15,6 +15,7 @@ use crate::{
     limits::{EXIT_ACTOR_FAILED, HUB_QUEUE},
     mailbox::{Mailbox, Waiting},
     outbox::{CloseReason, Outbox, Queued},
+    reply::Reply,
 };
 
 /// Which workers have sessions of a user: a bit each.
@@ -25,7 +26,7 @@ pub(crate) type Presence = Arc<DashMap<UserId, u64>>;
 pub(crate) struct Delivery {
     pub(crate) conversation: ConversationId,
     /// For every member but one.
-    pub(crate) event: Arc<EncodedEvent>,
+    pub(crate) event: Option<Arc<EncodedEvent>>,
     pub(crate) except: Option<SessionId>,
     /// For every session of a user.
     pub(crate) notification: Option<(UserId, Arc<EncodedEvent>)>,
@@ -50,6 +51,11 @@ impl HubHandle {
 
     pub(crate) fn join(&self, conversation: ConversationId, session: SessionId) {
         self.mailbox.push(HubCommand::Join { conversation, session });
+    }
+
+    /// A session leaves a room, and is told when it hears nothing of it any more.
+    pub(crate) fn leave(&self, conversation: ConversationId, session: SessionId, reply: Reply) {
+        self.mailbox.push(HubCommand::Leave { conversation, session, reply });
     }
 
     /// Hands over what follows from a committed message: never refused, see [`HUB_QUEUE`].
@@ -97,6 +103,7 @@ enum HubCommand {
     Register { session: SessionId, user: UserId, outbox: Arc<dyn Outbox> },
     Unregister(SessionId),
     Join { conversation: ConversationId, session: SessionId },
+    Leave { conversation: ConversationId, session: SessionId, reply: Reply },
     Deliver(Delivery),
     CloseRoom(ConversationId, CloseReason),
 }
@@ -163,10 +170,21 @@ impl Hub {
         self.counters.add(Gauge::HubMembers);
     }
 
+    fn leave(&mut self, conversation: ConversationId, session: SessionId) {
+        let Some(local) = self.sessions.get_mut(&session) else { return };
+        let before = local.rooms.len();
+        local.rooms.retain(|room| *room != conversation);
+        if local.rooms.len() < before {
+            self.remove_member(conversation, session);
+        }
+    }
+
     fn deliver(&self, delivery: &Delivery) {
-        for (session, outbox) in self.rooms.get(&delivery.conversation).into_iter().flatten() {
-            if delivery.except != Some(*session) {
-                self.send(outbox, &delivery.event);
+        if let Some(event) = &delivery.event {
+            for (session, outbox) in self.rooms.get(&delivery.conversation).into_iter().flatten() {
+                if delivery.except != Some(*session) {
+                    self.send(outbox, event);
+                }
             }
         }
         let Some((user, notification)) = &delivery.notification else { return };
@@ -208,6 +226,10 @@ impl Handler<HubCommand> for Hub {
             HubCommand::Register { session, user, outbox } => self.register(session, user, outbox),
             HubCommand::Unregister(session) => self.unregister(session),
             HubCommand::Join { conversation, session } => self.join(conversation, session),
+            HubCommand::Leave { conversation, session, reply } => {
+                self.leave(conversation, session);
+                reply.done(None);
+            }
             HubCommand::Deliver(delivery) => self.deliver(&delivery),
             HubCommand::CloseRoom(conversation, reason) => {
                 for (_, outbox) in self.rooms.get(&conversation).into_iter().flatten() {

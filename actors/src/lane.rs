@@ -12,12 +12,11 @@ use std::{
 };
 
 use actix::{Actor, ActorFutureExt, Arbiter, AsyncContext, Context, Handler, Message as ActixMessage, WrapFuture};
-use tokio::sync::oneshot;
 use tokio_postgres::Config;
 
 use crate::{
     backoff::Backoff,
-    batch::{Append, Batch, FlushReason, Mark},
+    batch::{Append, Batch, FlushReason, Mark, ReadAnswer, Receipt},
     counters::{Counters, Gauge},
     draft::Draft,
     ids::{ConversationId, MessageId, UserId},
@@ -73,11 +72,12 @@ impl LaneHandle {
         conversation: ConversationId,
         reader: UserId,
         seq: i64,
-        answer: oneshot::Sender<Result<(), Refusal>>,
+        answer: ReadAnswer,
+        room: RoomHandle,
     ) {
-        let mark = Mark { conversation, reader, seq, read_at: Timestamp::now(), answer, since: Instant::now() };
+        let mark = Mark { conversation, reader, seq, read_at: Timestamp::now(), answer, room, since: Instant::now() };
         if let Err(LaneCommand::Mark(mark)) = self.0.offer(LaneCommand::Mark(mark)) {
-            mark.finish(Err(Refusal::unavailable()));
+            mark.answer.finish(Err(Refusal::unavailable()));
         }
     }
 
@@ -160,7 +160,7 @@ impl Lane {
             Attempt::Done { appends, marks } => {
                 self.link = Some(link);
                 self.backoff.reset();
-                self.finished(batch, appends, &marks);
+                self.finished(batch, appends, marks);
                 return self.flush(FlushReason::Gathered, ctx);
             }
             Attempt::Unreachable => self.finish_expired(&mut batch),
@@ -176,15 +176,22 @@ impl Lane {
         });
     }
 
-    fn finished(&mut self, batch: Batch, appends: Vec<Outcome>, marks: &Result<(), Refusal>) {
+    fn finished(&mut self, batch: Batch, appends: Vec<Outcome>, marks: Result<Vec<Receipt>, Refusal>) {
         let stored = appends.iter().filter(|outcome| matches!(outcome, Outcome::Stored(_))).count();
         self.counters.change(Gauge::MessagesCommitted, stored as i64);
         self.counters.add(Gauge::BatchesCommitted);
+        let marked = marks.as_ref().map(drop).map_err(Clone::clone);
+        let rooms: HashMap<_, _> = batch.marks.iter().map(|mark| (mark.conversation, mark.room.clone())).collect();
         for mark in batch.marks {
             self.waiting.taken();
-            mark.finish(marks.clone());
+            mark.answer.finish(marked.clone());
         }
         self.give_back(batch.appends.into_iter().zip(appends));
+        for receipt in marks.into_iter().flatten() {
+            if let Some(room) = rooms.get(&receipt.conversation) {
+                room.marked(receipt);
+            }
+        }
     }
 
     /// Rooms get their rows back, in order, in one message each.
@@ -224,7 +231,7 @@ impl Lane {
     fn refuse(&self, batch: Batch) {
         for mark in batch.marks {
             self.waiting.taken();
-            mark.finish(Err(Refusal::unavailable()));
+            mark.answer.finish(Err(Refusal::unavailable()));
         }
         self.give_back(batch.appends.into_iter().map(|append| (append, Outcome::Refused(Refusal::overloaded()))));
     }

@@ -78,7 +78,7 @@ pub use draft::{ClientMsgId, Draft};
 pub use event::{Durability, EncodedEvent, Offset};
 pub use gate::{Gate, Permit};
 pub use ids::{ConversationId, HorseId, MessageId, SessionId, UserId};
-pub use message::{Duplicate, Message, MessagePage, StoredMessage};
+pub use message::{Duplicate, Message, MessageDeleted, MessagePage, StoredMessage};
 pub use migrations::{MigrateError, migrate};
 pub use outbox::{AckId, CloseReason, Outbox, Queued};
 pub use profile::Profile;

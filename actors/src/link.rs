@@ -13,7 +13,7 @@ use tokio_postgres::{
 };
 
 use crate::{
-    batch::{Batch, Columns, Part},
+    batch::{Batch, Columns, Part, Receipt},
     ids::MessageId,
     lane::Outcome,
     limits::{COMMIT_TIMEOUT, CONNECT_TIMEOUT, LOCK_TIMEOUT, MARK_TRIES, REPEAT_TRIES, STATEMENT_TIMEOUT},
@@ -25,7 +25,7 @@ use crate::{
 /// What came of trying to commit a batch.
 pub(crate) enum Attempt {
     /// Each row has its outcome.
-    Done { appends: Vec<Outcome>, marks: Result<(), Refusal> },
+    Done { appends: Vec<Outcome>, marks: Result<Vec<Receipt>, Refusal> },
     /// Postgres could not be reached; nothing was sent.
     Unreachable,
     /// It was sent, and no answer came. The same batch has to be given again, until it is done.
@@ -103,10 +103,11 @@ impl Link {
             known = outcomes(&rows.map_err(Failure::into_message)?);
             tracing::info!(rows = ids.len(), stored = known.len(), "looked up a commit's outcome");
         }
-        let (appended, marked) = tokio::join!(connection.append(batch, &mut known), connection.mark(batch));
+        let (appended, marked) =
+            tokio::join!(connection.append(batch, &mut known), connection.mark(batch, self.unknown));
         appended?;
         let marks = match marked {
-            Ok(()) => Ok(()),
+            Ok(receipts) => Ok(receipts),
             Err(Failure::Refused(error)) => {
                 tracing::error!(error = describe(&error), "Postgres refused read marks");
                 Err(Refusal::unavailable())
@@ -210,9 +211,9 @@ impl Connection {
         Ok(outcomes(&rows))
     }
 
-    async fn mark(&self, batch: &Batch) -> Result<(), Failure> {
+    async fn mark(&self, batch: &Batch, again: bool) -> Result<Vec<Receipt>, Failure> {
         if batch.marks.is_empty() {
-            return Ok(());
+            return Ok(Vec::new());
         }
         let conversations: Vec<_> = batch.marks.iter().map(|mark| mark.conversation).collect();
         let readers: Vec<_> = batch.marks.iter().map(|mark| mark.reader).collect();
@@ -220,12 +221,13 @@ impl Connection {
         let read_at: Vec<_> = batch.marks.iter().map(|mark| mark.read_at).collect();
         let mut tries = 0;
         loop {
-            let marked = bounded(self.client.query(&self.mark, &[&conversations, &readers, &seqs, &read_at])).await;
+            let marks: [&(dyn ToSql + Sync); 5] = [&conversations, &readers, &seqs, &read_at, &again];
+            let marked = bounded(self.client.query(&self.mark, &marks)).await;
             tries += 1;
             match marked {
                 // Somebody changes the same rows by hand, in another order perhaps: one of the two goes on, then the other.
                 Err(Failure::Refused(error)) if is_conflict(&error) && tries < MARK_TRIES => (),
-                marked => return marked.map(drop),
+                marked => return Ok(marked?.iter().map(receipt).collect()),
             }
         }
     }
@@ -272,6 +274,11 @@ async fn bounded(query: impl Future<Output = Result<Vec<Row>, Error>>) -> Result
         }),
         Err(_) => Err(Failure::Unknown("no answer in time".to_owned())),
     }
+}
+
+/// A row of `mark_read.sql`.
+fn receipt(row: &Row) -> Receipt {
+    Receipt { conversation: row.get(0), reader: row.get(1), seq: row.get(2), read_at: row.get(3) }
 }
 
 fn outcomes(rows: &[Row]) -> HashMap<MessageId, Outcome> {

@@ -58,6 +58,37 @@ pub(crate) struct Notification<'a> {
     pub(crate) preview: &'a str,
 }
 
+/// A participant has read what the other wrote.
+#[derive(Debug, Serialize)]
+pub(crate) struct MessageRead {
+    pub(crate) conversation_id: ConversationId,
+    pub(crate) reader_id: UserId,
+    /// Up to here, this one included.
+    pub(crate) up_to_seq: i64,
+    pub(crate) read_at: Timestamp,
+}
+
+/// A message is not there any more.
+#[derive(Debug, Serialize)]
+pub struct MessageDeleted {
+    /// Where it was said.
+    pub conversation_id: ConversationId,
+    /// Which.
+    #[serde(rename = "_id")]
+    pub id: MessageId,
+    /// Its place, which stays empty.
+    pub seq: i64,
+}
+
+/// A user is told how much is left to read.
+#[derive(Debug, Serialize)]
+pub(crate) struct UnreadUpdate {
+    pub(crate) conversation_id: ConversationId,
+    pub(crate) unread_count: i64,
+    /// In all conversations.
+    pub(crate) total_unread: i64,
+}
+
 /// Somebody in the room is typing, or stopped.
 #[derive(Debug, Serialize)]
 pub(crate) struct Typist {

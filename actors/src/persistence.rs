@@ -2,15 +2,14 @@
 
 use std::sync::Arc;
 
-use tokio::sync::oneshot;
 use tokio_postgres::Config;
 
 use crate::{
+    batch::ReadAnswer,
     counters::Counters,
     ids::{ConversationId, UserId},
     lane::{Lane, LaneHandle, Post},
     limits::{LANES, WORKERS_OF_ONE_LANE},
-    refusal::Refusal,
     room::RoomHandle,
     workers::spread,
 };
@@ -33,15 +32,16 @@ impl Persistence {
         self.lane(post.conversation).append(post, room)
     }
 
-    /// Takes a read mark to its commit.
+    /// Takes a read mark to its commit; the room hears of what became read.
     pub(crate) fn mark_read(
         &self,
         conversation: ConversationId,
         reader: UserId,
         seq: i64,
-        answer: oneshot::Sender<Result<(), Refusal>>,
+        answer: ReadAnswer,
+        room: RoomHandle,
     ) {
-        self.lane(conversation).mark_read(conversation, reader, seq, answer);
+        self.lane(conversation).mark_read(conversation, reader, seq, answer, room);
     }
 
     /// Rows that are not committed yet.

@@ -235,8 +235,10 @@ impl Recoverable {
     /// Changes the place; what was there comes back.
     fn put(&self, state: &mut State, place: Place) -> Place {
         self.counters.change(Gauge::LostSessions, place.lost() - state.place.lost());
-        if let (Place::Ended, Some(address)) = (&place, self.address.get()) {
-            address.end();
+        match (&place, self.address.get()) {
+            (Place::Ended, Some(address)) => address.end(),
+            (Place::Lost { .. }, Some(address)) => address.lost(),
+            _ => (),
         }
         std::mem::replace(&mut state.place, place)
     }

@@ -63,6 +63,11 @@ impl Refusal {
         Self::new(Code::NotFound, "Conversation not found")
     }
 
+    /// Unknown, malformed or somebody else's message.
+    pub fn message_not_found() -> Self {
+        Self::new(Code::NotFound, "Message not found")
+    }
+
     /// An argument that breaks a rule.
     pub fn invalid(message: impl Into<Cow<'static, str>>) -> Self {
         Self::new(Code::InvalidArgument, message)

@@ -13,15 +13,18 @@ use std::{
 use actix::{Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, WrapFuture};
 
 use crate::{
+    batch::Receipt,
     counters::Gauge,
     draft::Draft,
     event::{Durability, EncodedEvent, encode},
     hub::Delivery,
     ids::{ConversationId, MessageId, SessionId, UserId},
     lane::{Outcome, Post},
-    limits::{RESUME_BYTES, RESUME_MESSAGES, RETRY_AFTER, ROOM_IN_FLIGHT, UNKNOWN_ROOM},
+    limits::{RESUME_BYTES, RESUME_MESSAGES, RETRY_AFTER, ROOM_IN_FLIGHT, TYPING_END, UNKNOWN_ROOM},
     mailbox::Waiting,
-    message::{Duplicate, Message, MessagePage, Notification, StoredMessage, Typist},
+    message::{
+        Duplicate, Message, MessageDeleted, MessagePage, MessageRead, Notification, StoredMessage, Typist, UnreadUpdate,
+    },
     outbox::CloseReason,
     persistence::Persistence,
     profile::{LiveProfile, Profile},
@@ -39,7 +42,7 @@ mod handle;
 mod tests;
 
 use command::RoomCommand;
-pub(crate) use handle::RoomHandle;
+pub(crate) use handle::{RoomHandle, WeakRoom};
 
 pub(crate) struct Room {
     conversation: ConversationId,
@@ -54,6 +57,10 @@ pub(crate) struct Room {
     members_on: Vec<u32>,
     in_flight: usize,
     last_sent_at: Option<Timestamp>,
+    /// Whose unread messages are being counted, and whether something has changed meanwhile.
+    counting: HashMap<UserId, bool>,
+    /// Who is typing, and until when that is believed.
+    typists: HashMap<SessionId, (UserId, Instant)>,
     /// The newest seq that everybody has heard of.
     announced: i64,
     /// Since the last look whether the room is idle.
@@ -84,6 +91,8 @@ impl Room {
             members_on: Vec::new(),
             in_flight: 0,
             last_sent_at: None,
+            counting: HashMap::new(),
+            typists: HashMap::new(),
             announced: 0,
             used: true,
             stops_soon: false,
@@ -134,12 +143,18 @@ impl Room {
                 reply.done(Some(&format!(r#"{{"conversation_id":"{}"}}"#, self.conversation)));
             }
             RoomCommand::Join(member, Some(since), reply) => self.resume(member, since, reply, ctx),
-            RoomCommand::Leave(session) => self.leave(session),
+            RoomCommand::Leave(session, reply) => self.leave(session, reply),
             RoomCommand::Post { sender, draft, reply, room } => self.post(sender, draft, reply, room),
-            RoomCommand::Typing { typist, session, started, reply } => self.typing(typist, session, started, reply),
-            RoomCommand::MarkRead { reader, seq, answer } => {
-                self.persistence.mark_read(self.conversation, reader, seq, answer);
+            RoomCommand::Typing { typist, session, started, reply } => {
+                self.typing(typist, session, started, ctx);
+                reply.done(None);
             }
+            RoomCommand::TypistGone(session) => self.end_typing_of(session),
+            RoomCommand::Deleted(deleted, sender) => self.announce_deleted(&deleted, sender, ctx),
+            RoomCommand::MarkRead { reader, seq, answer, room } => {
+                self.persistence.mark_read(self.conversation, reader, seq, answer, room);
+            }
+            RoomCommand::Marked(receipt) => self.announce_read(&receipt, ctx),
             // Whoever asked may have gone meanwhile.
             RoomCommand::Introduce { answer, .. } => drop(answer.send(Ok(()))),
             RoomCommand::Committed(rows) => rows.into_iter().for_each(|(post, outcome)| self.finish(*post, outcome)),
@@ -193,9 +208,19 @@ impl Room {
         }
     }
 
-    fn leave(&mut self, session: SessionId) {
+    /// With a reply, the session goes on elsewhere: its hub answers, when it delivers nothing of this room any more.
+    fn leave(&mut self, session: SessionId, mut reply: Option<Reply>) {
+        self.end_typing_of(session);
         if let Some(worker) = self.members.remove(&session) {
             self.members_on[worker] -= 1;
+            self.shared.workers.each(1 << worker, |hub| {
+                if let Some(reply) = reply.take() {
+                    hub.leave(self.conversation, session, reply);
+                }
+            });
+        }
+        if let Some(reply) = reply {
+            reply.done(None);
         }
     }
 
@@ -253,8 +278,71 @@ impl Room {
             (recipient, EncodedEvent::message_notification(post.id, &notification))
         });
         let audience = self.audience(post.sender);
-        let event = EncodedEvent::new_message(post.id, json);
+        let event = Some(EncodedEvent::new_message(post.id, json));
         self.publish(audience, &Delivery { conversation: self.conversation, event, except: None, notification });
+    }
+
+    /// A participant has read: the members hear of it, and all of the reader's sessions how much is left.
+    fn announce_read(&mut self, receipt: &Receipt, ctx: &mut Context<Self>) {
+        let members = self.members_mask();
+        if members != 0 {
+            let event = Some(EncodedEvent::message_read(&MessageRead {
+                conversation_id: self.conversation,
+                reader_id: receipt.reader,
+                up_to_seq: receipt.seq,
+                read_at: receipt.read_at,
+            }));
+            self.publish(
+                members,
+                &Delivery { conversation: self.conversation, event, except: None, notification: None },
+            );
+        }
+        self.announce_unread(receipt.reader, ctx);
+    }
+
+    fn announce_deleted(&mut self, deleted: &MessageDeleted, sender: UserId, ctx: &mut Context<Self>) {
+        let members = self.members_mask();
+        if members != 0 {
+            let event = Some(EncodedEvent::message_deleted(deleted));
+            self.publish(
+                members,
+                &Delivery { conversation: self.conversation, event, except: None, notification: None },
+            );
+        }
+        if let Some(reader) = self.other(sender) {
+            self.announce_unread(reader, ctx);
+        }
+    }
+
+    /// Counts what a user has not read, once more for all that changes meanwhile, and tells all of the user's sessions.
+    fn announce_unread(&mut self, user: UserId, ctx: &mut Context<Self>) {
+        if let Some(once_more) = self.counting.get_mut(&user) {
+            *once_more = true;
+            return;
+        }
+        if !self.shared.presence.contains_key(&user) {
+            return;
+        }
+        self.counting.insert(user, false);
+        let (store, conversation) = (self.shared.store.clone(), self.conversation);
+        // After the commit, so that the last one to count has counted everything.
+        let count = async move { store.count_unread_here(user, conversation).await };
+        ctx.spawn(count.into_actor(self).map(move |counted, room, ctx| {
+            match counted {
+                Ok((here, everywhere)) => room.publish_unread(user, here, everywhere),
+                Err(error) => tracing::warn!(%error, "cannot count what is unread"),
+            }
+            if room.counting.remove(&user) == Some(true) {
+                room.announce_unread(user, ctx);
+            }
+        }));
+    }
+
+    fn publish_unread(&self, user: UserId, unread_count: i64, total_unread: i64) {
+        let unread = UnreadUpdate { conversation_id: self.conversation, unread_count, total_unread };
+        let notification = Some((user, EncodedEvent::unread_update(&unread)));
+        let delivery = Delivery { conversation: self.conversation, event: None, except: None, notification };
+        self.publish(self.workers_of(user), &delivery);
     }
 
     /// The message is committed already: nobody but its sender hears of it.
@@ -272,14 +360,44 @@ impl Room {
         self.participants.get()?.iter().find(|profile| profile.id == participant).map(|profile| profile.get())
     }
 
-    fn typing(&mut self, typist: UserId, session: SessionId, started: bool, reply: Reply) {
-        let event = EncodedEvent::typing(&Typist { user_id: typist, conversation_id: self.conversation }, started);
+    fn typing(&mut self, typist: UserId, session: SessionId, started: bool, ctx: &mut Context<Self>) {
+        if started {
+            if self.typists.is_empty() {
+                ctx.run_later(TYPING_END, Self::end_typing);
+            }
+            self.typists.insert(session, (typist, Instant::now() + TYPING_END));
+        } else {
+            self.typists.remove(&session);
+        }
+        self.publish_typing(typist, session, started);
+    }
+
+    /// Ends the typing of those who have not said for a while that they still do.
+    fn end_typing(&mut self, ctx: &mut Context<Self>) {
+        let now = Instant::now();
+        let silent: Vec<_> = self.typists.extract_if(|_, (_, until)| *until <= now).collect();
+        for (session, (typist, _)) in silent {
+            self.publish_typing(typist, session, false);
+        }
+        if let Some(next) = self.typists.values().map(|(_, until)| *until).min() {
+            ctx.run_later(next - now, Self::end_typing);
+        }
+    }
+
+    fn end_typing_of(&mut self, session: SessionId) {
+        if let Some((typist, _)) = self.typists.remove(&session) {
+            self.publish_typing(typist, session, false);
+        }
+    }
+
+    fn publish_typing(&self, typist: UserId, session: SessionId, started: bool) {
+        let typist = Typist { user_id: typist, conversation_id: self.conversation };
+        let event = Some(EncodedEvent::typing(&typist, started));
         let members = self.members_mask();
         if !self.shared.workers.any(members, |hub| hub.is_full(Durability::Ephemeral)) {
             let except = Some(session);
             self.publish(members, &Delivery { conversation: self.conversation, event, except, notification: None });
         }
-        reply.done(None);
     }
 
     /// Hands an event to the hubs that need it. The one place where a bus to other servers will be joined.
@@ -289,8 +407,12 @@ impl Room {
 
     /// The workers with members of the room or sessions of the one who is to be notified.
     fn audience(&self, sender: UserId) -> u64 {
-        let recipient = self.other(sender).and_then(|user| self.shared.presence.get(&user).map(|workers| *workers));
-        self.members_mask() | recipient.unwrap_or(0)
+        self.members_mask() | self.other(sender).map_or(0, |user| self.workers_of(user))
+    }
+
+    /// The workers with sessions of a user.
+    fn workers_of(&self, user: UserId) -> u64 {
+        self.shared.presence.get(&user).map_or(0, |workers| *workers)
     }
 
     fn members_mask(&self) -> u64 {

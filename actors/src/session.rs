@@ -9,24 +9,26 @@ use std::{
     collections::{HashMap, VecDeque},
     fmt,
     sync::Arc,
+    time::Instant,
 };
 
 use actix::{Actor, ActorContext, ArbiterHandle, AsyncContext, Context, Handler, Message};
 use tokio::sync::oneshot;
 
 use crate::{
+    batch::ReadAnswer,
     counters::{Counters, Gauge},
     draft::Draft,
     gate::Permit,
     hub::HubHandle,
     ids::{ConversationId, SessionId, UserId},
-    limits::{RESUME_BYTES, SESSION_IN_FLIGHT, SESSION_ROOMS},
+    limits::{RESUME_BYTES, SESSION_IN_FLIGHT, SESSION_ROOMS, TYPING_END},
     mailbox::{Mailbox, Waiting, WeakMailbox},
     outbox::{AckId, CloseReason, Outbox},
     recovery::{Recover, Recoverable, Seat},
     refusal::Refusal,
     reply::{Reply, Unanswered},
-    room::RoomHandle,
+    room::{RoomHandle, WeakRoom},
     sends::Sends,
     shared::Shared,
 };
@@ -40,12 +42,24 @@ pub enum Request {
         /// And what was said behind this seq.
         since: Option<i64>,
     },
+    /// Hear nothing of a conversation any more.
+    Leave {
+        /// Which.
+        conversation: ConversationId,
+    },
     /// Say something.
     Send {
         /// Where.
         conversation: ConversationId,
         /// What.
         draft: Draft,
+    },
+    /// Mark what the other participant wrote as read.
+    MarkRead {
+        /// Where.
+        conversation: ConversationId,
+        /// Up to this seq.
+        up_to: i64,
     },
     /// Show the others that the user types, or stopped.
     Typing {
@@ -141,7 +155,9 @@ pub(crate) fn start_kept(recoverable: &Arc<Recoverable>, rooms: &[ConversationId
         return false;
     };
     let mut session = Session::recoverable(recoverable, hub.clone(), shared);
-    session.joined.clone_from(&rooms);
+    for (conversation, room) in &rooms {
+        session.enter(*conversation, room.clone());
+    }
     let address = session.start(arbiter);
     recoverable.started(address.clone());
     for room in rooms.values() {
@@ -172,6 +188,10 @@ pub(crate) struct SessionAddress(Mailbox<Session>);
 impl SessionAddress {
     pub(crate) fn end(&self) {
         self.0.push(SessionCommand::End);
+    }
+
+    pub(crate) fn lost(&self) {
+        self.0.push(SessionCommand::Lost);
     }
 
     /// The rooms it has joined; `None` if it has ended.
@@ -216,7 +236,11 @@ pub(crate) struct Session {
     waiting: Waiting,
     /// If it outlives its connection; the outbox then, too.
     recoverable: Option<Arc<Recoverable>>,
-    joined: HashMap<ConversationId, RoomHandle>,
+    joined: HashMap<ConversationId, Joined>,
+    /// Counts conversations as they are joined.
+    joins: u64,
+    /// Where the user types, and since when.
+    typing: VecDeque<(WeakRoom, Instant)>,
     /// The room that was used last, joined or not: mostly the next one, too.
     latest: Option<(ConversationId, RoomHandle)>,
     /// Messages under way, all to one conversation.
@@ -226,13 +250,25 @@ pub(crate) struct Session {
     held: VecDeque<(Request, Reply)>,
 }
 
+/// A room that the session is in, or is about to be.
+struct Joined {
+    room: RoomHandle,
+    /// Tells it from the same conversation, joined again after it was left.
+    number: u64,
+    /// Requests to join that were not refused.
+    asked: u32,
+}
+
 #[derive(Message)]
 #[rtype(result = "()")]
 enum SessionCommand {
     Request(Request, Reply),
-    NotJoined(ConversationId),
+    /// And which join it was.
+    NotJoined(ConversationId, u64),
     SendsDone,
     Rooms(oneshot::Sender<Vec<ConversationId>>),
+    /// Nobody is connected.
+    Lost,
     /// It cannot be what its client believes it is.
     Fail,
     End,
@@ -251,6 +287,8 @@ impl Session {
             waiting: Waiting::default(),
             recoverable: None,
             joined: HashMap::new(),
+            joins: 0,
+            typing: VecDeque::new(),
             latest: None,
             sends: Arc::default(),
             sends_to: None,
@@ -313,8 +351,19 @@ impl Session {
                     None => reply.refuse(&Refusal::overloaded()),
                 }
             }
-            Request::Typing { conversation, started } => match self.room(conversation) {
-                Some(room) => room.typing(user, session, started, reply),
+            Request::MarkRead { conversation, up_to } => match self.room(conversation) {
+                Some(room) => room.mark_read(user, up_to, ReadAnswer::Session(reply)),
+                None => reply.refuse(&Refusal::overloaded()),
+            },
+            Request::Leave { conversation } => match self.joined.remove(&conversation) {
+                Some(joined) => joined.room.leave_and_say(session, reply),
+                None => reply.done(None),
+            },
+            Request::Typing { conversation, started } => match self.room(conversation).cloned() {
+                Some(room) => {
+                    self.note_typing(&room, started);
+                    room.typing(user, session, started, reply);
+                }
                 None => reply.refuse(&Refusal::overloaded()),
             },
         }
@@ -325,11 +374,47 @@ impl Session {
             return reply.refuse(&Refusal::invalid("too many conversations joined; use another connection"));
         }
         let Some(room) = self.room(conversation).cloned() else { return reply.refuse(&Refusal::overloaded()) };
-        let again = self.joined.contains_key(&conversation);
-        let if_refused = (!again).then(|| (self.address(ctx), SessionCommand::NotJoined(conversation)));
+        let number = self.enter(conversation, room.clone());
+        let if_refused = Some((self.address(ctx), SessionCommand::NotJoined(conversation, number)));
         let (session, user, hub) = (self.id, self.user, self.hub.clone());
         room.join(Member { session, user, hub, if_refused }, since, reply);
-        self.joined.insert(conversation, room);
+    }
+
+    /// The room is asked to let the session in. Returns the number of the join.
+    fn enter(&mut self, conversation: ConversationId, room: RoomHandle) -> u64 {
+        self.joins += 1;
+        let joined =
+            self.joined.entry(conversation).or_insert(Joined { room: room.clone(), number: self.joins, asked: 0 });
+        // Another one may have taken the place of a room that failed.
+        joined.room = room;
+        joined.asked += 1;
+        joined.number
+    }
+
+    fn not_joined(&mut self, conversation: ConversationId, number: u64) {
+        self.latest = None;
+        let Some(joined) = self.joined.get_mut(&conversation).filter(|joined| joined.number == number) else { return };
+        joined.asked -= 1;
+        if joined.asked == 0 {
+            self.joined.remove(&conversation);
+        }
+    }
+
+    /// Remembers where the user types, for as long as it is believed there.
+    fn note_typing(&mut self, room: &RoomHandle, started: bool) {
+        // In as many rooms as people type at once. In others it ends by itself.
+        const ROOMS: usize = 8;
+        self.typing.retain(|(other, since)| !other.is(room) && since.elapsed() < TYPING_END);
+        if started {
+            self.typing.truncate(ROOMS - 1);
+            self.typing.push_front((room.downgrade(), Instant::now()));
+        }
+    }
+
+    fn stop_typing(&mut self) {
+        for (room, _) in self.typing.drain(..) {
+            room.typist_gone(self.id);
+        }
     }
 
     fn address(&self, ctx: &Context<Self>) -> WeakSession {
@@ -340,7 +425,7 @@ impl Session {
     fn room(&mut self, conversation: ConversationId) -> Option<&RoomHandle> {
         let known = match &self.latest {
             Some((latest, room)) if *latest == conversation => Some(room),
-            _ => self.joined.get(&conversation),
+            _ => self.joined.get(&conversation).map(|joined| &joined.room),
         };
         let room = match known {
             Some(room) if room.is_alive() => room.clone(),
@@ -361,13 +446,11 @@ impl Handler<SessionCommand> for Session {
         self.waiting.taken();
         match command {
             SessionCommand::Request(request, reply) => self.request(request, reply, ctx),
-            SessionCommand::NotJoined(conversation) => {
-                self.joined.remove(&conversation);
-                self.latest = None;
-            }
+            SessionCommand::NotJoined(conversation, number) => self.not_joined(conversation, number),
             SessionCommand::SendsDone => self.release(ctx),
             // Whoever asked may have gone meanwhile.
             SessionCommand::Rooms(answer) => drop(answer.send(self.joined.keys().copied().collect())),
+            SessionCommand::Lost => self.stop_typing(),
             SessionCommand::Fail => {
                 self.outbox.close(CloseReason::RoomFailed);
                 ctx.stop();
@@ -381,8 +464,9 @@ impl Handler<SessionCommand> for Session {
 
 impl Drop for Session {
     fn drop(&mut self) {
-        for room in self.joined.values() {
-            room.leave(self.id);
+        self.stop_typing();
+        for joined in self.joined.values() {
+            joined.room.leave(self.id);
         }
         self.hub.unregister(self.id);
         if let Some(recoverable) = &self.recoverable {

@@ -28,4 +28,6 @@ queries! {
     KEEP_SESSIONS = "keep_sessions.sql",
     TAKE_SESSIONS = "take_sessions.sql",
     FIND_SENT = "find_sent.sql",
+    COUNT_UNREAD_HERE = "count_unread_here.sql",
+    DELETE_MESSAGE = "delete_message.sql",
 }

@@ -1,5 +1,7 @@
 -- A batch of read marks: everything of the other participant up to a seq becomes read, once.
--- $1 conversation ids, $2 reader ids, $3 up to which seq, $4 read_at; one element a mark.
+-- Returns where something became read, once a conversation and reader.
+-- $1 conversation ids, $2 reader ids, $3 up to which seq, $4 read_at; one element a mark. $5 whether the batch may have been
+-- committed before, unheard: then it returns all.
 WITH locked AS MATERIALIZED (
     SELECT id, creator_id, recipient_id, last_seq, creator_read_seq, recipient_read_seq
     FROM conversations
@@ -41,11 +43,18 @@ WITH locked AS MATERIALIZED (
             WHERE marked.conversation_id = wanted.conversation_id AND NOT marked.by_creator) AS by_recipient
     FROM wanted
     GROUP BY conversation_id
+), changed AS (
+    UPDATE conversations
+    SET creator_read_seq = greatest(creator_read_seq, moved.creator_seq),
+        recipient_read_seq = greatest(recipient_read_seq, moved.recipient_seq),
+        creator_unread = creator_unread - moved.by_creator,
+        recipient_unread = recipient_unread - moved.by_recipient
+    FROM moved
+    WHERE conversations.id = moved.conversation_id
 )
-UPDATE conversations
-SET creator_read_seq = greatest(creator_read_seq, moved.creator_seq),
-    recipient_read_seq = greatest(recipient_read_seq, moved.recipient_seq),
-    creator_unread = creator_unread - moved.by_creator,
-    recipient_unread = recipient_unread - moved.by_recipient
-FROM moved
-WHERE conversations.id = moved.conversation_id
+SELECT conversation_id, reader_id, greatest(seq, read_seq) AS seq, read_at
+FROM wanted
+WHERE $5 OR EXISTS (
+    SELECT FROM marked
+    WHERE marked.conversation_id = wanted.conversation_id AND marked.by_creator = wanted.by_creator
+)

@@ -6,7 +6,7 @@ use actix_web::{
     web::{self, Data, Path, Query},
 };
 use actors::{
-    ClientMsgId, ConversationId, Draft, Duplicate, Message, MessageText, PostError, Profile, Refusal,
+    ClientMsgId, ConversationId, Draft, Duplicate, Message, MessageId, MessageText, PostError, Profile, Refusal,
     store::{Page, Start},
 };
 use futures::stream;
@@ -18,7 +18,7 @@ use super::{ApiError, App, Success, json_object::JsonObject};
 /// Names a message, as `client_msg_id` in the body does (draft-ietf-httpapi-idempotency-key-header).
 pub(super) const IDEMPOTENCY_KEY: &str = "idempotency-key";
 
-/// A page, oldest first; everything of the other participant becomes read.
+/// A page, oldest first; everything of the other participant becomes read, unless `mark_read=false` says no.
 pub(super) async fn history(
     app: Data<App>,
     caller: Caller,
@@ -36,12 +36,14 @@ pub(super) async fn history(
         (None, Some(seq)) => Some(Start::Before(parse_seq(seq)?)),
         _ => return Err(Refusal::invalid("after_seq or before_seq, not both").into()),
     };
+    let mark_read = value("mark_read") != Some("false");
     let Some(start) = start else {
         let page = Page::parse(value("page"), value("limit"));
-        let page = app.chat.read_history(conversation, caller.user, page).await?;
+        let page = app.chat.read_history(conversation, caller.user, page, mark_read).await?;
         return Ok(Success::ok(page.on_the_wire().collect::<Vec<_>>()));
     };
-    let page = app.chat.read_history(conversation, caller.user, Page::of(start, value("limit"))).await?;
+    let page = Page::of(start, value("limit"));
+    let page = app.chat.read_history(conversation, caller.user, page, mark_read).await?;
     Ok(HttpResponse::Ok().json(SeqPage {
         success: true,
         data: page.on_the_wire().collect(),
@@ -93,6 +95,12 @@ pub(super) async fn send(
         seq: committed.seq,
     };
     Ok(if committed.duplicate { Success::created(Duplicate::from(message)) } else { Success::created(message) })
+}
+
+/// Deletes a message of the caller's.
+pub(super) async fn delete(app: Data<App>, caller: Caller, id: Path<String>) -> Result<HttpResponse, ApiError> {
+    let message = MessageId::parse(&id).ok_or_else(Refusal::message_not_found)?;
+    Ok(Success::ok(app.chat.delete_message(message, caller.user).await?))
 }
 
 /// From the body or the header `Idempotency-Key`, which may both be there if they say the same.

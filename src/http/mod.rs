@@ -78,6 +78,7 @@ fn routes(config: &mut ServiceConfig) {
                 .route(web::get().to(messages::history))
                 .route(web::post().to(messages::send)),
         )
+        .service(resource("/api/chat/messages/{id}").route(web::delete().to(messages::delete)))
         .service(resource("/api/chat/unread-count").route(web::get().to(conversations::unread_count)))
         .service(resource("/api/chat/users/{id}").route(web::put().to(users::put)))
         .service(resource("/api/chat/admin/stats").route(web::get().to(admin::stats)))

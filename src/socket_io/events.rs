@@ -10,7 +10,9 @@ use serde_json::value::RawValue;
 pub(super) fn parse(name: &str, arguments: &[&RawValue]) -> Result<Request, Refusal> {
     match name {
         "join_conversation" => join(arguments),
+        "leave_conversation" => Ok(Request::Leave { conversation: conversation(arguments)? }),
         "send_message" => send(arguments),
+        "mark_read" => mark_read(arguments),
         "typing" => Ok(Request::Typing { conversation: conversation(arguments)?, started: true }),
         "stop_typing" => Ok(Request::Typing { conversation: conversation(arguments)?, started: false }),
         _ => Err(Refusal::invalid("Unknown event")),
@@ -34,10 +36,7 @@ fn join(arguments: &[&RawValue]) -> Result<Request, Refusal> {
     let options = arguments.get(1).filter(|options| options.get().starts_with('{'));
     let options = options.and_then(|options| serde_json::from_str::<Options<'_>>(options.get()).ok());
     let since = match options.and_then(|options| options.since_seq) {
-        Some(seq) => {
-            let seq = serde_json::from_str::<i64>(seq.get()).ok().filter(|seq| *seq >= 0);
-            Some(seq.ok_or_else(|| Refusal::invalid("since_seq must be a whole number, 0 or more"))?)
-        }
+        Some(since) => Some(seq(since).ok_or_else(|| Refusal::invalid("since_seq must be a whole number, 0 or more"))?),
         None => None,
     };
     Ok(Request::Join { conversation, since })
@@ -54,13 +53,40 @@ struct Send<'a> {
     client_msg_id: Option<&'a RawValue>,
 }
 
-fn send(arguments: &[&RawValue]) -> Result<Request, Refusal> {
+/// The first argument's fields.
+fn fields<'a, T: serde::Deserialize<'a>>(arguments: &[&'a RawValue]) -> Result<T, Refusal> {
     let body = arguments.first().filter(|argument| argument.get().starts_with('{'));
     let body = body.ok_or_else(|| Refusal::invalid("the argument must be an object"))?;
-    let send: Send<'_> =
-        serde_json::from_str(body.get()).map_err(|_| Refusal::invalid("the argument names a field twice"))?;
-    let id = send.conversation_id.and_then(string).and_then(|id| ConversationId::parse(&id));
-    let conversation = id.ok_or_else(Refusal::conversation_not_found)?;
+    serde_json::from_str(body.get()).map_err(|_| Refusal::invalid("the argument names a field twice"))
+}
+
+fn conversation_id(field: Option<&RawValue>) -> Result<ConversationId, Refusal> {
+    let id = field.and_then(string).and_then(|id| ConversationId::parse(&id));
+    id.ok_or_else(Refusal::conversation_not_found)
+}
+
+fn mark_read(arguments: &[&RawValue]) -> Result<Request, Refusal> {
+    #[derive(serde::Deserialize)]
+    struct MarkRead<'a> {
+        #[serde(borrow)]
+        conversation_id: Option<&'a RawValue>,
+        #[serde(borrow)]
+        up_to_seq: Option<&'a RawValue>,
+    }
+    let mark: MarkRead<'_> = fields(arguments)?;
+    let conversation = conversation_id(mark.conversation_id)?;
+    let up_to = mark.up_to_seq.and_then(seq);
+    let up_to = up_to.ok_or_else(|| Refusal::invalid("up_to_seq must be a whole number, 0 or more"))?;
+    Ok(Request::MarkRead { conversation, up_to })
+}
+
+fn seq(value: &RawValue) -> Option<i64> {
+    serde_json::from_str(value.get()).ok().filter(|seq| *seq >= 0)
+}
+
+fn send(arguments: &[&RawValue]) -> Result<Request, Refusal> {
+    let send: Send<'_> = fields(arguments)?;
+    let conversation = conversation_id(send.conversation_id)?;
     let text = match send.text {
         Some(text) => string(text).ok_or_else(|| Refusal::invalid("text must be a string"))?,
         None => String::new(),

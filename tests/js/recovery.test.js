@@ -4,11 +4,12 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { MODES, ask, client, closeClients, connect, connected, inbox, join, send, upgraded } from './support/clients.js';
 import { Relay, closeRelays } from './support/relay.js';
+import { call, succeeded } from './support/rest.js';
 import { makeDataDir, removeDataDir, serverForFile, startServer } from './support/server.js';
 import { range, seqs } from './support/shapes.js';
 import { snippets } from './support/snippet.js';
 import { eventually, within } from './support/wait.js';
-import { newConversation, newPair, newUser, say, stats } from './support/world.js';
+import { history, newConversation, newPair, newUser, say, stats } from './support/world.js';
 
 const server = await serverForFile();
 const { stayConnected } = await snippets('recovery.md');
@@ -239,6 +240,27 @@ describe('a session', () => {
     assert.notEqual(bob.id, id);
   });
 
+  test('whose client was away hears what was read and deleted meanwhile', async () => {
+    const relay = await Relay.to(server);
+    const pair = await newPair(server);
+    const alice = await recoverable(relay, pair.alice);
+    await join(alice, pair.conversation);
+    const events = [];
+    alice.onAny((name) => events.push(name));
+    await sayAll(pair, 1, 2);
+    await eventually(() => events.length === 2, 'two messages');
+    await whileAway(relay, alice, async () => {
+      await history(server, pair.bob, pair.conversation);
+      const { _id } = await say(server, pair.bob, pair.conversation, 'oops');
+      succeeded(await call(server, 'DELETE', `/api/chat/messages/${_id}`, { token: pair.bob.token }));
+      await history(server, pair.alice, pair.conversation);
+    });
+    await sayAll(pair, 5, 5);
+    await eventually(() => events.length === 8, () => `all events: ${events}`);
+    const missed = ['message_read', 'new_message', 'message_notification', 'message_deleted', 'unread_update'];
+    assert.deepEqual(events.slice(2), [...missed, 'new_message']);
+  });
+
   test('is not told of typing that is over', async () => {
     const relay = await Relay.to(server);
     const pair = await newPair(server);
@@ -327,6 +349,7 @@ describe('when the server is started again', () => {
     const sockets = await Promise.all(relays.map((relay) => recoverable(relay, pair.bob)));
     const heard = sockets.map((socket) => inbox(socket, 'new_message'));
     const notified = sockets.map((socket) => inbox(socket, 'message_notification'));
+    const read = sockets.map((socket) => inbox(socket, 'message_read'));
     for (const socket of sockets) await join(socket, pair.conversation);
     const speak = async (n) => say(life, pair.alice, pair.conversation, `${n} 🐎`);
     await speak(1);
@@ -336,6 +359,8 @@ describe('when the server is started again', () => {
     await gone[0];
     await speak(2);
     await heard[1].count(2);
+    await history(life, pair.alice, pair.conversation);
+    await history(life, pair.bob, pair.conversation);
     await end(life);
     await gone[1];
     relays[1].down();
@@ -347,17 +372,18 @@ describe('when the server is started again', () => {
       relay.up();
     }
     await Promise.all(isBack);
-    return { sockets, heard, notified, speak };
+    return { sockets, heard, notified, read, speak };
   }
 
   test('as planned, the sessions go on there', async () => {
-    const { sockets, heard, notified, speak } = await over((server) => server.stop());
+    const { sockets, heard, notified, read, speak } = await over((server) => server.stop());
     assert.deepEqual(sockets.map((socket) => socket.recovered), [true, true]);
     await speak(4);
     for (const inboxes of [heard, notified]) {
       for (const one of inboxes) await one.count(4);
     }
     for (const one of heard) assert.deepEqual(one.all.map(({ seq, text }) => [seq, text]), range(1, 4).map((n) => [n, `${n} 🐎`]));
+    for (const one of read) assert.deepEqual((await one.count(1)).map((receipt) => receipt.up_to_seq), [2]);
     for (const one of notified) assert.deepEqual(one.all.map(({ preview }) => preview), range(1, 4).map((n) => `${n} 🐎`));
     const { hub_members: members, sessions } = await stats(life);
     assert.deepEqual([members, sessions], [2, 2]);

@@ -28,8 +28,24 @@ pub(crate) struct KeptSession {
     user: UserId,
     rooms: Vec<ConversationId>,
     floor: Option<Offset>,
-    /// What the client may not have; the events themselves are made again.
-    log: Vec<Offset>,
+    /// What the client may not have.
+    log: Vec<KeptEvent>,
+}
+
+/// An event. Those of messages are made again.
+#[derive(Debug, Serialize, Deserialize)]
+struct KeptEvent {
+    offset: Offset,
+    /// Name and payload of those that are stored nowhere else.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    own: Option<(String, String)>,
+}
+
+impl KeptEvent {
+    fn of(offset: Offset, event: Option<&Arc<EncodedEvent>>) -> Self {
+        let own = event.and_then(|event| Some((event.own_name()?.to_owned(), event.payload.clone())));
+        Self { offset, own }
+    }
 }
 
 /// A row.
@@ -74,7 +90,7 @@ impl Recoverable {
             user: self.user,
             rooms: Vec::new(),
             floor: state.log.floor(),
-            log: state.log.offsets().collect(),
+            log: state.log.entries().map(|(offset, event)| KeptEvent::of(offset, event)).collect(),
         };
         self.put(state, Place::Ended);
         Some((kept, left))
@@ -110,19 +126,22 @@ pub(crate) async fn restore(shared: &Arc<Shared>) -> Result<usize, StoreError> {
         }
     });
     let sessions: Vec<_> = sessions.collect();
-    let mut ids: Vec<_> = sessions.iter().flat_map(|(.., kept)| &kept.log).map(|offset| offset.message).collect();
+    let mut ids: Vec<_> = sessions.iter().flat_map(|(.., kept)| &kept.log).map(|event| event.offset.message).collect();
     ids.sort_unstable();
     ids.dedup();
     let sent = shared.store.find_sent(&ids).await?.into_iter().map(|sent| (sent.message.id, sent));
     let sent: HashMap<_, _> = sent.collect();
     let mut made = HashMap::new();
-    let mut event = |offset: &Offset| {
-        let make = || sent.get(&offset.message).map(|sent| sent.event(*offset));
-        (*offset, made.entry(*offset).or_insert_with(make).clone())
+    let mut event = |KeptEvent { offset, own }| {
+        let make = || match own {
+            Some((name, payload)) => EncodedEvent::kept(&name, payload, offset),
+            None => sent.get(&offset.message).map(|sent| sent.event(offset)),
+        };
+        (offset, made.entry(offset).or_insert_with(make).clone())
     };
     let mut restored = 0;
     for (pid, left, kept) in sessions {
-        let log = Log::restored(shared.recoveries.bytes.clone(), kept.floor, kept.log.iter().map(&mut event));
+        let log = Log::restored(shared.recoveries.bytes.clone(), kept.floor, kept.log.into_iter().map(&mut event));
         let place = Place::Lost { until: Instant::now() + left };
         let recoverable = shared.recoveries.add(pid, kept.session, kept.user, log, place);
         restored += usize::from(start_kept(&recoverable, &kept.rooms, shared));

@@ -114,8 +114,8 @@ impl Log {
         self.floor
     }
 
-    pub(super) fn offsets(&self) -> impl Iterator<Item = Offset> {
-        self.entries.iter().map(|entry| entry.offset)
+    pub(super) fn entries(&self) -> impl Iterator<Item = (Offset, Option<&Arc<EncodedEvent>>)> {
+        self.entries.iter().map(|entry| (entry.offset, entry.event.as_ref()))
     }
 
     /// The first ones.
@@ -188,9 +188,9 @@ mod tests {
         let now = Instant::now();
         let (mut log, offsets) = filled(3, now);
         log.trim(now + CONFIRMED_AFTER / 2);
-        assert_eq!(log.offsets().count(), 3);
+        assert_eq!(log.entries().count(), 3);
         log.trim(now + CONFIRMED_AFTER);
-        assert_eq!((log.offsets().count(), log.floor()), (0, Some(offsets[2])));
+        assert_eq!((log.entries().count(), log.floor()), (0, Some(offsets[2])));
         assert_eq!((log.bytes, log.total.load(Ordering::Relaxed)), (0, 0));
     }
 
@@ -200,7 +200,7 @@ mod tests {
         let (mut log, _) = filled(1, now);
         assert_eq!(log.again(now + CONFIRMED_AFTER).count(), 1);
         log.trim(now + CONFIRMED_AFTER);
-        assert_eq!(log.offsets().count(), 1);
+        assert_eq!(log.entries().count(), 1);
     }
 
     #[test]
@@ -209,7 +209,7 @@ mod tests {
         let (mut log, offsets) = filled(RECOVERY_EVENTS, now);
         let (offset, one) = event("{}");
         assert!(!log.push(offset, one, now));
-        assert_eq!((log.offsets().count(), log.floor()), (RECOVERY_EVENTS, Some(offsets[0])));
+        assert_eq!((log.entries().count(), log.floor()), (RECOVERY_EVENTS, Some(offsets[0])));
         let (offset, large) = event(&"x".repeat(RECOVERY_BYTES / 2));
         assert!(!log.push(offset, large.clone(), now), "beside so many");
         while log.push(offset, large.clone(), now) {}
@@ -225,7 +225,7 @@ mod tests {
         let mut log = Log::new(total.clone());
         let (offset, one) = event("{}");
         assert!(!log.push(offset, one, Instant::now()));
-        assert_eq!((log.offsets().count(), total.load(Ordering::Relaxed)), (0, RECOVERY_TOTAL_BYTES));
+        assert_eq!((log.entries().count(), total.load(Ordering::Relaxed)), (0, RECOVERY_TOTAL_BYTES));
         assert!(log.confirm(Some(offset)) && !log.confirm(None));
     }
 }

@@ -4,9 +4,11 @@ use actix::Message as ActixMessage;
 use tokio::sync::oneshot;
 
 use crate::{
+    batch::{ReadAnswer, Receipt},
     draft::Draft,
     ids::{SessionId, UserId},
     lane::Settled,
+    message::MessageDeleted,
     refusal::Refusal,
     reply::Reply,
     session::Member,
@@ -19,7 +21,8 @@ use super::RoomHandle;
 pub(super) enum RoomCommand {
     /// And what was said behind a seq.
     Join(Member, Option<i64>, Reply),
-    Leave(SessionId),
+    /// A reply where the session has not ended.
+    Leave(SessionId, Option<Reply>),
     Post {
         sender: UserId,
         draft: Draft,
@@ -35,9 +38,14 @@ pub(super) enum RoomCommand {
     MarkRead {
         reader: UserId,
         seq: i64,
-        answer: oneshot::Sender<Result<(), Refusal>>,
+        answer: ReadAnswer,
+        room: RoomHandle,
     },
     Committed(Vec<Settled>),
+    Marked(Receipt),
+    /// By this sender.
+    Deleted(MessageDeleted, UserId),
+    TypistGone(SessionId),
     /// Load the participants.
     Introduce {
         to: UserId,
@@ -66,8 +74,11 @@ impl RoomCommand {
                 member.not_joined();
                 reply.refuse(refusal);
             }
+            // Nobody is in a room that cannot be loaded.
+            Self::Leave(_, Some(reply)) => reply.done(None),
             Self::Post { reply, .. } | Self::Typing { reply, .. } => reply.refuse(refusal),
-            Self::MarkRead { answer, .. } | Self::Introduce { answer, .. } => drop(answer.send(Err(refusal.clone()))),
+            Self::MarkRead { answer, .. } => answer.finish(Err(refusal.clone())),
+            Self::Introduce { answer, .. } => drop(answer.send(Err(refusal.clone()))),
             _ => (),
         }
     }

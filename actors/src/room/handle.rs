@@ -1,17 +1,19 @@
 //! Callers' side of a room: methods instead of messages.
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use actix::Actor;
 use tokio::sync::oneshot;
 
 use crate::{
+    batch::{ReadAnswer, Receipt},
     counters::Gauge,
     draft::Draft,
     ids::{ConversationId, SessionId, UserId},
     lane::Settled,
     limits::ROOM_QUEUE,
     mailbox::{Mailbox, Waiting},
+    message::MessageDeleted,
     profile::Profile,
     refusal::{Code, Refusal},
     reply::{Committed, PostError, Reply},
@@ -24,6 +26,22 @@ use super::{Participants, Room, RoomCommand};
 /// Whoever holds one keeps the room from stopping.
 #[derive(Clone, Debug)]
 pub(crate) struct RoomHandle(pub(super) Arc<Known>);
+
+/// A room that may have stopped.
+pub(crate) struct WeakRoom(Weak<Known>);
+
+impl WeakRoom {
+    pub(crate) fn is(&self, room: &RoomHandle) -> bool {
+        std::ptr::eq(self.0.as_ptr(), Arc::as_ptr(&room.0))
+    }
+
+    /// A session that has said that its user types is not connected any more.
+    pub(crate) fn typist_gone(&self, session: SessionId) {
+        if let Some(room) = self.0.upgrade() {
+            room.mailbox.push(RoomCommand::TypistGone(session));
+        }
+    }
+}
 
 /// What callers know of a room.
 #[derive(Debug)]
@@ -50,7 +68,17 @@ impl RoomHandle {
     }
 
     pub(crate) fn leave(&self, session: SessionId) {
-        self.0.mailbox.push(RoomCommand::Leave(session));
+        self.0.mailbox.push(RoomCommand::Leave(session, None));
+    }
+
+    /// The same for a session that goes on.
+    pub(crate) fn leave_and_say(&self, session: SessionId, reply: Reply) {
+        self.0.mailbox.push(RoomCommand::Leave(session, Some(reply)));
+    }
+
+    /// A message was deleted by its sender.
+    pub(crate) fn deleted(&self, deleted: MessageDeleted, sender: UserId) {
+        self.offer(RoomCommand::Deleted(deleted, sender));
     }
 
     pub(crate) fn post(&self, sender: UserId, draft: Draft, reply: Reply) {
@@ -85,15 +113,30 @@ impl RoomHandle {
     }
 
     /// Marks what the other participant wrote up to `seq` as read, and waits for the commit.
-    pub(crate) async fn mark_read(&self, reader: UserId, seq: i64) -> Result<(), Refusal> {
+    pub(crate) async fn mark_read_and_wait(&self, reader: UserId, seq: i64) -> Result<(), Refusal> {
         let (answer, answered) = oneshot::channel();
-        self.offer(RoomCommand::MarkRead { reader, seq, answer });
+        self.mark_read(reader, seq, ReadAnswer::Caller(answer));
         answered.await.unwrap_or_else(|_| Err(Refusal::unavailable())).map_err(as_a_read)
+    }
+
+    /// The same for whoever waits otherwise.
+    pub(crate) fn mark_read(&self, reader: UserId, seq: i64, answer: ReadAnswer) {
+        self.offer(RoomCommand::MarkRead { reader, seq, answer, room: self.clone() });
+    }
+
+    /// Something has become read.
+    pub(crate) fn marked(&self, receipt: Receipt) {
+        self.0.mailbox.push(RoomCommand::Marked(receipt));
     }
 
     /// Rows that the room gave to persistence come back.
     pub(crate) fn committed(&self, rows: Vec<Settled>) {
         self.0.mailbox.push(RoomCommand::Committed(rows));
+    }
+
+    /// For those who do not keep the room from stopping.
+    pub(crate) fn downgrade(&self) -> WeakRoom {
+        WeakRoom(Arc::downgrade(&self.0))
     }
 
     pub(crate) fn is_alive(&self) -> bool {

@@ -106,6 +106,16 @@ impl Store {
         Ok(rows.first().map_or(0, |row| row.get(0)))
     }
 
+    /// The same in one of them, and in all.
+    pub(crate) async fn count_unread_here(
+        &self,
+        user: UserId,
+        conversation: ConversationId,
+    ) -> Result<(i64, i64), StoreError> {
+        let rows = self.query(sql::COUNT_UNREAD_HERE, &[&user, &conversation]).await?;
+        Ok(rows.first().map_or((0, 0), |row| (row.get(0), row.get(1))))
+    }
+
     /// The participants of a conversation.
     pub(crate) async fn find_room(
         &self,

@@ -1,9 +1,10 @@
 //! A conversation's messages, page by page.
 
 use crate::{
-    ids::{ConversationId, UserId},
+    ids::{ConversationId, MessageId, UserId},
     message::StoredMessage,
     sql,
+    timestamp::Timestamp,
 };
 
 use super::{Store, StoreError};
@@ -73,7 +74,26 @@ pub struct History {
     pub unread: i64,
 }
 
+/// Where a message is that somebody wants to delete.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Deletion {
+    pub(crate) conversation: ConversationId,
+    pub(crate) seq: i64,
+    /// Otherwise it is not deleted.
+    pub(crate) by_sender: bool,
+}
+
 impl Store {
+    /// Deletes a message, if the caller is its sender; once more is no error. `None` if the caller has no part in it.
+    pub(crate) async fn delete_message(
+        &self,
+        message: MessageId,
+        caller: UserId,
+    ) -> Result<Option<Deletion>, StoreError> {
+        let rows = self.query(sql::DELETE_MESSAGE, &[&message, &caller, &Timestamp::now()]).await?;
+        Ok(rows.first().map(|row| Deletion { conversation: row.get(0), seq: row.get(1), by_sender: row.get(2) }))
+    }
+
     /// A page of a conversation that exists, as one of its participants sees it.
     ///
     /// # Errors

@@ -1,0 +1,22 @@
+-- Deletes a message by its sender: it stays, and is shown nowhere any more. Triggers move the counts.
+-- Returns where the message is, and whether the caller may delete it; nothing to those who are not in its conversation.
+-- $1 message, $2 caller, $3 when.
+WITH found AS MATERIALIZED (
+    SELECT messages.conversation_id, messages.seq, messages.sender_id = $2::bytea AS by_sender
+    FROM messages
+    JOIN conversations ON conversations.id = messages.conversation_id
+    WHERE messages.id = $1::bytea
+      AND $2::bytea IN (conversations.creator_id, conversations.recipient_id)
+), locked AS MATERIALIZED (
+    -- First, as everybody does who changes messages.
+    SELECT conversations.id
+    FROM conversations
+    JOIN found ON found.conversation_id = conversations.id AND found.by_sender
+    FOR NO KEY UPDATE OF conversations
+), deleted AS (
+    UPDATE messages
+    SET deleted_at = $3
+    FROM locked
+    WHERE messages.id = $1::bytea AND messages.conversation_id = locked.id AND messages.deleted_at IS NULL
+)
+SELECT conversation_id, seq, by_sender FROM found
