@@ -68,11 +68,11 @@ async fn no_hot_statement_reads_a_large_table_from_end_to_end() {
     let horse: Option<actors::HorseId> = None;
     type Parameters<'a> = &'a [&'a (dyn ToSql + Sync)];
     let names = vec![Some("one"), None];
-    let hot: [(&str, Parameters<'_>); 13] = [
+    let hot: [(&str, Parameters<'_>); 16] = [
         ("append_message.sql", &[&ids[0], &conversation, &user, &"text", &now]),
         ("append_messages.sql", &[&ids, &conversations, &users, &texts, &times]),
         ("append_named_messages.sql", &[&ids, &conversations, &users, &texts, &times, &names]),
-        ("mark_read.sql", &[&conversations, &users, &seqs, &times]),
+        ("mark_read.sql", &[&conversations, &users, &seqs, &times, &false]),
         ("find_messages_by_id.sql", &[&ids]),
         ("find_room.sql", &[&conversation]),
         ("read_history.sql", &[&conversation, &user, &30_i64, &0_i64]),
@@ -81,6 +81,9 @@ async fn no_hot_statement_reads_a_large_table_from_end_to_end() {
         ("list_conversations.sql", &[&user, &1000_i64]),
         ("open_conversation.sql", &[&new, &user, &other, &horse, &now]),
         ("count_unread.sql", &[&user]),
+        ("count_unread_here.sql", &[&user, &conversation]),
+        ("delete_message.sql", &[&ids[0], &user, &now]),
+        ("find_sent.sql", &[&ids]),
         ("find_users.sql", &[&users]),
     ];
     for mode in ["force_custom_plan", "force_generic_plan"] {
