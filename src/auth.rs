@@ -1,14 +1,19 @@
 //! Who is calling: JSON Web Tokens (RFC 7519), checked the same way for REST and Socket.IO.
 
+mod keys;
+
 use std::{
     fmt,
+    sync::{Arc, PoisonError, RwLock},
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-use actors::UserId;
-use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation, decode, encode};
+use actors::{Chat, Credentials, UserId};
+use jsonwebtoken::{Algorithm, EncodingKey, Header, decode, decode_header, encode};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
+
+pub use keys::{KeyError, Keys};
 
 /// A caller whose token holds.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -17,6 +22,8 @@ pub struct Caller {
     pub user: UserId,
     /// With which rights.
     pub role: Role,
+    /// For how long.
+    pub credentials: Credentials,
 }
 
 /// What a caller may do.
@@ -46,28 +53,34 @@ struct Claims {
     #[serde(default)]
     role: serde_json::Value,
     #[serde(default)]
-    iat: u64,
+    iat: f64,
     exp: f64,
 }
 
-/// Checks and makes tokens under one secret.
-#[derive(Clone)]
-pub struct Auth {
-    decoding: DecodingKey,
-    encoding: EncodingKey,
-    validation: Validation,
-}
+/// Checks tokens, under keys that may be replaced while it runs.
+pub struct Auth(RwLock<Arc<Keys>>);
 
 impl Auth {
-    /// With an HMAC secret: the algorithm is HS256, whatever a token says.
-    pub fn hs256(secret: &[u8]) -> Self {
-        let mut validation = Validation::new(Algorithm::HS256);
-        validation.leeway = 0;
-        validation.validate_nbf = true;
-        validation.validate_aud = false;
-        // A token that expires now has expired (RFC 7519, 4.1.4).
-        validation.reject_tokens_expiring_in_less_than = 1;
-        Self { decoding: DecodingKey::from_secret(secret), encoding: EncodingKey::from_secret(secret), validation }
+    /// With these keys.
+    pub fn new(keys: Keys) -> Self {
+        Self(RwLock::new(Arc::new(keys)))
+    }
+
+    /// Checks tokens with other keys from now on. Sessions that were let in before stay.
+    pub fn replace(&self, keys: Keys) {
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(keys);
+    }
+
+    /// The caller behind a token that was not revoked.
+    ///
+    /// # Errors
+    /// It does not hold now.
+    pub fn admit(&self, token: &str, chat: &Chat) -> Result<Caller, AuthError> {
+        let caller = self.verify(token)?;
+        if chat.is_revoked(caller.user, caller.credentials) {
+            return Err(AuthError::Invalid("revoked".to_owned()));
+        }
+        Ok(caller)
     }
 
     /// The caller behind a token.
@@ -75,25 +88,29 @@ impl Auth {
     /// # Errors
     /// It does not hold now.
     pub fn verify(&self, token: &str) -> Result<Caller, AuthError> {
-        let claims = decode::<Claims>(token, &self.decoding, &self.validation)
-            .map_err(|error| AuthError::Invalid(error.to_string()))?
-            .claims;
+        let keys = self.0.read().unwrap_or_else(PoisonError::into_inner).clone();
+        let claims = claims(&keys, token)?;
         let user = UserId::parse(&claims.user_id).ok_or_else(|| AuthError::Invalid("malformed userId".to_owned()))?;
         let role = if claims.role == "admin" { Role::Admin } else { Role::Seller };
-        Ok(Caller { user, role })
+        // Numbers beyond the type become its ends.
+        let credentials = Credentials { issued_at: claims.iat as i64, expires_at: claims.exp as i64 };
+        Ok(Caller { user, role, credentials })
     }
+}
 
-    /// A token, for development and tests.
-    pub fn mint(&self, user: UserId, role: Role, ttl: Duration) -> String {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let role = match role {
-            Role::Seller => "seller",
-            Role::Admin => "admin",
-        };
-        let exp = (now + ttl).as_secs();
-        let claims = serde_json::json!({"userId": user, "role": role, "iat": now.as_secs(), "exp": exp});
-        encode(&Header::new(Algorithm::HS256), &claims, &self.encoding).expect("an HMAC key signs any claims")
+/// What a token says, if one of the keys has signed it. Its header says which key that may be, and never how it is checked:
+/// each key has its own algorithm.
+fn claims(keys: &Keys, token: &str) -> Result<Claims, AuthError> {
+    let invalid = |error: jsonwebtoken::errors::Error| AuthError::Invalid(error.to_string());
+    let header = if keys.is_one() { None } else { Some(decode_header(token).map_err(invalid)?) };
+    let mut refused = AuthError::Invalid("no key for it".to_owned());
+    for key in keys.candidates(header.as_ref()) {
+        match decode::<Claims>(token, &key.decoding, &key.validation) {
+            Ok(token) => return Ok(token.claims),
+            Err(error) => refused = invalid(error),
+        }
     }
+    Err(refused)
 }
 
 impl fmt::Debug for Auth {
@@ -103,30 +120,59 @@ impl fmt::Debug for Auth {
     }
 }
 
+/// A token under an HMAC secret (HS256), for development and tests.
+pub fn mint(secret: &[u8], user: UserId, role: Role, ttl: Duration) -> String {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let role = match role {
+        Role::Seller => "seller",
+        Role::Admin => "admin",
+    };
+    let exp = (now + ttl).as_secs();
+    let claims = serde_json::json!({"userId": user, "role": role, "iat": now.as_secs(), "exp": exp});
+    let header = Header::new(Algorithm::HS256);
+    encode(&header, &claims, &EncodingKey::from_secret(secret)).expect("an HMAC key signs any claims")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn auth(secret: &[u8]) -> Auth {
+        Auth::new(Keys::hs256(secret))
+    }
+
     #[test]
     fn a_minted_token_holds_under_its_own_secret_only() {
-        let (auth, user) = (Auth::hs256(b"one"), UserId::new());
-        let token = auth.mint(user, Role::Admin, Duration::from_secs(60));
-        assert_eq!(auth.verify(&token), Ok(Caller { user, role: Role::Admin }));
-        assert!(Auth::hs256(b"two").verify(&token).is_err());
+        let user = UserId::new();
+        let token = mint(b"one", user, Role::Admin, Duration::from_secs(60));
+        let caller = auth(b"one").verify(&token).expect("it holds");
+        assert_eq!((caller.user, caller.role), (user, Role::Admin));
+        assert_eq!(caller.credentials.expires_at - caller.credentials.issued_at, 60);
+        assert!(auth(b"two").verify(&token).is_err());
     }
 
     #[test]
     fn a_token_that_expires_now_has_expired() {
-        let (auth, user) = (Auth::hs256(b"secret"), UserId::new());
-        assert!(auth.verify(&auth.mint(user, Role::Seller, Duration::ZERO)).is_err());
-        assert!(auth.verify(&auth.mint(user, Role::Seller, Duration::from_secs(5))).is_ok());
+        let (auth, user) = (auth(b"secret"), UserId::new());
+        assert!(auth.verify(&mint(b"secret", user, Role::Seller, Duration::ZERO)).is_err());
+        assert!(auth.verify(&mint(b"secret", user, Role::Seller, Duration::from_secs(5))).is_ok());
     }
 
     #[test]
     fn an_unknown_role_has_no_special_rights() {
-        let auth = Auth::hs256(b"secret");
         let claims = serde_json::json!({"userId": UserId::new(), "role": "Admin", "exp": 9_999_999_999_u64});
-        let token = encode(&Header::new(Algorithm::HS256), &claims, &auth.encoding).expect("signs");
-        assert_eq!(auth.verify(&token).map(|caller| caller.role), Ok(Role::Seller));
+        let key = EncodingKey::from_secret(b"secret");
+        let token = encode(&Header::new(Algorithm::HS256), &claims, &key).expect("signs");
+        let caller = auth(b"secret").verify(&token);
+        assert_eq!(caller.map(|caller| (caller.role, caller.credentials.issued_at)), Ok((Role::Seller, 0)));
+    }
+
+    #[test]
+    fn other_keys_hold_from_the_moment_they_are_there() {
+        let (auth, user) = (auth(b"old"), UserId::new());
+        let [old, new] = [b"old", b"new"].map(|key| mint(key, user, Role::Seller, Duration::from_secs(60)));
+        assert!(auth.verify(&old).is_ok() && auth.verify(&new).is_err());
+        auth.replace(Keys::hs256(b"new"));
+        assert!(auth.verify(&old).is_err() && auth.verify(&new).is_ok());
     }
 }

@@ -6,7 +6,7 @@ use actors::{Profile, UserId, store::Store};
 use clap::{Args, Parser, Subcommand};
 
 use crate::{
-    auth::{Auth, Role},
+    auth::{self, Role},
     config::{Overrides, Settings},
     logging, startup,
 };
@@ -109,8 +109,8 @@ async fn run(command: Command, settings: &Settings) -> Result<(), startup::Start
             Ok(())
         }
         Command::Token { user, role, ttl } => {
-            let auth = Auth::hs256(&startup::secret(settings)?);
-            println!("{}", auth.mint(user, role, Duration::from_secs(ttl.into())));
+            let secret = startup::secret(settings)?;
+            println!("{}", auth::mint(&secret, user, role, Duration::from_secs(ttl.into())));
             Ok(())
         }
         Command::User { command: UserCommand::Put(put) } => {

@@ -4,7 +4,7 @@ use std::{
     fmt::Write as _,
     net::{IpAddr, Ipv4Addr, SocketAddr},
     num::ParseIntError,
-    path::PathBuf,
+    path::{Path, PathBuf},
     str::FromStr,
 };
 
@@ -37,6 +37,10 @@ pub struct Overrides {
     /// environment: flags are visible to other users of the machine
     #[arg(long, env = "JWT_SECRET", hide_env_values = true, value_name = "SECRET", global = true)]
     pub jwt_secret: Option<String>,
+    /// Files with public keys that tokens are checked with, a comma list: PEM (RSA for RS256, P-256 for ES256, Ed25519 for
+    /// EdDSA) or JSON Web Key Sets; read again on SIGHUP. A secret that is set beside them holds, too
+    #[arg(long, env = "JWT_KEYS", value_name = "FILES", global = true)]
+    pub jwt_keys: Option<String>,
     /// Origins that browsers may call from: a comma list of exact origins, or * (without credentials)
     #[arg(long, env = "CORS_ORIGINS", value_name = "ORIGINS", global = true)]
     pub cors_origins: Option<String>,
@@ -80,6 +84,8 @@ pub struct Settings {
     pub database_url: Option<String>,
     /// The tokens' secret, if it is set.
     pub jwt_secret: Option<String>,
+    /// Files with public keys, a comma list; may be empty.
+    pub jwt_keys: String,
     /// Origins that browsers may call from.
     pub cors_origins: String,
     /// Where the private Postgres and the secret live.
@@ -113,7 +119,10 @@ pub enum ConfigError {
         rule: &'static str,
     },
     /// Tokens of a production database must not depend on a file that somebody may lose.
-    #[error("DATABASE_URL is set, but JWT_SECRET is not: set it to the secret that signs the marketplace's tokens")]
+    #[error(
+        "DATABASE_URL is set, but neither JWT_SECRET nor JWT_KEYS is: set the secret that signs the marketplace's tokens, or \
+         the files with its public keys"
+    )]
     NoSecret,
 }
 
@@ -131,6 +140,7 @@ impl Settings {
         let mut layers = Config::builder()
             .set_default("host", Ipv4Addr::LOCALHOST.to_string())?
             .set_default("port", 3000)?
+            .set_default("jwt_keys", "")?
             .set_default("cors_origins", "")?
             .set_default("data_dir", "./data")?
             .set_default("workers", workers.min(actors::limits::WORKERS) as u64)?
@@ -167,6 +177,11 @@ impl Settings {
         })
     }
 
+    /// The files with public keys.
+    pub fn key_files(&self) -> impl Iterator<Item = &Path> {
+        self.jwt_keys.split(',').map(str::trim).filter(|file| !file.is_empty()).map(Path::new)
+    }
+
     fn check(&self) -> Result<(), ConfigError> {
         self.address()?;
         let impossible =
@@ -188,7 +203,7 @@ impl Settings {
                 let rule = "it must be like postgres://user:password@host:5432/database";
                 return impossible("DATABASE_URL", &"(not shown)", rule);
             }
-            if self.jwt_secret.is_none() {
+            if self.jwt_secret.is_none() && self.key_files().next().is_none() {
                 return Err(ConfigError::NoSecret);
             }
         }
@@ -212,6 +227,7 @@ impl Settings {
         if self.jwt_secret.is_some() {
             line("jwt_secret", r#""********""#.to_owned());
         }
+        line("jwt_keys", format!("{:?}", self.jwt_keys));
         line("cors_origins", format!("{:?}", self.cors_origins));
         line("data_dir", format!("{:?}", self.data_dir));
         line("workers", self.workers.to_string());

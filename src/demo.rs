@@ -4,7 +4,10 @@ use std::{net::SocketAddr, time::Duration};
 
 use actors::{Chat, ConversationId, HorseId, MessageText, Profile, UserId};
 
-use crate::{auth::Role, http::App};
+use crate::{
+    auth::{self, Role},
+    http::App,
+};
 
 /// How long the demo's tokens hold.
 const TOKEN_TTL: Duration = Duration::from_secs(30 * 24 * 3600);
@@ -43,7 +46,7 @@ const DIALOGUES: [Dialogue; 3] = [
 ];
 
 /// Makes the demo's data unless it is there, and prints tokens and calls that work as they stand.
-pub(crate) async fn prepare(app: &App, address: SocketAddr) -> Result<(), String> {
+pub(crate) async fn prepare(app: &App, secret: &[u8], address: SocketAddr) -> Result<(), String> {
     let mut users = Vec::new();
     for (id, name) in USERS {
         let id = UserId::parse(id).ok_or("a demo user's id is malformed")?;
@@ -57,7 +60,7 @@ pub(crate) async fn prepare(app: &App, address: SocketAddr) -> Result<(), String
         first.get_or_insert(conversation);
     }
     if let Some(conversation) = first {
-        print(app, address, &users, conversation);
+        print(secret, address, &users, conversation);
     }
     Ok(())
 }
@@ -78,9 +81,9 @@ async fn tell(
     Ok(conversation.id)
 }
 
-fn print(app: &App, address: SocketAddr, users: &[UserId], conversation: ConversationId) {
+fn print(secret: &[u8], address: SocketAddr, users: &[UserId], conversation: ConversationId) {
     println!("\nDemo users, with tokens for 30 days:");
-    let token = |user| app.auth.mint(user, Role::Seller, TOKEN_TTL);
+    let token = |user| auth::mint(secret, user, Role::Seller, TOKEN_TTL);
     for (user, (_, name)) in users.iter().zip(USERS) {
         println!("\n  {name} ({user})\n  {}", token(*user));
     }

@@ -22,7 +22,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_postgres::Config;
 
 use crate::{
-    auth::Auth,
+    auth::{Auth, KeyError, Keys},
     config::Settings,
     demo,
     http::{self, App, Listening, Origins},
@@ -53,6 +53,9 @@ pub enum StartError {
     /// The address.
     #[error("cannot listen on {0}: {1}; choose another with HOST and PORT")]
     Listen(SocketAddr, io::Error),
+    /// The tokens' keys.
+    #[error(transparent)]
+    Keys(#[from] KeyError),
     /// Signal handlers or the demo data.
     #[error("{0}")]
     Other(String),
@@ -146,6 +149,34 @@ pub async fn open_database_beside(settings: &Settings) -> Result<(Config, Option
     }
 }
 
+/// The keys that tokens are checked with: those of the files, and the secret if one is set or there are no files.
+///
+/// # Errors
+/// A file cannot be read, or has no such keys.
+pub fn keys(settings: &Settings) -> Result<Keys, StartError> {
+    let mut keys = Keys::default();
+    for file in settings.key_files() {
+        keys.add_file(file)?;
+    }
+    if settings.jwt_secret.is_some() || settings.key_files().next().is_none() {
+        keys.add_secret(&secret(settings)?);
+    }
+    Ok(keys)
+}
+
+/// Reads the keys again whenever the process gets SIGHUP. Those that cannot be read leave things as they are.
+async fn reload_keys(mut hangup: Signal, settings: Settings, auth: Arc<Auth>) {
+    while hangup.recv().await.is_some() {
+        match keys(&settings) {
+            Ok(keys) => {
+                auth.replace(keys);
+                tracing::info!("SIGHUP: tokens are checked with the keys as they are now");
+            }
+            Err(error) => tracing::error!(%error, "SIGHUP: tokens are checked with the same keys as before"),
+        }
+    }
+}
+
 /// The tokens' secret: as configured, else made once and kept in the data directory.
 ///
 /// # Errors
@@ -221,7 +252,10 @@ async fn listen(
     listener: std::net::TcpListener,
     database: Config,
 ) -> Result<(App, Listening), StartError> {
-    let auth = Arc::new(Auth::hs256(&secret(settings)?));
+    let auth = Arc::new(Auth::new(keys(settings)?));
+    let hangup = signal(SignalKind::hangup());
+    let hangup = hangup.map_err(|error| StartError::Other(format!("cannot listen for signals: {error}")))?;
+    actix::spawn(reload_keys(hangup, settings.clone(), auth.clone()));
     let room_idle = Duration::from_secs(settings.room_idle_seconds);
     let recovery = Duration::from_secs(settings.recovery_seconds);
     let chat = Chat::start(&ChatConfig { database, workers: settings.workers, room_idle, recovery });
@@ -236,6 +270,8 @@ async fn listen(
             return Err(StartError::Other(format!("cannot start the workers: {ended:?}")));
         }
     }
+    let revocations = app.chat.load_revocations().await;
+    revocations.map_err(|error| StartError::Other(format!("cannot tell which tokens were revoked: {error}")))?;
     match app.chat.restore_sessions().await {
         Ok(0) => (),
         Ok(sessions) => tracing::info!(sessions, "took up the sessions of the server before"),
@@ -246,7 +282,10 @@ async fn listen(
     println!("horsetrust-chat listening on http://{}", listening.address);
     tracing::info!(address = %listening.address, workers = settings.workers, "listening");
     if with_demo {
-        demo::prepare(&app, listening.address).await.map_err(StartError::Other)?;
+        if settings.jwt_secret.is_none() && settings.key_files().next().is_some() {
+            return Err(StartError::Other("the demo signs tokens: it needs JWT_SECRET beside JWT_KEYS".to_owned()));
+        }
+        demo::prepare(&app, &secret(settings)?, listening.address).await.map_err(StartError::Other)?;
     }
     Ok((app, listening))
 }

@@ -13,6 +13,7 @@ use tokio_postgres::Config;
 
 use crate::{
     counters::{Counters, Gauge},
+    credentials::{Credentials, Revocations},
     directory::Directory,
     draft::Draft,
     hub::Presence,
@@ -27,6 +28,7 @@ use crate::{
     session::SessionHandle,
     shared::Shared,
     store::{Page, Store, StoreError},
+    timestamp::Timestamp,
     workers::Workers,
 };
 
@@ -51,12 +53,14 @@ impl Chat {
     /// A chat without workers, which come with [`Chat::enter_worker`]. Must be called in an actix system.
     pub fn start(config: &ChatConfig) -> Self {
         let counters = Arc::new(Counters::default());
-        let presence = Presence::default();
+        let (presence, revocations) = (Presence::default(), Revocations::default());
+        let database = config.database.clone();
         let shared = Arc::new(Shared {
             directory: Directory::default(),
             profiles: Profiles::default(),
             store: Store::new(&config.database),
-            workers: Workers::new(config.workers, config.database.clone(), presence.clone(), counters.clone()),
+            workers: Workers::new(config.workers, database, presence.clone(), revocations.clone(), counters.clone()),
+            revocations,
             recoveries: Recoveries::new(config.recovery, counters.clone()),
             room_idle: config.room_idle,
             open: SetOnce::new(),
@@ -105,12 +109,44 @@ impl Chat {
 
     /// Starts a session of a user whose frames go to `outbox`; with `recover` one that outlives its connection, or the one
     /// that the client had before.
-    pub fn connect(&self, user: UserId, outbox: Arc<dyn Outbox>, recover: Option<Recover>) -> SessionHandle {
+    pub fn connect(
+        &self,
+        user: UserId,
+        credentials: Credentials,
+        outbox: Arc<dyn Outbox>,
+        recover: Option<Recover>,
+    ) -> SessionHandle {
+        let hub = || self.0.workers.hub_here();
         let Some(recover) = recover.filter(|_| self.recovers()) else {
-            return SessionHandle::start(user, outbox, &self.0, self.0.workers.hub_here());
+            return SessionHandle::start(user, credentials, outbox, &self.0, hub());
         };
-        SessionHandle::recover(recover, user, outbox.clone(), &self.0)
-            .unwrap_or_else(|| SessionHandle::start_recoverable(user, outbox, &self.0, self.0.workers.hub_here()))
+        SessionHandle::recover(recover, user, credentials, outbox.clone(), &self.0)
+            .unwrap_or_else(|| SessionHandle::start_recoverable(user, credentials, outbox, &self.0, hub()))
+    }
+
+    /// Refuses a user's tokens of before, here and on all servers of the database, and closes the user's sessions. Returns
+    /// the moment.
+    ///
+    /// # Errors
+    /// Postgres is away: nothing is revoked.
+    pub async fn revoke(&self, user: UserId) -> Result<Timestamp, StoreError> {
+        let now = Timestamp::now();
+        self.0.store.revoke(user, now).await?;
+        self.0.revoked(user, now);
+        Ok(now)
+    }
+
+    /// Whether a token of a user's, issued then, was revoked.
+    pub fn is_revoked(&self, user: UserId, credentials: Credentials) -> bool {
+        self.0.revocations.concern(user, credentials)
+    }
+
+    /// Learns what was revoked before. To be called before [`Chat::open`].
+    ///
+    /// # Errors
+    /// Postgres is away.
+    pub async fn load_revocations(&self) -> Result<(), StoreError> {
+        self.0.load_revocations().await
     }
 
     /// Says something in a conversation, and waits for the commit.

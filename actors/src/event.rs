@@ -10,7 +10,8 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 
 use crate::{
     ids::MessageId,
-    message::{MessageDeleted, MessageRead, Notification, Typist, UnreadUpdate},
+    message::{MessageDeleted, MessageRead, Notification, TokenTimes, Typist, UnreadUpdate},
+    timestamp::Timestamp,
 };
 
 /// What happens to an event that a recipient has no room for.
@@ -76,7 +77,7 @@ pub struct EncodedEvent {
     pub payload: String,
     /// What to do when there is no room for it.
     pub durability: Durability,
-    /// Where it stands for clients that recover; durable events have one.
+    /// Where it stands for clients that recover; events of conversations that are durable have one.
     pub offset: Option<Offset>,
     /// Without the offset, and with it.
     forms: [OnceLock<Box<dyn Any + Send + Sync>>; 2],
@@ -112,6 +113,12 @@ impl EncodedEvent {
     /// How much is left, for the reader.
     pub(crate) fn unread_update(unread: &UnreadUpdate) -> Arc<Self> {
         Self::durable(UNREAD_UPDATE, encode(unread), Offset::new())
+    }
+
+    /// A session's token will soon expire, or has.
+    pub(crate) fn token(name: &'static str, expires_at: Timestamp) -> Arc<Self> {
+        // Of the connection, not of the session: a recovered one has its own.
+        Self::new(name, encode(&TokenTimes { expires_at }), Durability::Durable, None)
     }
 
     /// The name of one that is stored nowhere, so that it has to be kept as it is.

@@ -3,19 +3,25 @@
 //! Fan-out to the members on a worker is a loop over their outboxes; no recipient costs a mailbox or a task. A hub lives
 //! as long as its worker. Its queue is bounded by [`HUB_QUEUE`]: rooms ask before they let a message in.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{BTreeSet, HashMap},
+    sync::Arc,
+    time::Duration,
+};
 
-use actix::{Actor, Context, Handler, Message};
+use actix::{Actor, AsyncContext, Context, Handler, Message};
 use dashmap::DashMap;
 
 use crate::{
     counters::{Counters, Gauge},
+    credentials::{Credentials, Revocations},
     event::{Durability, EncodedEvent},
     ids::{ConversationId, SessionId, UserId},
-    limits::{EXIT_ACTOR_FAILED, HUB_QUEUE},
+    limits::{EXIT_ACTOR_FAILED, HUB_QUEUE, TOKEN_WARNING},
     mailbox::{Mailbox, Waiting},
     outbox::{CloseReason, Outbox, Queued},
     reply::Reply,
+    timestamp::Timestamp,
 };
 
 /// Which workers have sessions of a user: a bit each.
@@ -41,8 +47,17 @@ pub(crate) struct HubHandle {
 }
 
 impl HubHandle {
-    pub(crate) fn register(&self, session: SessionId, user: UserId, outbox: Arc<dyn Outbox>) {
-        self.mailbox.push(HubCommand::Register { session, user, outbox });
+    pub(crate) fn register(&self, session: SessionId, user: UserId, credentials: Credentials, outbox: Arc<dyn Outbox>) {
+        self.mailbox.push(HubCommand::Register { session, user, credentials, outbox });
+    }
+
+    /// A session's client has shown another token.
+    pub(crate) fn renew(&self, session: SessionId, credentials: Credentials) {
+        self.mailbox.push(HubCommand::Renew(session, credentials));
+    }
+
+    pub(crate) fn close_user(&self, user: UserId, reason: CloseReason) {
+        self.mailbox.push(HubCommand::CloseUser(user, reason));
     }
 
     pub(crate) fn unregister(&self, session: SessionId) {
@@ -85,6 +100,9 @@ pub(crate) struct Hub {
     sessions: HashMap<SessionId, Local>,
     users: HashMap<UserId, Vec<SessionId>>,
     rooms: HashMap<ConversationId, Vec<Place>>,
+    revocations: Revocations,
+    /// When there is something to say about a session's token, in seconds since 1970.
+    due: BTreeSet<(i64, SessionId)>,
 }
 
 /// A session's place in a room.
@@ -95,12 +113,17 @@ struct Local {
     user: UserId,
     outbox: Arc<dyn Outbox>,
     rooms: Vec<ConversationId>,
+    expires_at: i64,
+    /// Its place in the order of what is due.
+    due: i64,
 }
 
 #[derive(Message)]
 #[rtype(result = "()")]
 enum HubCommand {
-    Register { session: SessionId, user: UserId, outbox: Arc<dyn Outbox> },
+    Register { session: SessionId, user: UserId, credentials: Credentials, outbox: Arc<dyn Outbox> },
+    Renew(SessionId, Credentials),
+    CloseUser(UserId, CloseReason),
     Unregister(SessionId),
     Join { conversation: ConversationId, session: SessionId },
     Leave { conversation: ConversationId, session: SessionId, reply: Reply },
@@ -110,7 +133,12 @@ enum HubCommand {
 
 impl Hub {
     /// Starts the hub of this thread's worker.
-    pub(crate) fn start_here(index: usize, presence: Presence, counters: Arc<Counters>) -> HubHandle {
+    pub(crate) fn start_here(
+        index: usize,
+        presence: Presence,
+        revocations: Revocations,
+        counters: Arc<Counters>,
+    ) -> HubHandle {
         let waiting = Waiting::default();
         let hub = Self {
             index,
@@ -120,21 +148,67 @@ impl Hub {
             sessions: HashMap::new(),
             users: HashMap::new(),
             rooms: HashMap::new(),
+            revocations,
+            due: BTreeSet::new(),
         };
         let address = Self::start_in_arbiter(&actix::Arbiter::current(), move |_| hub);
         HubHandle { index, mailbox: Mailbox::new(address, waiting, HUB_QUEUE) }
     }
 
-    fn register(&mut self, session: SessionId, user: UserId, outbox: Arc<dyn Outbox>) {
+    fn register(&mut self, session: SessionId, user: UserId, credentials: Credentials, outbox: Arc<dyn Outbox>) {
         *self.presence.entry(user).or_default() |= 1 << self.index;
         self.users.entry(user).or_default().push(session);
-        let local = self.sessions.entry(session).or_insert(Local { user, outbox, rooms: Vec::new() });
+        let Credentials { expires_at, .. } = credentials;
+        let due = expires_at.saturating_sub(TOKEN_WARNING);
+        self.due.insert((due, session));
+        let local = Local { user, outbox, rooms: Vec::new(), expires_at, due };
+        let Local { outbox, .. } = self.sessions.entry(session).or_insert(local);
+        if self.revocations.concern(user, credentials) {
+            // Just now: whoever revokes closes those who are here already.
+            return outbox.close(CloseReason::Revoked);
+        }
         // Only now: from the client's connect on, nothing passes it by.
-        local.outbox.opened(session, None);
+        outbox.opened(session, None);
+    }
+
+    fn renew(&mut self, session: SessionId, credentials: Credentials) {
+        let Some(local) = self.sessions.get_mut(&session) else { return };
+        self.due.remove(&(local.due, session));
+        local.expires_at = credentials.expires_at;
+        local.due = credentials.expires_at.saturating_sub(TOKEN_WARNING);
+        self.due.insert((local.due, session));
+        if self.revocations.concern(local.user, credentials) {
+            local.outbox.close(CloseReason::Revoked);
+        }
+    }
+
+    /// Warns those whose token will soon expire, and closes those whose token has.
+    fn look_at_tokens(&mut self) {
+        let now = Timestamp::now().seconds();
+        while let Some((due, session)) = self.due.first().copied().filter(|(due, _)| *due <= now) {
+            self.due.remove(&(due, session));
+            let Some(local) = self.sessions.get_mut(&session) else { continue };
+            let expires_at = Timestamp::from_seconds(local.expires_at);
+            if local.expires_at > now {
+                local.due = local.expires_at;
+                self.due.insert((local.due, session));
+                local.outbox.event(&EncodedEvent::token("token_expiring", expires_at));
+            } else {
+                local.outbox.event(&EncodedEvent::token("auth_expired", expires_at));
+                local.outbox.close(CloseReason::AuthExpired);
+            }
+        }
+    }
+
+    fn close_user(&self, user: UserId, reason: CloseReason) {
+        for local in self.users.get(&user).into_iter().flatten().filter_map(|session| self.sessions.get(session)) {
+            local.outbox.close(reason);
+        }
     }
 
     fn unregister(&mut self, session: SessionId) {
         let Some(local) = self.sessions.remove(&session) else { return };
+        self.due.remove(&(local.due, session));
         for conversation in local.rooms {
             self.remove_member(conversation, session);
         }
@@ -215,6 +289,10 @@ impl Drop for Hub {
 
 impl Actor for Hub {
     type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Context<Self>) {
+        ctx.run_interval(Duration::from_secs(1), |hub, _| hub.look_at_tokens());
+    }
 }
 
 impl Handler<HubCommand> for Hub {
@@ -223,7 +301,11 @@ impl Handler<HubCommand> for Hub {
     fn handle(&mut self, command: HubCommand, _: &mut Context<Self>) {
         self.waiting.taken();
         match command {
-            HubCommand::Register { session, user, outbox } => self.register(session, user, outbox),
+            HubCommand::Register { session, user, credentials, outbox } => {
+                self.register(session, user, credentials, outbox);
+            }
+            HubCommand::Renew(session, credentials) => self.renew(session, credentials),
+            HubCommand::CloseUser(user, reason) => self.close_user(user, reason),
             HubCommand::Unregister(session) => self.unregister(session),
             HubCommand::Join { conversation, session } => self.join(conversation, session),
             HubCommand::Leave { conversation, session, reply } => {

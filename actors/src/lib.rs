@@ -21,6 +21,7 @@
 //! | `directory.rs`, `workers.rs`, `shared.rs` | where a room is, where it runs, what all actors share |
 //! | `store/` | reads through the pool, profiles and conversations in the database |
 //! | `profile.rs`, `profile_feed.rs` | the profiles in use, and how changes reach them |
+//! | `credentials.rs` | how long a session is whose it is |
 //! | `reply.rs`, `outbox.rs`, `gate.rs`, `sends.rs`, `mailbox.rs` | answers, frames, backpressure, order, bounded queues |
 //! | `ids.rs`, `text.rs`, `draft.rs`, `timestamp.rs`, `message.rs`, `event.rs`, `refusal.rs` | values that are valid by their types |
 //! | `room/`, `persistence.rs` | callers' side of a room; which lane a conversation is on |
@@ -43,6 +44,7 @@ mod batch;
 pub mod bench;
 mod chat;
 mod counters;
+mod credentials;
 mod directory;
 mod draft;
 mod event;
@@ -74,6 +76,7 @@ mod workers;
 
 pub use chat::{Chat, ChatConfig};
 pub use counters::{Counters, Gauge};
+pub use credentials::Credentials;
 pub use draft::{ClientMsgId, Draft};
 pub use event::{Durability, EncodedEvent, Offset};
 pub use gate::{Gate, Permit};

@@ -24,6 +24,8 @@ pub const SESSION_ROOMS: usize = 1000;
 pub const RESUME_MESSAGES: usize = 100;
 /// The same in bytes, unless a single one is longer.
 pub const RESUME_BYTES: usize = 16 * 1024;
+/// How long before its token expires a client is told, in seconds.
+pub const TOKEN_WARNING: i64 = 60;
 /// How long somebody who does not say so again is taken to type.
 pub const TYPING_END: Duration = Duration::from_secs(6);
 /// Rooms in memory. Reached: what needs another one is refused as overloaded.

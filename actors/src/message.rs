@@ -89,6 +89,12 @@ pub(crate) struct UnreadUpdate {
     pub(crate) total_unread: i64,
 }
 
+/// A client is told how long its token holds.
+#[derive(Debug, Serialize)]
+pub(crate) struct TokenTimes {
+    pub(crate) expires_at: Timestamp,
+}
+
 /// Somebody in the room is typing, or stopped.
 #[derive(Debug, Serialize)]
 pub(crate) struct Typist {

@@ -58,6 +58,10 @@ pub enum CloseReason {
     ServerStopping,
     /// Another connection has the session now. Nothing.
     TakenOver,
+    /// The token has expired. Reconnect with a new one.
+    AuthExpired,
+    /// The user's tokens were revoked. Log in again.
+    Revoked,
 }
 
 impl CloseReason {
@@ -76,6 +80,8 @@ impl CloseReason {
             Self::SessionFailed => "session failed",
             Self::ServerStopping => "server stopping",
             Self::TakenOver => "taken over",
+            Self::AuthExpired => "token expired",
+            Self::Revoked => "token revoked",
         }
     }
 
@@ -86,14 +92,16 @@ impl CloseReason {
             | Self::TransportLost
             | Self::HeartbeatTimeout
             | Self::SlowConsumer
-            | Self::ServerStopping => true,
+            | Self::ServerStopping
+            | Self::AuthExpired => true,
             Self::BrokenPacket
             | Self::TooLarge
             | Self::ConnectTimeout
             | Self::OutcomeUnknown
             | Self::RoomFailed
             | Self::SessionFailed
-            | Self::TakenOver => false,
+            | Self::TakenOver
+            | Self::Revoked => false,
         }
     }
 }

@@ -1,7 +1,7 @@
-//! Keeps the profiles in use in step with the database, whoever changed them there.
+//! Keeps the profiles in use, and whose tokens were revoked, in step with the database, whoever changed it.
 //!
 //! Postgres announces each change (`LISTEN`). While the connection is away announcements are missed; so all profiles in
-//! use are read again when it is back.
+//! use and all revocations are read again when it is back.
 
 use std::sync::{Arc, atomic::Ordering};
 
@@ -32,7 +32,7 @@ async fn listen(database: &Config, shared: &Shared, backoff: &mut Backoff) -> Re
     let (client, mut connection) = database.connect(NoTls).await?;
     let mut messages = stream::poll_fn(move |cx| connection.poll_message(cx));
     // The connection has to be driven while the statement is under way.
-    let listening = client.batch_execute("LISTEN user_changed");
+    let listening = client.batch_execute("LISTEN user_changed; LISTEN user_revoked");
     tokio::pin!(listening);
     loop {
         tokio::select! {
@@ -42,12 +42,23 @@ async fn listen(database: &Config, shared: &Shared, backoff: &mut Backoff) -> Re
     }
     backoff.reset();
     refresh(shared, &shared.profiles.in_use()).await?;
+    revoke(shared).await?;
     while let Some(message) = messages.next().await {
-        if let AsyncMessage::Notification(announcement) = message?
-            && let Some(user) = UserId::parse(announcement.payload())
-            && shared.profiles.is_in_use(&user)
-        {
-            refresh(shared, &[user]).await?;
+        let AsyncMessage::Notification(announcement) = message? else { continue };
+        match (announcement.channel(), UserId::parse(announcement.payload())) {
+            ("user_revoked", _) => revoke(shared).await?,
+            (_, Some(user)) if shared.profiles.is_in_use(&user) => refresh(shared, &[user]).await?,
+            _ => (),
+        }
+    }
+    Ok(())
+}
+
+/// Closes the sessions of those whose tokens were revoked since the last look.
+async fn revoke(shared: &Shared) -> Result<(), StoreError> {
+    for (user, at) in shared.store.list_revocations().await? {
+        if shared.revocations.is_news(user, at) {
+            shared.revoked(user, at);
         }
     }
     Ok(())

@@ -18,12 +18,15 @@ use tokio::sync::oneshot;
 use crate::{
     batch::ReadAnswer,
     counters::{Counters, Gauge},
+    credentials::Credentials,
     draft::Draft,
+    event::encode,
     gate::Permit,
     hub::HubHandle,
     ids::{ConversationId, SessionId, UserId},
     limits::{RESUME_BYTES, SESSION_IN_FLIGHT, SESSION_ROOMS, TYPING_END},
     mailbox::{Mailbox, Waiting, WeakMailbox},
+    message::TokenTimes,
     outbox::{AckId, CloseReason, Outbox},
     recovery::{Recover, Recoverable, Seat},
     refusal::Refusal,
@@ -31,6 +34,7 @@ use crate::{
     room::{RoomHandle, WeakRoom},
     sends::Sends,
     shared::Shared,
+    timestamp::Timestamp,
 };
 
 /// What a client asks of the chat, valid by its types.
@@ -61,6 +65,8 @@ pub enum Request {
         /// Up to this seq.
         up_to: i64,
     },
+    /// Go on with another token of the same user.
+    Renew(Credentials),
     /// Show the others that the user types, or stopped.
     Typing {
         /// Where.
@@ -114,21 +120,28 @@ impl SessionHandle {
     }
 
     /// Starts a session on this worker.
-    pub(crate) fn start(user: UserId, outbox: Arc<dyn Outbox>, shared: &Arc<Shared>, hub: HubHandle) -> Self {
+    pub(crate) fn start(
+        user: UserId,
+        credentials: Credentials,
+        outbox: Arc<dyn Outbox>,
+        shared: &Arc<Shared>,
+        hub: HubHandle,
+    ) -> Self {
         let session = Session::new(SessionId::new(), user, outbox.clone(), hub, shared);
-        let address = session.start(&actix::Arbiter::current());
+        let address = session.start(credentials, &actix::Arbiter::current());
         Self { address, outbox, counters: shared.counters.clone(), seat: None }
     }
 
     /// The same for one that outlives its connection.
     pub(crate) fn start_recoverable(
         user: UserId,
+        credentials: Credentials,
         outbox: Arc<dyn Outbox>,
         shared: &Arc<Shared>,
         hub: HubHandle,
     ) -> Self {
         let recoverable = shared.recoveries.begin(user, outbox.clone());
-        let address = Session::recoverable(&recoverable, hub, shared).start(&actix::Arbiter::current());
+        let address = Session::recoverable(&recoverable, hub, shared).start(credentials, &actix::Arbiter::current());
         recoverable.started(address.clone());
         Self { address, outbox, counters: shared.counters.clone(), seat: Some(Seat::first(recoverable)) }
     }
@@ -137,11 +150,13 @@ impl SessionHandle {
     pub(crate) fn recover(
         recover: Recover,
         user: UserId,
+        credentials: Credentials,
         outbox: Arc<dyn Outbox>,
         shared: &Arc<Shared>,
     ) -> Option<Self> {
         let seat = shared.recoveries.take_over(recover, user, &outbox)?;
         let address = seat.recoverable.address()?.clone();
+        address.0.push(SessionCommand::Renew(credentials));
         Some(Self { address, outbox, counters: shared.counters.clone(), seat: Some(seat) })
     }
 }
@@ -158,7 +173,7 @@ pub(crate) fn start_kept(recoverable: &Arc<Recoverable>, rooms: &[ConversationId
     for (conversation, room) in &rooms {
         session.enter(*conversation, room.clone());
     }
-    let address = session.start(arbiter);
+    let address = session.start(Credentials::NONE_YET, arbiter);
     recoverable.started(address.clone());
     for room in rooms.values() {
         let if_refused = Some((address.downgrade(), SessionCommand::Fail));
@@ -267,6 +282,7 @@ enum SessionCommand {
     NotJoined(ConversationId, u64),
     SendsDone,
     Rooms(oneshot::Sender<Vec<ConversationId>>),
+    Renew(Credentials),
     /// Nobody is connected.
     Lost,
     /// It cannot be what its client believes it is.
@@ -302,10 +318,10 @@ impl Session {
         session
     }
 
-    fn start(self, arbiter: &ArbiterHandle) -> SessionAddress {
+    fn start(self, credentials: Credentials, arbiter: &ArbiterHandle) -> SessionAddress {
         let waiting = self.waiting.clone();
         self.shared.counters.add(Gauge::Sessions);
-        self.hub.register(self.id, self.user, self.outbox.clone());
+        self.hub.register(self.id, self.user, credentials, self.outbox.clone());
         let address = Self::start_in_arbiter(arbiter, move |_| self);
         SessionAddress(Mailbox::new(address, waiting, SESSION_IN_FLIGHT))
     }
@@ -355,6 +371,11 @@ impl Session {
                 Some(room) => room.mark_read(user, up_to, ReadAnswer::Session(reply)),
                 None => reply.refuse(&Refusal::overloaded()),
             },
+            Request::Renew(credentials) => {
+                self.hub.renew(self.id, credentials);
+                let expires_at = Timestamp::from_seconds(credentials.expires_at);
+                reply.done(Some(&encode(&TokenTimes { expires_at })));
+            }
             Request::Leave { conversation } => match self.joined.remove(&conversation) {
                 Some(joined) => joined.room.leave_and_say(session, reply),
                 None => reply.done(None),
@@ -450,6 +471,7 @@ impl Handler<SessionCommand> for Session {
             SessionCommand::SendsDone => self.release(ctx),
             // Whoever asked may have gone meanwhile.
             SessionCommand::Rooms(answer) => drop(answer.send(self.joined.keys().copied().collect())),
+            SessionCommand::Renew(credentials) => self.hub.renew(self.id, credentials),
             SessionCommand::Lost => self.stop_typing(),
             SessionCommand::Fail => {
                 self.outbox.close(CloseReason::RoomFailed);

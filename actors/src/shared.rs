@@ -9,13 +9,16 @@ use tokio::sync::SetOnce;
 
 use crate::{
     counters::Counters,
+    credentials::Revocations,
     directory::Directory,
     hub::Presence,
-    ids::ConversationId,
+    ids::{ConversationId, UserId},
+    outbox::CloseReason,
     profile::{LiveProfile, Profiles},
     recovery::Recoveries,
     room::RoomHandle,
     store::{Store, StoreError},
+    timestamp::Timestamp,
     workers::Workers,
 };
 
@@ -28,6 +31,7 @@ pub(crate) struct Shared {
     pub(crate) store: Store,
     pub(crate) workers: Workers,
     pub(crate) recoveries: Recoveries,
+    pub(crate) revocations: Revocations,
     pub(crate) room_idle: Duration,
     /// Filled when connections may be served.
     pub(crate) open: SetOnce<()>,
@@ -38,6 +42,20 @@ pub(crate) struct Shared {
 impl Shared {
     pub(crate) fn room(self: &Arc<Self>, conversation: ConversationId) -> Option<RoomHandle> {
         self.directory.room(conversation, self)
+    }
+
+    pub(crate) async fn load_revocations(&self) -> Result<(), StoreError> {
+        for (user, at) in self.store.list_revocations().await? {
+            self.revocations.add(user, at);
+        }
+        Ok(())
+    }
+
+    /// A user's tokens of before do not hold any more.
+    pub(crate) fn revoked(&self, user: UserId, at: Timestamp) {
+        // In this order: a session that registers meanwhile is closed by the one or the other.
+        self.revocations.add(user, at);
+        self.workers.each(u64::MAX, |hub| hub.close_user(user, CloseReason::Revoked));
     }
 
     /// The two participants of a conversation, `None` if there is no such one.

@@ -30,4 +30,6 @@ queries! {
     FIND_SENT = "find_sent.sql",
     COUNT_UNREAD_HERE = "count_unread_here.sql",
     DELETE_MESSAGE = "delete_message.sql",
+    REVOKE = "revoke.sql",
+    LIST_REVOCATIONS = "list_revocations.sql",
 }

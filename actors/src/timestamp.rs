@@ -18,6 +18,16 @@ impl Timestamp {
     pub fn now() -> Self {
         Self(Utc::now().trunc_subsecs(3))
     }
+
+    /// Whole seconds since 1970; what is beyond the year 9999 is its end, what is before 1970 its beginning.
+    pub(crate) fn from_seconds(seconds: i64) -> Self {
+        Self(DateTime::from_timestamp(seconds.clamp(0, YEAR_10000 - 1), 0).unwrap_or_default())
+    }
+
+    /// Whole seconds since 1970.
+    pub(crate) fn seconds(self) -> i64 {
+        self.0.timestamp()
+    }
 }
 
 impl From<DateTime<Utc>> for Timestamp {

@@ -15,6 +15,7 @@ use tokio_postgres::Config;
 
 use crate::{
     counters::Counters,
+    credentials::Revocations,
     hub::{Hub, HubHandle, Presence},
     ids::{ConversationId, SessionId},
     limits::{EXIT_ACTOR_FAILED, WORKERS},
@@ -43,11 +44,18 @@ pub(crate) struct Workers {
     entered: Semaphore,
     database: Config,
     presence: Presence,
+    revocations: Revocations,
     counters: Arc<Counters>,
 }
 
 impl Workers {
-    pub(crate) fn new(count: usize, database: Config, presence: Presence, counters: Arc<Counters>) -> Self {
+    pub(crate) fn new(
+        count: usize,
+        database: Config,
+        presence: Presence,
+        revocations: Revocations,
+        counters: Arc<Counters>,
+    ) -> Self {
         Self {
             slots: std::array::from_fn(|_| OnceLock::new()),
             claimed: AtomicUsize::new(0),
@@ -55,6 +63,7 @@ impl Workers {
             entered: Semaphore::new(0),
             database,
             presence,
+            revocations,
             counters,
         }
     }
@@ -71,7 +80,7 @@ impl Workers {
             tracing::error!("a worker failed; the server ends");
             std::process::exit(EXIT_ACTOR_FAILED);
         }
-        let hub = Hub::start_here(index, self.presence.clone(), self.counters.clone());
+        let hub = Hub::start_here(index, self.presence.clone(), self.revocations.clone(), self.counters.clone());
         let persistence = Persistence::start_here(index, self.count, &self.database, &self.counters);
         let worker = Worker { arbiter: Arbiter::current(), hub: hub.clone(), persistence };
         assert!(self.slots[index].set(worker).is_ok(), "a slot is claimed once");

@@ -38,5 +38,5 @@ fn caller(request: &HttpRequest) -> Result<Caller, AuthError> {
     let app = request.app_data::<Data<App>>().expect("every App of ours has it");
     let header = request.headers().get(AUTHORIZATION).and_then(|value| value.to_str().ok());
     let token = header.and_then(|value| value.strip_prefix("Bearer ")).ok_or(AuthError::NoToken)?;
-    app.auth.verify(token.trim())
+    app.auth.admit(token.trim(), &app.chat)
 }

@@ -82,6 +82,7 @@ fn routes(config: &mut ServiceConfig) {
         .service(resource("/api/chat/unread-count").route(web::get().to(conversations::unread_count)))
         .service(resource("/api/chat/users/{id}").route(web::put().to(users::put)))
         .service(resource("/api/chat/admin/stats").route(web::get().to(admin::stats)))
+        .service(resource("/api/chat/admin/revoke").route(web::post().to(admin::revoke)))
         .configure(crate::socket_io::routes)
         .default_service(web::to(|| async {
             HttpResponse::NotFound().json(serde_json::json!({

@@ -14,7 +14,7 @@ use std::{
 
 use actors::{
     AckId, Chat, CloseReason, Code, Counters, Durability, EncodedEvent, Gate, Gauge, Offset, Outbox, Pid, Queued,
-    Recover, Refusal, SessionHandle, SessionId,
+    Recover, Refusal, Request, SessionHandle, SessionId, UserId,
 };
 use engineioxide::Str;
 use serde_json::{Value, value::RawValue};
@@ -46,6 +46,7 @@ enum State {
     /// The client has connected.
     Connected {
         session: SessionHandle,
+        user: UserId,
         outbox: Arc<SessionOutbox>,
         attachments: u16,
     },
@@ -117,12 +118,13 @@ impl Connection {
                 true
             }
             (
-                State::Connected { session, attachments: expected, .. },
+                State::Connected { session, user, attachments: expected, .. },
                 Packet::Event { namespace: "/", ack, name, arguments, attachments },
             ) => {
                 *expected = attachments;
                 let request = match attachments {
                     _ if handler.chat.is_stopping() => Err(Refusal::overloaded()),
+                    0 if name == "refresh_token" => refresh(*user, &arguments, handler),
                     0 => events::parse(&name, &arguments),
                     _ => Err(Refusal::invalid("Binary data is not supported")),
                 };
@@ -147,7 +149,7 @@ impl Connection {
 
     fn connect(self: &Arc<Self>, state: &mut State, auth: Option<&RawValue>, handler: &Handler) {
         let auth = ConnectAuth::parse(auth);
-        match auth.token().and_then(|token| handler.auth.verify(token)) {
+        match auth.token().and_then(|token| handler.auth.admit(token, &handler.chat)) {
             // What it comes back to is being kept for the next server.
             Ok(_) if auth.pid.is_some() && handler.chat.is_stopping() => self.close(CloseReason::ServerStopping),
             Ok(caller) => {
@@ -157,8 +159,8 @@ impl Connection {
                     with_offsets: recover.is_some(),
                     silent: AtomicBool::new(false),
                 });
-                let session = handler.chat.connect(caller.user, outbox.clone(), recover);
-                let connected = State::Connected { session, outbox, attachments: 0 };
+                let session = handler.chat.connect(caller.user, caller.credentials, outbox.clone(), recover);
+                let connected = State::Connected { session, user: caller.user, outbox, attachments: 0 };
                 if let State::Open { deadline } = std::mem::replace(state, connected) {
                     deadline.abort();
                 }
@@ -332,6 +334,20 @@ impl Outbox for SessionOutbox {
             connection.close(reason);
         }
     }
+}
+
+/// Another token of the same user.
+fn refresh(user: UserId, arguments: &[&RawValue], handler: &Handler) -> Result<Request, Refusal> {
+    let refused = |reason: &'static str| Refusal::new(Code::Unauthenticated, reason);
+    let token = events::token(arguments)?;
+    let caller = handler.auth.admit(&token, &handler.chat).map_err(|error| {
+        tracing::debug!(%error, "a token was refused");
+        refused("Invalid or expired token")
+    })?;
+    if caller.user != user {
+        return Err(refused("The token is another user's"));
+    }
+    Ok(Request::Renew(caller.credentials))
 }
 
 /// Closes a connection whose client does not connect in time.

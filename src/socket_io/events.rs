@@ -80,6 +80,17 @@ fn mark_read(arguments: &[&RawValue]) -> Result<Request, Refusal> {
     Ok(Request::MarkRead { conversation, up_to })
 }
 
+/// The token that `refresh_token` brings.
+pub(super) fn token(arguments: &[&RawValue]) -> Result<String, Refusal> {
+    #[derive(serde::Deserialize)]
+    struct Refresh<'a> {
+        #[serde(borrow)]
+        token: Option<&'a RawValue>,
+    }
+    let refresh: Refresh<'_> = fields(arguments)?;
+    refresh.token.and_then(string).ok_or_else(|| Refusal::invalid("token must be a string"))
+}
+
 fn seq(value: &RawValue) -> Option<i64> {
     serde_json::from_str(value.get()).ok().filter(|seq| *seq >= 0)
 }

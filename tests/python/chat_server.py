@@ -23,6 +23,7 @@ INHERITED = {
     "DATABASE_URL",
     "DATA_DIR",
     "HOST",
+    "JWT_KEYS",
     "PORT",
     "RECOVERY_SECONDS",
     "ROOM_IDLE_SECONDS",

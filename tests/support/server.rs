@@ -21,12 +21,13 @@ const START_LIMIT: Duration = Duration::from_secs(60);
 const STOP_LIMIT: Duration = Duration::from_secs(30);
 const READY: &str = "horsetrust-chat listening on http://";
 /// Set by whoever runs the tests, they would reach the server under test.
-const INHERITED: [&str; 11] = [
+const INHERITED: [&str; 12] = [
     "CONFIG_FILE",
     "CORS_ORIGINS",
     "DATABASE_URL",
     "DATA_DIR",
     "HOST",
+    "JWT_KEYS",
     "JWT_SECRET",
     "PORT",
     "RECOVERY_SECONDS",

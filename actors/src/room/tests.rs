@@ -3,8 +3,8 @@
 use std::{sync::Mutex, time::Duration};
 
 use crate::{
-    AckId, Chat, ChatConfig, CloseReason, EncodedEvent, Gate, MessageText, Outbox, Pid, Profile, Queued, Request,
-    SessionHandle, limits::ROOM_IN_FLIGHT,
+    AckId, Chat, ChatConfig, CloseReason, Credentials, EncodedEvent, Gate, MessageText, Outbox, Pid, Profile, Queued,
+    Request, SessionHandle, limits::ROOM_IN_FLIGHT,
 };
 
 use super::*;
@@ -80,9 +80,11 @@ fn run_in(room: &RoomHandle, act: impl FnOnce(&mut Room) + Send + 'static) {
     room.0.mailbox.push(RoomCommand::Test(Box::new(act)));
 }
 
+const HOLDS: Credentials = Credentials { issued_at: 0, expires_at: i64::MAX };
+
 fn connect(chat: &Chat, user: UserId) -> (SessionHandle, Arc<Recorder>) {
     let recorder = Arc::new(Recorder::default());
-    (chat.connect(user, recorder.clone(), None), recorder)
+    (chat.connect(user, HOLDS, recorder.clone(), None), recorder)
 }
 
 fn request(session: &SessionHandle, request: Request) {

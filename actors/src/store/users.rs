@@ -2,7 +2,7 @@
 
 use tokio_postgres::Row;
 
-use crate::{ids::UserId, profile::Profile, sql};
+use crate::{ids::UserId, profile::Profile, sql, timestamp::Timestamp};
 
 use super::{Store, StoreError};
 
@@ -13,6 +13,16 @@ impl Store {
     /// Postgres is away.
     pub async fn find_users(&self, users: &[UserId]) -> Result<Vec<Profile>, StoreError> {
         Ok(self.query(sql::FIND_USERS, &[&users]).await?.iter().map(|row| profile(row, 0)).collect())
+    }
+
+    /// A user's tokens of before do not hold any more.
+    pub(crate) async fn revoke(&self, user: UserId, at: Timestamp) -> Result<(), StoreError> {
+        self.query(sql::REVOKE, &[&user, &at]).await.map(drop)
+    }
+
+    /// Whose tokens do not hold any more, and which.
+    pub(crate) async fn list_revocations(&self) -> Result<Vec<(UserId, Timestamp)>, StoreError> {
+        Ok(self.query(sql::LIST_REVOCATIONS, &[]).await?.iter().map(|row| (row.get(0), row.get(1))).collect())
     }
 
     /// Stores a profile, whether it is new or changed.
