@@ -29,6 +29,9 @@ trap 'exit 143' TERM
 export JWT_SECRET
 JWT_SECRET=$(head -c 32 /dev/urandom | od -An -tx1 | tr -d ' \n')
 
+# As much as the scenarios ask for.
+export RATE_SENDS=0 RATE_TYPING=0 RATE_JOINS=0 RATE_REST=0 CONNECTIONS_PER_ADDRESS=0
+
 # In there, and without the settings of this shell, which may name another database. In a session of its own: Ctrl-C is
 # for this script, which then ends all in order.
 : >"$directory/address"

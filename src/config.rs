@@ -13,6 +13,8 @@ use clap::Args;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use crate::{http::places::Proxies, rates::RateSettings};
+
 /// The file that is read when none is named and it exists.
 pub const DEFAULT_FILE: &str = "horsetrust-chat.toml";
 
@@ -56,6 +58,27 @@ pub struct Overrides {
     /// Seconds that a session waits for its client to come back, if the client has asked for it; 0: not at all [default: 120]
     #[arg(long, env = "RECOVERY_SECONDS", value_name = "SECONDS", value_parser = number::<u64>, global = true)]
     pub recovery_seconds: Option<String>,
+    /// Messages a second that one user may send over Socket.IO; ten times as many at once; 0: any number [default: 100]
+    #[arg(long, env = "RATE_SENDS", value_name = "N", value_parser = number::<u32>, global = true)]
+    pub rate_sends: Option<String>,
+    /// The same for typing and its end [default: 50]
+    #[arg(long, env = "RATE_TYPING", value_name = "N", value_parser = number::<u32>, global = true)]
+    pub rate_typing: Option<String>,
+    /// The same for joining, leaving, marking as read and refreshing a token [default: 100]
+    #[arg(long, env = "RATE_JOINS", value_name = "N", value_parser = number::<u32>, global = true)]
+    pub rate_joins: Option<String>,
+    /// The same for REST calls; admins are not limited [default: 100]
+    #[arg(long, env = "RATE_REST", value_name = "N", value_parser = number::<u32>, global = true)]
+    pub rate_rest: Option<String>,
+    /// Connections in total; 0: any number [default: as many as open files are allowed, less 512]
+    #[arg(long, env = "CONNECTIONS", value_name = "N", value_parser = number::<usize>, global = true)]
+    pub connections: Option<String>,
+    /// Connections from one address; 0: any number [default: 10000]
+    #[arg(long, env = "CONNECTIONS_PER_ADDRESS", value_name = "N", value_parser = number::<usize>, global = true)]
+    pub connections_per_address: Option<String>,
+    /// Proxies whose X-Forwarded-For counts: a comma list of addresses and networks, such as 10.0.0.0/8
+    #[arg(long, env = "TRUSTED_PROXIES", value_name = "NETWORKS", global = true)]
+    pub trusted_proxies: Option<String>,
     /// Seconds that an orderly stop may take [default: 20]
     #[arg(long, env = "STOP_SECONDS", value_name = "SECONDS", value_parser = number::<u64>, global = true)]
     pub stop_seconds: Option<String>,
@@ -96,6 +119,20 @@ pub struct Settings {
     pub room_idle_seconds: u64,
     /// Seconds, 0 to 86,400.
     pub recovery_seconds: u64,
+    /// Requests a second of one user; 0 is no limit.
+    pub rate_sends: u32,
+    /// The same.
+    pub rate_typing: u32,
+    /// The same.
+    pub rate_joins: u32,
+    /// The same.
+    pub rate_rest: u32,
+    /// Connections in total, if that is set; 0 is no limit.
+    pub connections: Option<usize>,
+    /// Connections from one address; 0 is no limit.
+    pub connections_per_address: usize,
+    /// Whose `X-Forwarded-For` counts: addresses and networks, separated by commas.
+    pub trusted_proxies: String,
     /// Seconds, 1 or more.
     pub stop_seconds: u64,
     /// The log filter.
@@ -146,6 +183,12 @@ impl Settings {
             .set_default("workers", workers.min(actors::limits::WORKERS) as u64)?
             .set_default("room_idle_seconds", 60)?
             .set_default("recovery_seconds", 120)?
+            .set_default("rate_sends", 100)?
+            .set_default("rate_typing", 50)?
+            .set_default("rate_joins", 100)?
+            .set_default("rate_rest", 100)?
+            .set_default("connections_per_address", 10_000)?
+            .set_default("trusted_proxies", "")?
             .set_default("stop_seconds", 20)?
             .set_default("log", "info")?
             .add_source(file);
@@ -177,6 +220,11 @@ impl Settings {
         })
     }
 
+    /// How much a user may ask for.
+    pub fn rates(&self) -> RateSettings {
+        RateSettings { sends: self.rate_sends, typing: self.rate_typing, joins: self.rate_joins, rest: self.rate_rest }
+    }
+
     /// The files with public keys.
     pub fn key_files(&self) -> impl Iterator<Item = &Path> {
         self.jwt_keys.split(',').map(str::trim).filter(|file| !file.is_empty()).map(Path::new)
@@ -194,6 +242,10 @@ impl Settings {
         }
         if self.recovery_seconds > 86_400 {
             return impossible("RECOVERY_SECONDS", &self.recovery_seconds, "it must be a day (86400) or less");
+        }
+        if Proxies::parse(&self.trusted_proxies).is_none() {
+            let rule = "it must be addresses and networks, such as 10.0.0.0/8, separated by commas";
+            return impossible("TRUSTED_PROXIES", &self.trusted_proxies, rule);
         }
         if self.stop_seconds == 0 {
             return impossible("STOP_SECONDS", &self.stop_seconds, "it must be 1 or more");
@@ -233,6 +285,15 @@ impl Settings {
         line("workers", self.workers.to_string());
         line("room_idle_seconds", self.room_idle_seconds.to_string());
         line("recovery_seconds", self.recovery_seconds.to_string());
+        line("rate_sends", self.rate_sends.to_string());
+        line("rate_typing", self.rate_typing.to_string());
+        line("rate_joins", self.rate_joins.to_string());
+        line("rate_rest", self.rate_rest.to_string());
+        if let Some(connections) = self.connections {
+            line("connections", connections.to_string());
+        }
+        line("connections_per_address", self.connections_per_address.to_string());
+        line("trusted_proxies", format!("{:?}", self.trusted_proxies));
         line("stop_seconds", self.stop_seconds.to_string());
         line("log", format!("{:?}", self.log));
         toml

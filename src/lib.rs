@@ -18,5 +18,6 @@ pub mod demo;
 pub mod http;
 pub mod logging;
 pub mod postgres;
+pub mod rates;
 pub mod socket_io;
 pub mod startup;

@@ -25,8 +25,9 @@ use crate::{
     auth::{Auth, KeyError, Keys},
     config::Settings,
     demo,
-    http::{self, App, Listening, Origins},
+    http::{self, App, Listening, Origins, PlaceSettings},
     postgres::{PostgresError, PrivatePostgres, prepare_data_dir},
+    rates::{self, Rates},
     socket_io::SocketIo,
 };
 
@@ -246,6 +247,13 @@ fn raise_open_files() {
     }
 }
 
+/// As many connections as there may be open files, less those that are needed for other things.
+fn connections_allowed() -> usize {
+    const OTHER_FILES: u64 = 512;
+    let limit = getrlimit(Resource::RLIMIT_NOFILE).map_or(1024, |(soft, _)| soft);
+    usize::try_from(limit.saturating_sub(OTHER_FILES).max(limit / 2)).unwrap_or(usize::MAX)
+}
+
 async fn listen(
     settings: &Settings,
     with_demo: bool,
@@ -260,8 +268,14 @@ async fn listen(
     let recovery = Duration::from_secs(settings.recovery_seconds);
     let chat = Chat::start(&ChatConfig { database, workers: settings.workers, room_idle, recovery });
     let origins = Arc::new(Origins::parse(&settings.cors_origins)?);
-    let socket_io = SocketIo::new(chat.clone(), auth.clone());
-    let app = App { chat, auth, origins, socket_io };
+    let rates = Arc::new(Rates::new(settings.rates()));
+    actix::spawn(rates::forget(rates.clone()));
+    let socket_io = SocketIo::new(chat.clone(), auth.clone(), rates.clone());
+    let places = PlaceSettings {
+        per_address: settings.connections_per_address,
+        total: settings.connections.unwrap_or_else(connections_allowed),
+    };
+    let app = App::new(chat, auth, origins, socket_io, rates, places, &settings.trusted_proxies);
     let mut listening = http::listen(&app, listener, settings.workers)
         .map_err(|error| StartError::Other(format!("cannot start the workers: {error}")))?;
     tokio::select! {

@@ -35,6 +35,8 @@ gauges! {
     BatchesCommitted = "batches_committed",
     /// Connections closed because their client read too slowly, since the start.
     SlowConsumers = "slow_consumers",
+    /// Connections that were refused because there were too many, since the start.
+    Refused = "refused_connections",
     /// Actors that panicked, since the start.
     ActorsFailed = "actors_failed",
 }

@@ -21,6 +21,8 @@ pub enum Code {
     IdempotencyConflict,
     /// More bytes than a request may have.
     TooLarge,
+    /// More requests of a user than are served.
+    RateLimited,
     /// A bound is reached or Postgres is away; the same may succeed later.
     Overloaded,
     /// A fault of the server.
@@ -37,6 +39,7 @@ impl Code {
             Self::InvalidArgument => "INVALID_ARGUMENT",
             Self::IdempotencyConflict => "IDEMPOTENCY_CONFLICT",
             Self::TooLarge => "TOO_LARGE",
+            Self::RateLimited => "RATE_LIMITED",
             Self::Overloaded => "OVERLOADED",
             Self::Internal => "INTERNAL",
         }
@@ -50,12 +53,14 @@ pub struct Refusal {
     pub code: Code,
     /// What the client is told.
     pub message: Cow<'static, str>,
+    /// How long to wait, where it is not as long as always.
+    wait: Option<Duration>,
 }
 
 impl Refusal {
     /// With a message of the contract.
     pub fn new(code: Code, message: impl Into<Cow<'static, str>>) -> Self {
-        Self { code, message: message.into() }
+        Self { code, message: message.into(), wait: None }
     }
 
     /// Unknown, malformed or somebody else's conversation: not to be told apart.
@@ -83,6 +88,11 @@ impl Refusal {
         Self::new(Code::Overloaded, "Error sending message")
     }
 
+    /// More requests of a user than are served; one more is after such a time.
+    pub fn rate_limited(wait: Duration) -> Self {
+        Self { wait: Some(wait), ..Self::new(Code::RateLimited, "Too many requests") }
+    }
+
     /// A read that could not be served now.
     pub fn unavailable() -> Self {
         Self::new(Code::Overloaded, "Service unavailable")
@@ -95,7 +105,7 @@ impl Refusal {
 
     /// How long to wait before the same is tried again, where that makes sense.
     pub fn retry_after(&self) -> Option<Duration> {
-        (self.code == Code::Overloaded).then_some(RETRY_AFTER)
+        self.wait.or_else(|| (self.code == Code::Overloaded).then_some(RETRY_AFTER))
     }
 
     /// The body of a failed call.
@@ -112,7 +122,7 @@ impl Serialize for Refusal {
         body.serialize_field("message", &self.message)?;
         body.serialize_field("code", self.code.as_str())?;
         if let Some(wait) = retry_after {
-            body.serialize_field("retry_after_ms", &wait.as_millis())?;
+            body.serialize_field("retry_after_ms", &wait.as_micros().div_ceil(1000))?;
         }
         body.end()
     }
@@ -131,6 +141,10 @@ mod tests {
         assert_eq!(
             Refusal::overloaded().to_json(),
             r#"{"success":false,"message":"Error sending message","code":"OVERLOADED","retry_after_ms":1000}"#
+        );
+        assert_eq!(
+            Refusal::rate_limited(Duration::from_micros(1)).to_json(),
+            r#"{"success":false,"message":"Too many requests","code":"RATE_LIMITED","retry_after_ms":1}"#
         );
     }
 }

@@ -14,7 +14,7 @@ impl FromRequest for Caller {
     type Future = Ready<Result<Self, ApiError>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        ready(caller(request).map_err(ApiError::from))
+        ready(caller(request).map_err(ApiError::from).and_then(|caller| counted(request, caller)))
     }
 }
 
@@ -28,7 +28,10 @@ impl FromRequest for Admin {
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
         ready(match caller(request) {
             Ok(Caller { role: Role::Admin, .. }) => Ok(Self),
-            Ok(_) => Err(Refusal::new(Code::Forbidden, "Admin role required").into()),
+            Ok(other) => {
+                let refusal = Refusal::new(Code::Forbidden, "Admin role required");
+                counted(request, other).and_then(|_| Err(refusal.into()))
+            }
             Err(error) => Err(error.into()),
         })
     }
@@ -39,4 +42,13 @@ fn caller(request: &HttpRequest) -> Result<Caller, AuthError> {
     let header = request.headers().get(AUTHORIZATION).and_then(|value| value.to_str().ok());
     let token = header.and_then(|value| value.strip_prefix("Bearer ")).ok_or(AuthError::NoToken)?;
     app.auth.admit(token.trim(), &app.chat)
+}
+
+/// Counts a call against its caller's rate.
+fn counted(request: &HttpRequest, caller: Caller) -> Result<Caller, ApiError> {
+    let app = request.app_data::<Data<App>>().expect("every App of ours has it");
+    if caller.role != Role::Admin {
+        app.rates.admit_call(caller.user)?;
+    }
+    Ok(caller)
 }

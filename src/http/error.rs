@@ -26,6 +26,7 @@ impl ResponseError for ApiError {
             Code::InvalidArgument => StatusCode::BAD_REQUEST,
             Code::IdempotencyConflict => StatusCode::CONFLICT,
             Code::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Code::RateLimited => StatusCode::TOO_MANY_REQUESTS,
             Code::Overloaded => StatusCode::SERVICE_UNAVAILABLE,
             Code::Internal => StatusCode::INTERNAL_SERVER_ERROR,
         }
@@ -35,7 +36,7 @@ impl ResponseError for ApiError {
         let mut response = HttpResponse::build(self.status_code());
         if let Some(wait) = self.0.retry_after() {
             // Whole seconds, never too few.
-            response.insert_header((header::RETRY_AFTER, wait.as_millis().div_ceil(1000).to_string()));
+            response.insert_header((header::RETRY_AFTER, wait.as_micros().div_ceil(1_000_000).to_string()));
         }
         response.json(&self.0)
     }

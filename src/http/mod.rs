@@ -9,24 +9,27 @@ mod health;
 mod json_object;
 mod messages;
 mod origins;
+pub(crate) mod places;
 mod server;
 mod users;
 
 use actix_cors::Cors;
 use actix_web::{
     HttpResponse, Resource,
-    http::header::{self, HeaderName},
+    http::header::{self, HeaderMap, HeaderName},
     web::{self, ServiceConfig},
 };
 use actors::{Chat, Code, Refusal};
-use std::{sync::Arc, time::Duration};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
-use crate::{auth::Auth, socket_io::SocketIo};
+use crate::{auth::Auth, rates::Rates, socket_io::SocketIo};
 
 use messages::IDEMPOTENCY_KEY;
+use places::{Full, Place, Places, Proxies};
 
 pub use error::ApiError;
 pub use origins::Origins;
+pub use places::PlaceSettings;
 pub use server::{Listening, bind, listen};
 
 /// How long a request's body may take to come.
@@ -43,6 +46,34 @@ pub struct App {
     pub origins: Arc<Origins>,
     /// Engine.IO and what is connected by it.
     pub socket_io: SocketIo,
+    /// How much a user may ask for.
+    pub rates: Arc<Rates>,
+    /// TCP connections, and Engine.IO's.
+    pub(crate) places: [Places; 2],
+    /// Whose word counts about whom they speak for.
+    pub(crate) proxies: Proxies,
+}
+
+impl App {
+    /// With as many places for Engine.IO's connections as for TCP's.
+    pub(crate) fn new(
+        chat: Chat,
+        auth: Arc<Auth>,
+        origins: Arc<Origins>,
+        socket_io: SocketIo,
+        rates: Arc<Rates>,
+        places: PlaceSettings,
+        trusted_proxies: &str,
+    ) -> Self {
+        let places = [(); 2].map(|()| Places::new(places));
+        let proxies = Proxies::parse(trusted_proxies).unwrap_or_default();
+        Self { chat, auth, origins, socket_io, rates, places, proxies }
+    }
+
+    /// A place for an Engine.IO connection that a request opens.
+    pub(crate) fn place(&self, peer: Option<SocketAddr>, headers: &HeaderMap) -> Result<Place, Full> {
+        self.places[1].take(self.proxies.client(peer, headers))
+    }
 }
 
 /// The body of a call that succeeded.

@@ -18,7 +18,7 @@ use actix_service::{
     IntoServiceFactory, Service, ServiceFactory, ServiceFactoryExt, fn_factory, fn_service, map_config,
 };
 use actix_web::dev::AppConfig;
-use actors::Chat;
+use actors::Gauge;
 use socket2::{Domain, Socket, Type};
 use tokio::{net::TcpStream, task::JoinHandle, time::timeout};
 
@@ -84,7 +84,8 @@ fn service(
 ) -> impl ServiceFactory<TcpStream, Config = (), Response = (), Error = actix_http::error::DispatchError, InitError = ()>
 {
     app.chat.enter_worker();
-    let chat = app.chat.clone();
+    let admission = app.clone();
+    let connected = app.clone();
     let hook = {
         let app = app.clone();
         fn_factory(move || upgrades(app.clone()))
@@ -95,18 +96,28 @@ fn service(
         // A long poll whose client went away must not take the packets of the next one.
         .h1_allow_half_closed(false)
         .tcp_nodelay(true)
+        .on_connect_ext(move |stream: &TcpStream, held| {
+            // There was one a moment ago; the connection keeps it while it is HTTP's.
+            if let Ok(place) = connected.places[0].take(connected.proxies.peer(stream.peer_addr().ok())) {
+                held.insert(place);
+            }
+        })
         .upgrade(hook)
         .finish(map_config(
             application!(app).into_factory().map_err(|error: actix_web::Error| error.error_response()),
             |()| AppConfig::default(),
         ))
         .tcp();
-    fn_service(move |stream: TcpStream| admit(chat.clone(), stream)).and_then(http)
+    fn_service(move |stream: TcpStream| admit(admission.clone(), stream)).and_then(http)
 }
 
-/// A connection as it is served, when the chat is open and the connection's turn has come.
-async fn admit(chat: Chat, stream: TcpStream) -> Result<TcpStream, actix_http::error::DispatchError> {
-    chat.opened().await;
+/// A connection as it is served, when the chat is open and the connection's turn has come; none if there is no place for it.
+async fn admit(app: App, stream: TcpStream) -> Result<TcpStream, actix_http::error::DispatchError> {
+    app.chat.opened().await;
+    let Ok(_place) = app.places[0].take(app.proxies.peer(stream.peer_addr().ok())) else {
+        app.chat.counters().add(Gauge::Refused);
+        return Err(io::Error::from(io::ErrorKind::ConnectionRefused).into());
+    };
     if opens_session(&stream).await {
         door::enter().await;
     }

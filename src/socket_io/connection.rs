@@ -20,7 +20,7 @@ use engineioxide::Str;
 use serde_json::{Value, value::RawValue};
 use tokio::task::AbortHandle;
 
-use crate::auth::AuthError;
+use crate::{auth::AuthError, http::places::Place};
 
 use super::{CONNECT_TIMEOUT, Handler, engine::Polling, events, frames::Frames, packet, packet::Packet};
 
@@ -32,6 +32,8 @@ pub(super) struct Connection {
     pub(super) gate: Arc<Gate>,
     state: Mutex<State>,
     closing: OnceLock<CloseReason>,
+    /// Its place among the connections that there may be.
+    place: OnceLock<Place>,
     opened_at: Instant,
     received: AtomicU64,
     sent: AtomicU64,
@@ -63,11 +65,17 @@ impl Connection {
             gate: Arc::default(),
             state: Mutex::new(State::Open { deadline: deadline(connection.clone()) }),
             closing: OnceLock::new(),
+            place: OnceLock::new(),
             opened_at: Instant::now(),
             received: AtomicU64::new(0),
             sent: AtomicU64::new(0),
             counters,
         })
+    }
+
+    /// Keeps its place until it ends.
+    pub(super) fn has(&self, place: Place) {
+        let _ = self.place.set(place);
     }
 
     /// The polling side of a connection that is not over WebSocket yet.
@@ -128,6 +136,7 @@ impl Connection {
                     0 => events::parse(&name, &arguments),
                     _ => Err(Refusal::invalid("Binary data is not supported")),
                 };
+                let request = request.and_then(|request| handler.rates.admit(*user, &request).map(|()| request));
                 match (request, ack) {
                     (Ok(request), ack) => {
                         let permit = self.gate.enter(bytes.max(request.answer_bytes()));

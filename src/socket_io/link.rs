@@ -25,7 +25,7 @@ use engineioxide::socket::Sid;
 use tokio::{io::AsyncWrite, net::TcpStream};
 use tokio_util::io::poll_read_buf;
 
-use crate::http::door;
+use crate::http::{door, places::Place};
 
 use super::{
     Handler, MAX_PAYLOAD, PING_INTERVAL, PING_TIMEOUT,
@@ -49,9 +49,10 @@ thread_local! {
 }
 
 /// Runs a connection that opens with WebSocket to its end. `ahead` is what the client sent behind its request.
-pub(super) async fn run(stream: TcpStream, ahead: BytesMut, handler: Arc<Handler>) {
+pub(super) async fn run(stream: TcpStream, ahead: BytesMut, place: Place, handler: Arc<Handler>) {
     let sid = Sid::new();
     let connection = Connection::open(None, &handler);
+    connection.has(place);
     handler.connections.insert(sid, connection.clone());
     let listed = Listed::new(sid, connection, handler);
     let link = Link::new(stream, ahead, &listed, PING_INTERVAL);

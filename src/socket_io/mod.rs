@@ -42,7 +42,11 @@ use engineioxide::{
     socket::Sid,
 };
 
-use crate::auth::Auth;
+use crate::{
+    auth::Auth,
+    http::places::{Full, Place},
+    rates::Rates,
+};
 
 use connection::Connection;
 pub use packet::{BrokenPacket, Packet};
@@ -88,14 +92,15 @@ type Connections = Arc<DashMap<Sid, Arc<Connection>>>;
 struct Handler {
     chat: Chat,
     auth: Arc<Auth>,
+    rates: Arc<Rates>,
     connections: Connections,
 }
 
 impl SocketIo {
-    /// For a chat, with the tokens it checks.
-    pub fn new(chat: Chat, auth: Arc<Auth>) -> Self {
+    /// For a chat, with the tokens it checks and how much a user may ask for.
+    pub fn new(chat: Chat, auth: Arc<Auth>, rates: Arc<Rates>) -> Self {
         let connections = Connections::default();
-        let handler = Arc::new(Handler { chat, auth, connections: connections.clone() });
+        let handler = Arc::new(Handler { chat, auth, rates, connections: connections.clone() });
         let config = EngineIoConfig::builder()
             .req_path(PATH)
             .ping_interval(PING_INTERVAL)
@@ -151,6 +156,14 @@ pub(crate) fn routes(config: &mut web::ServiceConfig) {
     }
 }
 
+/// What a request is let in for.
+enum Admitted {
+    /// A connection that is there.
+    Known(Sid, Arc<Connection>),
+    /// A new one, with its place among those that there may be.
+    New(Place),
+}
+
 /// Why a handshake is refused, with Engine.IO's own numbers.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum HandshakeError {
@@ -161,6 +174,7 @@ enum HandshakeError {
     Forbidden,
     UnsupportedVersion,
     Stopping,
+    TooMany(Full),
 }
 
 impl HandshakeError {
@@ -173,6 +187,10 @@ impl HandshakeError {
             Self::Forbidden => (StatusCode::FORBIDDEN, 4, "Forbidden"),
             Self::UnsupportedVersion => (StatusCode::BAD_REQUEST, 5, "Unsupported protocol version"),
             Self::Stopping => (StatusCode::SERVICE_UNAVAILABLE, 3, "The server is stopping"),
+            Self::TooMany(Full::Address) => {
+                (StatusCode::TOO_MANY_REQUESTS, 3, "Too many connections from this address")
+            }
+            Self::TooMany(Full::Total) => (StatusCode::SERVICE_UNAVAILABLE, 3, "Too many connections"),
         }
     }
 

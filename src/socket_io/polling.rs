@@ -14,10 +14,11 @@ use futures::StreamExt;
 use http_body_util::{BodyExt, Full};
 use tokio::time::timeout;
 
-use crate::http::{App, BODY_TIMEOUT};
+use crate::http::{App, BODY_TIMEOUT, places::Place};
 
 use super::{
-    Handshake, HandshakeError, MAX_PAYLOAD, POLLING_SLICE, POLLING_SLICE_BYTES, SocketIo, connection::Connection,
+    Admitted, Handshake, HandshakeError, MAX_PAYLOAD, POLLING_SLICE, POLLING_SLICE_BYTES, SocketIo,
+    connection::Connection,
 };
 
 /// Between the packets of a payload; inside one JSON escapes it.
@@ -28,8 +29,8 @@ const NOOP: &[u8] = b"6";
 /// A handshake, or a poll for packets.
 pub(super) async fn get(app: Data<App>, request: HttpRequest) -> HttpResponse {
     match admit(&app, &request) {
-        Ok(None) => open(&app, &request).await,
-        Ok(Some((_, connection))) => {
+        Ok(Admitted::New(place)) => open(&app, &request, place).await,
+        Ok(Admitted::Known(_, connection)) => {
             let Some(polling) = connection.polls() else { return HandshakeError::BadRequest.response() };
             let answer = polling.poll(call(&app, &request, Bytes::new())).await;
             let Some(answer) = answer else { return text(Bytes::from_static(NOOP)) };
@@ -43,8 +44,8 @@ pub(super) async fn get(app: Data<App>, request: HttpRequest) -> HttpResponse {
 /// Packets from the client, in slices: each is handled before the next, as fast as the connection's gate allows.
 pub(super) async fn post(app: Data<App>, request: HttpRequest, payload: Payload) -> HttpResponse {
     let (sid, connection) = match admit(&app, &request) {
-        Ok(Some(known)) => known,
-        Ok(None) => return HandshakeError::BadMethod.response(),
+        Ok(Admitted::Known(sid, connection)) => (sid, connection),
+        Ok(Admitted::New(_)) => return HandshakeError::BadMethod.response(),
         Err(error) => return error.response(),
     };
     let body = match timeout(BODY_TIMEOUT, collect(payload)).await {
@@ -88,8 +89,8 @@ fn text(body: Bytes) -> HttpResponse {
     HttpResponse::Ok().content_type("text/plain; charset=UTF-8").body(body)
 }
 
-/// The connection that a request is for; `None` for a handshake.
-fn admit(app: &App, request: &HttpRequest) -> Result<Option<(Sid, Arc<Connection>)>, HandshakeError> {
+/// The connection that a request is for, or a new one for a handshake.
+fn admit(app: &App, request: &HttpRequest) -> Result<Admitted, HandshakeError> {
     if !app.origins.admit(request.headers()) {
         return Err(HandshakeError::Forbidden);
     }
@@ -98,17 +99,24 @@ fn admit(app: &App, request: &HttpRequest) -> Result<Option<(Sid, Arc<Connection
         return Err(HandshakeError::BadRequest);
     }
     let Some(sid) = handshake.sid else {
-        return if app.chat.is_stopping() { Err(HandshakeError::Stopping) } else { Ok(None) };
+        if app.chat.is_stopping() {
+            return Err(HandshakeError::Stopping);
+        }
+        let place = app.place(request.peer_addr(), request.headers());
+        return place.map(Admitted::New).map_err(HandshakeError::TooMany);
     };
     let connection = app.socket_io.connections.get(&sid).ok_or(HandshakeError::UnknownSession)?;
-    Ok(Some((sid, connection.clone())))
+    Ok(Admitted::Known(sid, connection.clone()))
 }
 
 /// Opens a session. engineioxide's first ping comes at once instead of after a `pingInterval`: it is fetched and
 /// answered here, before the client knows the session.
-async fn open(app: &App, request: &HttpRequest) -> HttpResponse {
+async fn open(app: &App, request: &HttpRequest, place: Place) -> HttpResponse {
     let answer = call(app, request, Bytes::new()).await;
     if let Some(sid) = answer.body.strip_prefix(b"0").and_then(session_of) {
+        if let Some(connection) = sid.parse().ok().and_then(|sid: Sid| app.socket_io.connections.get(&sid)) {
+            connection.has(place);
+        }
         let uri = session_path(&sid);
         let ping = exchange(&app.socket_io, http::Request::get(&uri), Bytes::new()).await;
         if ping.body != "2" {

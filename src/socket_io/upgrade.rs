@@ -19,7 +19,7 @@ use tokio::{net::TcpStream, time::timeout};
 use crate::http::App;
 
 use super::{
-    Handshake, HandshakeError, MAX_PAYLOAD, SocketIo, UPGRADE_TIMEOUT,
+    Admitted, Handshake, HandshakeError, MAX_PAYLOAD, SocketIo, UPGRADE_TIMEOUT,
     connection::Connection,
     engine::{Polling, RemainingSocket, Upgrading},
     frames::framed,
@@ -34,8 +34,8 @@ pub(crate) async fn accept(
     request: &Request,
     mut framed: Framed<TcpStream, h1::Codec>,
 ) -> Result<(), Error> {
-    let polled = match admit(app, request) {
-        Ok(polled) => polled,
+    let admitted = match admit(app, request) {
+        Ok(admitted) => admitted,
         Err(error) => return refuse(framed, error).await,
     };
     let answer = match ws::handshake(request.head()) {
@@ -44,13 +44,13 @@ pub(crate) async fn accept(
     };
     framed.send((answer, BodySize::None).into()).await?;
     let parts = framed.into_parts();
-    match polled {
-        Some((sid, connection)) => {
+    match admitted {
+        Admitted::Known(sid, connection) => {
             let socket_io = app.socket_io.clone();
             rt::spawn(take_over(socket_io, sid, connection, parts.io, parts.read_buf));
         }
-        None => {
-            rt::spawn(link::run(parts.io, parts.read_buf, app.socket_io.handler.clone()));
+        Admitted::New(place) => {
+            rt::spawn(link::run(parts.io, parts.read_buf, place, app.socket_io.handler.clone()));
         }
     }
     Ok(())
@@ -136,8 +136,8 @@ async fn remaining(
     }
 }
 
-/// The polling connection that an upgrade is for; `None` for a new one.
-fn admit(app: &App, request: &Request) -> Result<Option<(Sid, Arc<Connection>)>, HandshakeError> {
+/// The polling connection that an upgrade is for, or a new one.
+fn admit(app: &App, request: &Request) -> Result<Admitted, HandshakeError> {
     if !app.origins.admit(request.head().headers()) {
         return Err(HandshakeError::Forbidden);
     }
@@ -148,13 +148,16 @@ fn admit(app: &App, request: &Request) -> Result<Option<(Sid, Arc<Connection>)>,
     match handshake.sid {
         Some(sid) => match app.socket_io.connections.get(&sid) {
             Some(connection) if connection.polling.as_deref().is_some_and(Polling::may_upgrade) => {
-                Ok(Some((sid, connection.clone())))
+                Ok(Admitted::Known(sid, connection.clone()))
             }
             Some(_) => Err(HandshakeError::BadRequest),
             None => Err(HandshakeError::UnknownSession),
         },
         None if app.chat.is_stopping() => Err(HandshakeError::Stopping),
-        None => Ok(None),
+        None => {
+            let place = app.place(request.head().peer_addr, request.head().headers());
+            place.map(Admitted::New).map_err(HandshakeError::TooMany)
+        }
     }
 }
 

@@ -19,14 +19,21 @@ SECRET = "a secret of the python tests, long enough for HS256"
 # Set by whoever runs the tests, they would reach the server under test.
 INHERITED = {
     "CONFIG_FILE",
+    "CONNECTIONS",
+    "CONNECTIONS_PER_ADDRESS",
     "CORS_ORIGINS",
     "DATABASE_URL",
     "DATA_DIR",
     "HOST",
     "JWT_KEYS",
     "PORT",
+    "RATE_JOINS",
+    "RATE_REST",
+    "RATE_SENDS",
+    "RATE_TYPING",
     "RECOVERY_SECONDS",
     "ROOM_IDLE_SECONDS",
+    "TRUSTED_PROXIES",
     "WORKERS",
 }
 START_SECONDS = 60

@@ -21,8 +21,10 @@ const START_LIMIT: Duration = Duration::from_secs(60);
 const STOP_LIMIT: Duration = Duration::from_secs(30);
 const READY: &str = "horsetrust-chat listening on http://";
 /// Set by whoever runs the tests, they would reach the server under test.
-const INHERITED: [&str; 12] = [
+const INHERITED: [&str; 15] = [
     "CONFIG_FILE",
+    "CONNECTIONS",
+    "CONNECTIONS_PER_ADDRESS",
     "CORS_ORIGINS",
     "DATABASE_URL",
     "DATA_DIR",
@@ -33,6 +35,7 @@ const INHERITED: [&str; 12] = [
     "RECOVERY_SECONDS",
     "ROOM_IDLE_SECONDS",
     "STOP_SECONDS",
+    "TRUSTED_PROXIES",
     "WORKERS",
 ];
 
@@ -108,6 +111,8 @@ pub(crate) fn command(arguments: &[&str]) -> Command {
     }
     // Two, so that what crosses from worker to worker is tested on every machine.
     command.env("JWT_SECRET", SECRET).env("WORKERS", "2").args(arguments).stdin(Stdio::null());
+    // As much as the load tool asks for.
+    command.envs(["RATE_SENDS", "RATE_TYPING", "RATE_JOINS", "RATE_REST"].map(|rate| (rate, "0")));
     command
 }
 
