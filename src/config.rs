@@ -79,6 +79,9 @@ pub struct Overrides {
     /// Proxies whose X-Forwarded-For counts: a comma list of addresses and networks, such as 10.0.0.0/8
     #[arg(long, env = "TRUSTED_PROXIES", value_name = "NETWORKS", global = true)]
     pub trusted_proxies: Option<String>,
+    /// Seconds of a stop that those who are connected are still served in, while /health says 503 [default: 0]
+    #[arg(long, env = "DRAIN_SECONDS", value_name = "SECONDS", value_parser = number::<u64>, global = true)]
+    pub drain_seconds: Option<String>,
     /// Seconds that an orderly stop may take [default: 20]
     #[arg(long, env = "STOP_SECONDS", value_name = "SECONDS", value_parser = number::<u64>, global = true)]
     pub stop_seconds: Option<String>,
@@ -133,6 +136,8 @@ pub struct Settings {
     pub connections_per_address: usize,
     /// Whose `X-Forwarded-For` counts: addresses and networks, separated by commas.
     pub trusted_proxies: String,
+    /// Seconds, less than `stop_seconds`.
+    pub drain_seconds: u64,
     /// Seconds, 1 or more.
     pub stop_seconds: u64,
     /// The log filter.
@@ -189,6 +194,7 @@ impl Settings {
             .set_default("rate_rest", 100)?
             .set_default("connections_per_address", 10_000)?
             .set_default("trusted_proxies", "")?
+            .set_default("drain_seconds", 0)?
             .set_default("stop_seconds", 20)?
             .set_default("log", "info")?
             .add_source(file);
@@ -250,6 +256,9 @@ impl Settings {
         if self.stop_seconds == 0 {
             return impossible("STOP_SECONDS", &self.stop_seconds, "it must be 1 or more");
         }
+        if self.drain_seconds >= self.stop_seconds {
+            return impossible("DRAIN_SECONDS", &self.drain_seconds, "it must be less than STOP_SECONDS");
+        }
         if let Some(url) = &self.database_url {
             if url.parse::<tokio_postgres::Config>().is_err() {
                 let rule = "it must be like postgres://user:password@host:5432/database";
@@ -294,6 +303,7 @@ impl Settings {
         }
         line("connections_per_address", self.connections_per_address.to_string());
         line("trusted_proxies", format!("{:?}", self.trusted_proxies));
+        line("drain_seconds", self.drain_seconds.to_string());
         line("stop_seconds", self.stop_seconds.to_string());
         line("log", format!("{:?}", self.log));
         toml

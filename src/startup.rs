@@ -1,9 +1,10 @@
 //! Start and stop of the server, each step in its order.
 //!
-//! Start: address, private Postgres if none is configured, schema, secret, chat, demo data. Stop, at the first SIGTERM
-//! or SIGINT, within `STOP_SECONDS`: refuse new connections and messages, commit and answer what was accepted, keep the
-//! sessions that clients come back to, close the connections, stop the workers, stop the private Postgres. A second signal
-//! ends the process at once.
+//! Start: address, private Postgres if none is configured, schema, keys, chat, sessions of the server before, demo data.
+//! Stop, at the first SIGTERM or SIGINT, within `STOP_SECONDS`: refuse new connections and tell clients when to come back,
+//! serve those who are there for `DRAIN_SECONDS`, refuse messages, commit and answer what was accepted, keep the sessions
+//! that clients come back to, close the connections, stop the workers, stop the private Postgres. A second signal ends the
+//! process at once.
 
 use std::{
     fs, io,
@@ -106,8 +107,9 @@ pub async fn serve(settings: &Settings, with_demo: bool) -> Result<(), StartErro
     };
     let name = signals.next().await;
     tracing::info!(signal = name, limit_seconds = settings.stop_seconds, "stopping; a second signal stops at once");
+    let drain = Duration::from_secs(settings.drain_seconds);
     tokio::select! {
-        () = stop(running, Duration::from_secs(settings.stop_seconds)) => tracing::info!("stopped"),
+        () = stop(running, drain, Duration::from_secs(settings.stop_seconds)) => tracing::info!("stopped"),
         name = signals.next() => {
             tracing::warn!(signal = name, "stopped at once");
             // Dropping what runs has told the private Postgres to stop.
@@ -314,10 +316,14 @@ async fn keep_sessions(chat: &Chat, limit: Duration) {
     }
 }
 
-async fn stop(running: Running, limit: Duration) {
+async fn stop(running: Running, drain: Duration, limit: Duration) {
     let Running { app, listening, postgres } = running;
     let until = Instant::now() + limit;
     let left = || until.saturating_duration_since(Instant::now());
+    app.chat.drain();
+    app.socket_io.tell_draining();
+    tokio::time::sleep(drain).await;
+    let limit = left();
     // A quarter at the end is Postgres'.
     let settle = async {
         // Polling clients fetch their answers by new requests: the listener stays open to the end.
@@ -327,7 +333,7 @@ async fn stop(running: Running, limit: Duration) {
         } else {
             tracing::warn!("not everything was answered in time; clients will get new sessions");
         }
-        app.socket_io.close_all().await;
+        app.socket_io.close_all(limit / 8).await;
         listening.handle.pause().await;
     };
     let for_postgres = if postgres.is_some() { POSTGRES_STOP.min(limit / 4) } else { Duration::ZERO };

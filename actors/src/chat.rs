@@ -64,6 +64,7 @@ impl Chat {
             recoveries: Recoveries::new(config.recovery, counters.clone()),
             room_idle: config.room_idle,
             open: SetOnce::new(),
+            draining: AtomicBool::new(false),
             stopping: AtomicBool::new(false),
             presence,
             counters,
@@ -231,6 +232,16 @@ impl Chat {
     /// What is there and what has happened.
     pub fn counters(&self) -> &Arc<Counters> {
         &self.0.counters
+    }
+
+    /// The server will stop: no new connections from now on.
+    pub fn drain(&self) {
+        self.0.draining.store(true, Ordering::SeqCst);
+    }
+
+    /// Whether the server will stop.
+    pub fn is_draining(&self) -> bool {
+        self.0.draining.load(Ordering::SeqCst)
     }
 
     /// The server stops: new messages are refused from now on.

@@ -35,6 +35,8 @@ pub(crate) struct Shared {
     pub(crate) room_idle: Duration,
     /// Filled when connections may be served.
     pub(crate) open: SetOnce<()>,
+    /// The server will stop: no new connections.
+    pub(crate) draining: AtomicBool,
     /// The server stops: no new messages.
     pub(crate) stopping: AtomicBool,
 }

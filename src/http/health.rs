@@ -5,14 +5,17 @@ use std::time::Duration;
 use actix::{Actor, ActorContext, AsyncContext, StreamHandler};
 use actix_web::{HttpRequest, HttpResponse, web};
 use actix_web_actors::ws;
-use actors::Refusal;
+use actors::{Code, Refusal};
 use serde_json::json;
 
 use super::{ApiError, App};
 
-/// The process answers.
-pub(super) async fn live() -> HttpResponse {
-    HttpResponse::Ok().json(json!({"success": true, "status": "ok"}))
+/// The process answers, and will for a while: a balancer sends nobody any more where it does not.
+pub(super) async fn live(app: web::Data<App>) -> Result<HttpResponse, ApiError> {
+    if app.chat.is_draining() {
+        return Err(Refusal::new(Code::Overloaded, "The server is stopping").into());
+    }
+    Ok(HttpResponse::Ok().json(json!({"success": true, "status": "ok"})))
 }
 
 /// Postgres answers.

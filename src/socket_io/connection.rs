@@ -9,7 +9,7 @@ use std::{
         Arc, Mutex, OnceLock, PoisonError, Weak,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use actors::{
@@ -159,8 +159,8 @@ impl Connection {
     fn connect(self: &Arc<Self>, state: &mut State, auth: Option<&RawValue>, handler: &Handler) {
         let auth = ConnectAuth::parse(auth);
         match auth.token().and_then(|token| handler.auth.admit(token, &handler.chat)) {
-            // What it comes back to is being kept for the next server.
-            Ok(_) if auth.pid.is_some() && handler.chat.is_stopping() => self.close(CloseReason::ServerStopping),
+            // The next server is the one to connect to.
+            Ok(_) if handler.chat.is_draining() => self.close(CloseReason::ServerStopping),
             Ok(caller) => {
                 let recover = auth.recover(&handler.chat);
                 let outbox = Arc::new(SessionOutbox {
@@ -244,6 +244,15 @@ impl Connection {
             self.sent.fetch_add(1, Ordering::Relaxed);
         }
         queued
+    }
+
+    /// Tells a client that has connected when to come back after the connection is closed, which will be soon.
+    pub(super) fn tell_draining(self: &Arc<Self>, reconnect_after: Duration) {
+        let is_connected =
+            matches!(*self.state.lock().unwrap_or_else(PoisonError::into_inner), State::Connected { .. });
+        if is_connected {
+            self.emit(packet::draining(reconnect_after));
+        }
     }
 
     /// Ends the connection, once: what was queued is still sent, for [`CLOSE_FLUSH`](super::CLOSE_FLUSH) at most.

@@ -28,7 +28,11 @@ mod polling;
 mod stream;
 pub(crate) mod upgrade;
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{
+    fmt,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use actix_web::{HttpResponse, http::StatusCode, web};
 use actors::{
@@ -70,6 +74,12 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(45);
 const CLOSE_FLUSH: Duration = Duration::from_secs(5);
 /// How long a stop waits for a polling client to fetch what is queued for it.
 const STOP_POLL: Duration = Duration::from_secs(1);
+/// Between two connections that a stop closes, if there is time for it.
+const CLOSE_PACE: Duration = Duration::from_micros(200);
+/// When the first client comes back to the next server, and the time between two of them.
+const COME_BACK: (Duration, Duration) = (Duration::from_millis(500), Duration::from_millis(1));
+/// All of them come within this time; a few spread over a second.
+const COME_BACK_WITHIN: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
 /// Packets of a polling payload that are handled before the connection's gate is asked again.
 const POLLING_SLICE: usize = 128;
 // Answers to a slice of joins that resume are no reason to close a connection.
@@ -112,18 +122,44 @@ impl SocketIo {
         Self { service: EngineIoService::with_config(handler.clone(), config), handler, connections }
     }
 
-    /// Closes all connections; what they were to be sent is still sent. Returns when none is left.
-    pub async fn close_all(&self) {
+    /// Tells all clients that their connections will be closed, and when to come back, each at another time.
+    pub fn tell_draining(&self) {
+        let open = self.open();
+        for (place, connection) in open.iter().enumerate() {
+            connection.tell_draining(comes_back(place, open.len()));
+        }
+    }
+
+    fn open(&self) -> Vec<Arc<Connection>> {
+        self.connections.iter().map(|connection| connection.clone()).collect()
+    }
+
+    /// Closes all connections, spread over a time; what they were to be sent is still sent. Returns when none is left.
+    pub async fn close_all(&self, spread: Duration) {
         // Only a stop waits for it, so that looking now and then is simpler than being told.
         const LOOK: Duration = Duration::from_millis(5);
-        let open: Vec<_> = self.connections.iter().map(|connection| connection.clone()).collect();
-        for connection in open {
+        let open = self.open();
+        let spread = spread.min(CLOSE_PACE * u32::try_from(open.len()).unwrap_or(u32::MAX));
+        let (begun, count) = (Instant::now(), open.len());
+        for (place, connection) in open.into_iter().enumerate() {
             connection.close_when_polled(CloseReason::ServerStopping);
+            let turn = spread.mul_f64((place + 1) as f64 / count as f64);
+            if turn > begun.elapsed() + LOOK {
+                tokio::time::sleep(turn - begun.elapsed()).await;
+            }
         }
         while !self.connections.is_empty() {
             tokio::time::sleep(LOOK).await;
         }
     }
+}
+
+/// When one of so many clients is to come back.
+fn comes_back(place: usize, count: usize) -> Duration {
+    let (first, step) = COME_BACK;
+    let (few, many) = COME_BACK_WITHIN;
+    let within = (step * u32::try_from(count).unwrap_or(u32::MAX)).clamp(few, many);
+    first + within.mul_f64(place as f64 / count as f64)
 }
 
 impl fmt::Debug for SocketIo {
@@ -256,6 +292,16 @@ mod tests {
         assert!(!begins_session(b"GET /socket.io/?EIO=4&transport=websocket&sid=0123456789abcdef HTTP/1.1\r\n"));
         assert!(!begins_session(b"POST /socket.io/?EIO=4") && !begins_session(b"GET /health HTTP/1.1\r\n"));
         assert!(!begins_session(b"") && !begins_session(b"GET /sock"));
+    }
+
+    #[test]
+    fn each_client_comes_back_at_another_time() {
+        let times = |count| (0..count).map(|place| comes_back(place, count).as_millis()).collect::<Vec<_>>();
+        assert_eq!(times(1), [500]);
+        assert_eq!(times(4), [500, 750, 1000, 1250]);
+        let many = times(20_000);
+        assert!(many.windows(2).all(|two| two[0] < two[1]) && many[19_999] < 21_000);
+        assert!(times(100_000).iter().all(|time| *time < 30_500));
     }
 
     #[test]

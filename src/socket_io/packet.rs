@@ -2,7 +2,7 @@
 //!
 //! `<type>[<attachments>-][<namespace>,][<ack id>][<JSON payload>]`
 
-use std::fmt::Write as _;
+use std::{fmt::Write as _, time::Duration};
 
 use actors::{AckId, EncodedEvent, Pid, SessionId};
 use serde_json::value::RawValue;
@@ -159,6 +159,11 @@ pub(super) fn event<T>(event: &EncodedEvent, with_offset: bool, join: impl FnOnc
         None => join(&[r#"2[""#, name, r#"","#, payload, "]"]),
         Some(offset) => join(&[r#"2[""#, name, r#"","#, payload, r#",""#, &offset.to_string(), r#""]"#]),
     }
+}
+
+/// `2`: the server will soon close the connection; the client is to come back so much later.
+pub(super) fn draining(reconnect_after: Duration) -> String {
+    format!(r#"2["server_draining",{{"reconnect_after_ms":{}}}]"#, reconnect_after.as_millis())
 }
 
 /// `3`: an acknowledgement; `body` is JSON.

@@ -99,7 +99,7 @@ fn admit(app: &App, request: &HttpRequest) -> Result<Admitted, HandshakeError> {
         return Err(HandshakeError::BadRequest);
     }
     let Some(sid) = handshake.sid else {
-        if app.chat.is_stopping() {
+        if app.chat.is_draining() {
             return Err(HandshakeError::Stopping);
         }
         let place = app.place(request.peer_addr(), request.headers());

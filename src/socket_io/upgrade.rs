@@ -153,7 +153,7 @@ fn admit(app: &App, request: &Request) -> Result<Admitted, HandshakeError> {
             Some(_) => Err(HandshakeError::BadRequest),
             None => Err(HandshakeError::UnknownSession),
         },
-        None if app.chat.is_stopping() => Err(HandshakeError::Stopping),
+        None if app.chat.is_draining() => Err(HandshakeError::Stopping),
         None => {
             let place = app.place(request.head().peer_addr, request.head().headers());
             place.map(Admitted::New).map_err(HandshakeError::TooMany)

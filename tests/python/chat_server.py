@@ -24,6 +24,7 @@ INHERITED = {
     "CORS_ORIGINS",
     "DATABASE_URL",
     "DATA_DIR",
+    "DRAIN_SECONDS",
     "HOST",
     "JWT_KEYS",
     "PORT",

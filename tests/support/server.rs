@@ -21,13 +21,14 @@ const START_LIMIT: Duration = Duration::from_secs(60);
 const STOP_LIMIT: Duration = Duration::from_secs(30);
 const READY: &str = "horsetrust-chat listening on http://";
 /// Set by whoever runs the tests, they would reach the server under test.
-const INHERITED: [&str; 15] = [
+const INHERITED: [&str; 16] = [
     "CONFIG_FILE",
     "CONNECTIONS",
     "CONNECTIONS_PER_ADDRESS",
     "CORS_ORIGINS",
     "DATABASE_URL",
     "DATA_DIR",
+    "DRAIN_SECONDS",
     "HOST",
     "JWT_KEYS",
     "JWT_SECRET",
