@@ -2,7 +2,7 @@
 
 use std::{
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
     time::Duration,
@@ -16,12 +16,12 @@ use crate::{
     credentials::{Credentials, Revocations},
     directory::Directory,
     draft::Draft,
+    feed,
     hub::Presence,
     ids::{ConversationId, MessageId, UserId},
     message::{MessageDeleted, MessagePage},
     outbox::Outbox,
     profile::{Profile, Profiles},
-    profile_feed,
     recovery::{self, Recover, Recoveries},
     refusal::{Code, Refusal},
     reply::{Committed, PostError},
@@ -64,12 +64,13 @@ impl Chat {
             recoveries: Recoveries::new(config.recovery, counters.clone()),
             room_idle: config.room_idle,
             open: SetOnce::new(),
+            risks: Mutex::default(),
             draining: AtomicBool::new(false),
             stopping: AtomicBool::new(false),
             presence,
             counters,
         });
-        actix::spawn(profile_feed::follow(config.database.clone(), shared.clone()));
+        actix::spawn(feed::follow(config.database.clone(), shared.clone()));
         actix::spawn(recovery::sweep(shared.clone()));
         Self(shared)
     }
@@ -227,6 +228,11 @@ impl Chat {
     /// Reads that need no room.
     pub fn store(&self) -> &Store {
         &self.0.store
+    }
+
+    /// How Postgres is set so that it may lose what was committed; empty if all is well, or not known yet.
+    pub fn risks(&self) -> Vec<&'static str> {
+        self.0.risks.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// What is there and what has happened.

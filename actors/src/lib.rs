@@ -20,7 +20,7 @@
 //! | `chat.rs` | what the layers around see of all this |
 //! | `directory.rs`, `workers.rs`, `shared.rs` | where a room is, where it runs, what all actors share |
 //! | `store/` | reads through the pool, profiles and conversations in the database |
-//! | `profile.rs`, `profile_feed.rs` | the profiles in use, and how changes reach them |
+//! | `profile.rs`, `feed.rs` | the profiles in use, and how changes in the database reach the server |
 //! | `credentials.rs` | how long a session is whose it is |
 //! | `reply.rs`, `outbox.rs`, `gate.rs`, `sends.rs`, `mailbox.rs` | answers, frames, backpressure, order, bounded queues |
 //! | `ids.rs`, `text.rs`, `draft.rs`, `timestamp.rs`, `message.rs`, `event.rs`, `refusal.rs` | values that are valid by their types |
@@ -48,6 +48,7 @@ mod credentials;
 mod directory;
 mod draft;
 mod event;
+mod feed;
 mod gate;
 mod hub;
 mod ids;
@@ -60,7 +61,6 @@ mod migrations;
 mod outbox;
 mod persistence;
 mod profile;
-mod profile_feed;
 mod recovery;
 mod refusal;
 mod reply;

@@ -1,7 +1,7 @@
 //! What the actors of one server share.
 
 use std::{
-    sync::{Arc, atomic::AtomicBool},
+    sync::{Arc, Mutex, atomic::AtomicBool},
     time::Duration,
 };
 
@@ -35,6 +35,8 @@ pub(crate) struct Shared {
     pub(crate) room_idle: Duration,
     /// Filled when connections may be served.
     pub(crate) open: SetOnce<()>,
+    /// Settings of Postgres that lose what was committed.
+    pub(crate) risks: Mutex<Vec<&'static str>>,
     /// The server will stop: no new connections.
     pub(crate) draining: AtomicBool,
     /// The server stops: no new messages.

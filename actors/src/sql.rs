@@ -31,5 +31,6 @@ queries! {
     COUNT_UNREAD_HERE = "count_unread_here.sql",
     DELETE_MESSAGE = "delete_message.sql",
     REVOKE = "revoke.sql",
+    DURABILITY = "durability.sql",
     LIST_REVOCATIONS = "list_revocations.sql",
 }

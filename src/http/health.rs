@@ -15,7 +15,11 @@ pub(super) async fn live(app: web::Data<App>) -> Result<HttpResponse, ApiError> 
     if app.chat.is_draining() {
         return Err(Refusal::new(Code::Overloaded, "The server is stopping").into());
     }
-    Ok(HttpResponse::Ok().json(json!({"success": true, "status": "ok"})))
+    let risks = app.chat.risks();
+    Ok(HttpResponse::Ok().json(match risks[..] {
+        [] => json!({"success": true, "status": "ok"}),
+        _ => json!({"success": true, "status": "ok", "warnings": risks}),
+    }))
 }
 
 /// Postgres answers.

@@ -61,9 +61,10 @@ impl Store {
     pub fn new(database: &Config) -> Self {
         let mut database = database.clone();
         database.application_name("horsetrust-chat reads").connect_timeout(CONNECT_TIMEOUT);
-        // Else Postgres plans a page of a long conversation anew each time, which takes it twice as long as to fetch it.
+        // Else Postgres plans a page of a long conversation anew each time, which takes it twice as long as to fetch it. And
+        // what is answered is committed, whatever the default of the database or the role is.
         let options = database.get_options().unwrap_or_default();
-        let options = format!("{options} -c plan_cache_mode=force_generic_plan");
+        let options = format!("{options} -c plan_cache_mode=force_generic_plan -c synchronous_commit=on");
         database.options(options.trim_start());
         let manager = Manager::from_config(database, NoTls, ManagerConfig { recycling_method: RecyclingMethod::Fast });
         let pool = Pool::builder(manager)

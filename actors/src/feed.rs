@@ -1,0 +1,109 @@
+//! What the database tells: changed profiles and revoked tokens, whoever changed them, and whether it keeps what it has.
+//!
+//! Postgres announces each change (`LISTEN`). While the connection is away announcements are missed; so all profiles in
+//! use and all revocations are read again when it is back. Settings that lose messages are looked for now and then.
+
+use std::{
+    sync::{Arc, PoisonError, atomic::Ordering},
+    time::Duration,
+};
+
+use futures::{StreamExt, stream};
+use tokio::{
+    sync::mpsc,
+    time::{interval, sleep},
+};
+use tokio_postgres::{AsyncMessage, Client, Config, NoTls};
+
+use crate::{backoff::Backoff, ids::UserId, limits::CONNECT_TIMEOUT, shared::Shared, sql, store::StoreError};
+
+/// Announcements that wait; then Postgres does.
+const ANNOUNCED: usize = 1024;
+/// How often the settings are looked at.
+const SETTINGS_LOOK: Duration = Duration::from_secs(10);
+/// What the columns of `durability.sql` mean where they are false.
+const RISKS: [&str; 2] = [
+    "fsync is off: when the machine goes down, acknowledged messages are lost, and the database may be damaged",
+    "synchronous_commit is off: this server turns it on for what it writes, others may lose what they wrote last",
+];
+
+/// Follows the announcements until the server stops.
+pub(crate) async fn follow(mut database: Config, shared: Arc<Shared>) {
+    database.application_name("horsetrust-chat feed").connect_timeout(CONNECT_TIMEOUT);
+    let mut backoff = Backoff::default();
+    loop {
+        let listened = listen(&database, &shared, &mut backoff).await;
+        if shared.stopping.load(Ordering::SeqCst) {
+            return;
+        }
+        match listened {
+            Ok(()) => tracing::warn!("lost the connection that announces changes"),
+            Err(error) => tracing::warn!(%error, "cannot listen for changes"),
+        }
+        sleep(backoff.next()).await;
+    }
+}
+
+async fn listen(database: &Config, shared: &Shared, backoff: &mut Backoff) -> Result<(), StoreError> {
+    let (client, mut connection) = database.connect(NoTls).await?;
+    let (announce, mut announcements) = mpsc::channel(ANNOUNCED);
+    // Ends with the client, or with the connection.
+    tokio::spawn(async move {
+        let mut messages = stream::poll_fn(move |cx| connection.poll_message(cx));
+        while let Some(Ok(message)) = messages.next().await {
+            if let AsyncMessage::Notification(announcement) = message
+                && announce.send(announcement).await.is_err()
+            {
+                return;
+            }
+        }
+    });
+    client.batch_execute("LISTEN user_changed; LISTEN user_revoked").await?;
+    backoff.reset();
+    refresh(shared, &shared.profiles.in_use()).await?;
+    revoke(shared).await?;
+    let mut look = interval(SETTINGS_LOOK);
+    loop {
+        tokio::select! {
+            announcement = announcements.recv() => {
+                let Some(announcement) = announcement else { return Ok(()) };
+                match (announcement.channel(), UserId::parse(announcement.payload())) {
+                    ("user_revoked", _) => revoke(shared).await?,
+                    (_, Some(user)) if shared.profiles.is_in_use(&user) => refresh(shared, &[user]).await?,
+                    _ => (),
+                }
+            }
+            _ = look.tick() => look_at_settings(&client, shared).await?,
+        }
+    }
+}
+
+/// Says what is set so that a crash of the machine loses messages.
+async fn look_at_settings(client: &Client, shared: &Shared) -> Result<(), StoreError> {
+    let row = client.query_one(sql::DURABILITY, &[]).await?;
+    let found = RISKS.iter().enumerate().filter(|(column, _)| !row.get::<_, bool>(*column)).map(|(_, risk)| *risk);
+    let found: Vec<_> = found.collect();
+    let mut risks = shared.risks.lock().unwrap_or_else(PoisonError::into_inner);
+    if *risks != found {
+        found.iter().for_each(|risk| tracing::warn!(risk, "Postgres may lose messages"));
+        *risks = found;
+    }
+    Ok(())
+}
+
+/// Closes the sessions of those whose tokens were revoked since the last look.
+async fn revoke(shared: &Shared) -> Result<(), StoreError> {
+    for (user, at) in shared.store.list_revocations().await? {
+        if shared.revocations.is_news(user, at) {
+            shared.revoked(user, at);
+        }
+    }
+    Ok(())
+}
+
+/// Reads profiles again. A failure ends the listening, so that all are read when it begins anew.
+async fn refresh(shared: &Shared, users: &[UserId]) -> Result<(), StoreError> {
+    let profiles = shared.store.find_users(users).await?;
+    profiles.into_iter().for_each(|profile| shared.profiles.changed(profile));
+    Ok(())
+}
