@@ -10,16 +10,16 @@ mod json_object;
 mod messages;
 mod origins;
 pub(crate) mod places;
+mod routes;
 mod server;
 mod users;
 
 use actix_cors::Cors;
 use actix_web::{
-    HttpResponse, Resource,
+    HttpResponse,
     http::header::{self, HeaderMap, HeaderName},
-    web::{self, ServiceConfig},
 };
-use actors::{Chat, Code, Refusal};
+use actors::Chat;
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use crate::{auth::Auth, rates::Rates, socket_io::SocketIo};
@@ -30,6 +30,7 @@ use places::{Full, Place, Places, Proxies};
 pub use error::ApiError;
 pub use origins::Origins;
 pub use places::PlaceSettings;
+pub use routes::Route;
 pub use server::{Listening, bind, listen};
 
 /// How long a request's body may take to come.
@@ -93,42 +94,6 @@ impl<T: serde::Serialize> Success<T> {
     }
 }
 
-/// All routes.
-fn routes(config: &mut ServiceConfig) {
-    config
-        .service(resource("/health").route(web::get().to(health::live)).route(web::head().to(health::live)))
-        .service(resource("/health/db").route(web::get().to(health::database)))
-        .service(resource("/health/ws").route(web::get().to(health::websocket)))
-        .service(
-            resource("/api/chat/conversations")
-                .route(web::get().to(conversations::list))
-                .route(web::post().to(conversations::open)),
-        )
-        .service(
-            resource("/api/chat/conversations/{id}/messages")
-                .route(web::get().to(messages::history))
-                .route(web::post().to(messages::send)),
-        )
-        .service(resource("/api/chat/messages/{id}").route(web::delete().to(messages::delete)))
-        .service(resource("/api/chat/unread-count").route(web::get().to(conversations::unread_count)))
-        .service(resource("/api/chat/users/{id}").route(web::put().to(users::put)))
-        .service(resource("/api/chat/admin/stats").route(web::get().to(admin::stats)))
-        .service(resource("/api/chat/admin/revoke").route(web::post().to(admin::revoke)))
-        .configure(crate::socket_io::routes)
-        .default_service(web::to(|| async {
-            HttpResponse::NotFound().json(serde_json::json!({
-                "success": false, "message": "Route not found", "code": Code::NotFound.as_str(),
-            }))
-        }));
-}
-
-/// A route that says so when it does not have a method.
-fn resource(path: &str) -> Resource {
-    web::resource(path).default_service(web::to(|| async {
-        HttpResponse::MethodNotAllowed().json(Refusal::invalid("Method not allowed"))
-    }))
-}
-
 /// CORS headers for the configured origins. The package refuses a preflight from others; the contract wants no error,
 /// only no permission: see [`origins::permit_listed_only`].
 fn cors(origins: &Origins) -> Cors {
@@ -153,7 +118,7 @@ macro_rules! application {
             .app_data(actix_web::web::Data::new(app.clone()))
             .wrap($crate::http::cors(&app.origins))
             .wrap(actix_web::middleware::from_fn($crate::http::origins::permit_listed_only))
-            .configure($crate::http::routes)
+            .configure($crate::http::routes::all)
     }};
 }
 use application;

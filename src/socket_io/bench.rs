@@ -11,7 +11,7 @@ use super::{events, frames::Frames, packet};
 /// # Errors
 /// What the client is told.
 pub fn request(name: &str, arguments: &[&RawValue]) -> Result<Request, Refusal> {
-    events::parse(name, arguments)
+    events::parse(name, arguments, |_| Err(Refusal::invalid("no token is taken here")))
 }
 
 /// An event as a frame: framed for its first recipient, shared by the others.

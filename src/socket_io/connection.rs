@@ -132,8 +132,7 @@ impl Connection {
                 *expected = attachments;
                 let request = match attachments {
                     _ if handler.chat.is_stopping() => Err(Refusal::overloaded()),
-                    0 if name == "refresh_token" => refresh(*user, &arguments, handler),
-                    0 => events::parse(&name, &arguments),
+                    0 => events::parse(&name, &arguments, |token| refresh(*user, token, handler)),
                     _ => Err(Refusal::invalid("Binary data is not supported")),
                 };
                 let request = request.and_then(|request| handler.rates.admit(*user, &request).map(|()| request));
@@ -355,10 +354,9 @@ impl Outbox for SessionOutbox {
 }
 
 /// Another token of the same user.
-fn refresh(user: UserId, arguments: &[&RawValue], handler: &Handler) -> Result<Request, Refusal> {
+fn refresh(user: UserId, token: &str, handler: &Handler) -> Result<Request, Refusal> {
     let refused = |reason: &'static str| Refusal::new(Code::Unauthenticated, reason);
-    let token = events::token(arguments)?;
-    let caller = handler.auth.admit(&token, &handler.chat).map_err(|error| {
+    let caller = handler.auth.admit(token, &handler.chat).map_err(|error| {
         tracing::debug!(%error, "a token was refused");
         refused("Invalid or expired token")
     })?;

@@ -3,19 +3,63 @@
 use actors::{ClientMsgId, ConversationId, Draft, MessageText, Refusal, Request};
 use serde_json::value::RawValue;
 
-/// A client's event as a request.
+macro_rules! events {
+    ($($(#[$doc:meta])* $name:ident = $label:literal,)*) => {
+        /// An event that clients send. A new one has to be in the matrix of who may do what (`tests/authorization.rs`).
+        #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+        pub enum Event { $($(#[$doc])* $name,)* }
+
+        impl Event {
+            /// All of them.
+            pub const ALL: &[Self] = &[$(Self::$name,)*];
+
+            /// As it stands on the wire.
+            pub fn name(self) -> &'static str {
+                match self { $(Self::$name => $label,)* }
+            }
+
+            /// The event of this name.
+            pub fn named(name: &str) -> Option<Self> {
+                match name { $($label => Some(Self::$name),)* _ => None }
+            }
+        }
+    };
+}
+
+events! {
+    /// Hear what is said in a conversation.
+    Join = "join_conversation",
+    /// Hear it no more.
+    Leave = "leave_conversation",
+    /// Say something.
+    Send = "send_message",
+    /// Mark what was read.
+    MarkRead = "mark_read",
+    /// Show that the user types.
+    Typing = "typing",
+    /// Or types no more.
+    StopTyping = "stop_typing",
+    /// Bring another token.
+    RefreshToken = "refresh_token",
+}
+
+/// A client's event as a request. `renew` makes one of a token.
 ///
 /// # Errors
 /// What the client is told: the event is not known, or its arguments are not of their form.
-pub(super) fn parse(name: &str, arguments: &[&RawValue]) -> Result<Request, Refusal> {
-    match name {
-        "join_conversation" => join(arguments),
-        "leave_conversation" => Ok(Request::Leave { conversation: conversation(arguments)? }),
-        "send_message" => send(arguments),
-        "mark_read" => mark_read(arguments),
-        "typing" => Ok(Request::Typing { conversation: conversation(arguments)?, started: true }),
-        "stop_typing" => Ok(Request::Typing { conversation: conversation(arguments)?, started: false }),
-        _ => Err(Refusal::invalid("Unknown event")),
+pub(super) fn parse(
+    name: &str,
+    arguments: &[&RawValue],
+    renew: impl FnOnce(&str) -> Result<Request, Refusal>,
+) -> Result<Request, Refusal> {
+    match Event::named(name).ok_or_else(|| Refusal::invalid("Unknown event"))? {
+        Event::Join => join(arguments),
+        Event::Leave => Ok(Request::Leave { conversation: conversation(arguments)? }),
+        Event::Send => send(arguments),
+        Event::MarkRead => mark_read(arguments),
+        Event::Typing => Ok(Request::Typing { conversation: conversation(arguments)?, started: true }),
+        Event::StopTyping => Ok(Request::Typing { conversation: conversation(arguments)?, started: false }),
+        Event::RefreshToken => renew(&token(arguments)?),
     }
 }
 
@@ -81,7 +125,7 @@ fn mark_read(arguments: &[&RawValue]) -> Result<Request, Refusal> {
 }
 
 /// The token that `refresh_token` brings.
-pub(super) fn token(arguments: &[&RawValue]) -> Result<String, Refusal> {
+fn token(arguments: &[&RawValue]) -> Result<String, Refusal> {
     #[derive(serde::Deserialize)]
     struct Refresh<'a> {
         #[serde(borrow)]
@@ -121,7 +165,7 @@ mod tests {
 
     fn parsed(name: &str, arguments: &str) -> Result<Request, Refusal> {
         let arguments: Vec<&RawValue> = serde_json::from_str(arguments).expect("the test's own JSON");
-        parse(name, &arguments)
+        parse(name, &arguments, |_| Err(Refusal::invalid("no token is taken here")))
     }
 
     const ID: &str = "507f1f77bcf86cd799439011";

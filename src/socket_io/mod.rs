@@ -53,6 +53,7 @@ use crate::{
 };
 
 use connection::Connection;
+pub use events::Event;
 pub use packet::{BrokenPacket, Packet};
 pub(crate) use stream::PrefixedStream;
 

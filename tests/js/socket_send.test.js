@@ -11,7 +11,7 @@ import {
   conversations, history, malformedIds, newConversation, newId, newPair, newUser, say, unreadCount, wholeHistory,
 } from './support/world.js';
 
-const server = await serverForFile();
+const server = await serverForFile({ env: { RATE_SENDS: '0' } });
 
 // For what is many times the work of one event.
 const BURST_LIMIT_MS = 60_000;

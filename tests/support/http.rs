@@ -58,6 +58,11 @@ impl Connection {
         self.stream.write_all(bytes).expect("the connection takes bytes");
     }
 
+    /// `false` when the connection is over.
+    pub(crate) fn try_send(&mut self, bytes: &[u8]) -> bool {
+        self.stream.write_all(bytes).is_ok()
+    }
+
     /// One byte a segment. The pause lets the server read each before the next is there.
     pub(crate) fn send_byte_by_byte(&mut self, bytes: &[u8]) {
         for byte in bytes {

@@ -86,6 +86,18 @@ impl SocketIo {
         self.ack(id)
     }
 
+    /// `None` when the connection has ended.
+    pub(crate) fn try_call(&mut self, event: &str, argument: &Value) -> Option<Value> {
+        self.last_ack += 1;
+        let is_sent = self.socket.try_send_text(&event_packet(Some(self.last_ack), event, argument));
+        if is_sent { self.try_ack(self.last_ack) } else { None }
+    }
+
+    /// The names of the events that have come and were not asked for.
+    pub(crate) fn names_of_events(&self) -> Vec<&str> {
+        self.events.iter().map(|(name, _)| name.as_str()).collect()
+    }
+
     pub(crate) fn join(&mut self, conversation: &str) {
         let ack = self.call("join_conversation", &json!(conversation));
         assert_eq!(ack["success"], true, "{ack}");

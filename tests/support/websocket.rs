@@ -90,6 +90,11 @@ impl WebSocket {
         self.connection.send(&text(payload));
     }
 
+    /// `false` when the connection is over.
+    pub(crate) fn try_send_text(&mut self, payload: &str) -> bool {
+        self.connection.try_send(&text(payload))
+    }
+
     pub(crate) fn next_frame(&mut self) -> Frame {
         self.try_next_frame().expect("the connection goes on")
     }

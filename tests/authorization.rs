@@ -1,0 +1,274 @@
+//! Who may do what: every event and every route, for every kind of caller. A new event or route without a row does not
+//! compile.
+
+mod support;
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use horsetrust_chat::{http::Route, socket_io::Event};
+use jsonwebtoken::{EncodingKey, Header, encode};
+use serde_json::{Value, json};
+use support::socket_io::{WEBSOCKET, connect_packet};
+use support::{Connection, Person, SECRET, Server, SocketIo, WebSocket, new_id, token, until};
+
+/// Who calls.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Caller {
+    /// In the conversation; wrote the message at hand.
+    Sender,
+    /// The other one in it.
+    Recipient,
+    /// A user of other conversations.
+    Stranger,
+    /// An admin, who is in no conversation.
+    Admin,
+    /// A role that there is not, which counts as none.
+    OtherRole,
+    NoToken,
+    Garbage,
+    Expired,
+    Revoked,
+}
+
+impl Caller {
+    const ALL: [Self; 9] = [
+        Self::Sender,
+        Self::Recipient,
+        Self::Stranger,
+        Self::Admin,
+        Self::OtherRole,
+        Self::NoToken,
+        Self::Garbage,
+        Self::Expired,
+        Self::Revoked,
+    ];
+
+    fn has_a_token_that_holds(self) -> bool {
+        !matches!(self, Self::NoToken | Self::Garbage | Self::Expired | Self::Revoked)
+    }
+}
+
+/// Who is let through.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Row {
+    Anybody,
+    /// Whose token holds.
+    Users,
+    Participants,
+    Sender,
+    Admins,
+}
+
+impl Row {
+    /// The status that a REST caller gets; `success` is what those get who are let through.
+    fn status(self, caller: Caller, success: u16) -> u16 {
+        match (self, caller) {
+            (Self::Anybody, _) => success,
+            (_, caller) if !caller.has_a_token_that_holds() => 401,
+            (Self::Users, _)
+            | (Self::Participants, Caller::Sender | Caller::Recipient)
+            | (Self::Sender, Caller::Sender)
+            | (Self::Admins, Caller::Admin) => success,
+            (Self::Sender, Caller::Recipient) | (Self::Admins, _) => 403,
+            (Self::Participants | Self::Sender, _) => 404,
+        }
+    }
+}
+
+fn row_of_event(event: Event) -> Row {
+    match event {
+        Event::Join | Event::Send | Event::MarkRead | Event::Typing | Event::StopTyping => Row::Participants,
+        // Of what one is not in; and of one's own token.
+        Event::Leave | Event::RefreshToken => Row::Users,
+    }
+}
+
+fn row_of_route(route: Route) -> Row {
+    match route {
+        Route::Health | Route::HealthHead | Route::HealthDatabase | Route::HealthWebSocket => Row::Anybody,
+        Route::Conversations | Route::OpenConversation | Route::UnreadCount => Row::Users,
+        Route::History | Route::Send => Row::Participants,
+        Route::Delete => Row::Sender,
+        Route::PutUser | Route::Stats | Route::Revoke => Row::Admins,
+    }
+}
+
+/// Everybody, and a conversation of two of them.
+struct World {
+    server: Server,
+    people: Vec<(Caller, Person)>,
+    conversation: String,
+}
+
+impl World {
+    fn new() -> Self {
+        let server = Server::start();
+        let people = Caller::ALL.map(|caller| {
+            let mut person = server.person(&format!("{caller:?}"));
+            person.token = match caller {
+                Caller::Admin => token(&person.id, "admin"),
+                Caller::OtherRole => token(&person.id, "superuser"),
+                Caller::NoToken => String::new(),
+                Caller::Garbage => "garbage".to_owned(),
+                Caller::Expired => token_until(&person.id, -1),
+                _ => person.token,
+            };
+            (caller, person)
+        });
+        let mut world = Self { server, people: people.into(), conversation: String::new() };
+        world.conversation = world.server.conversation(world.person(Caller::Sender), world.person(Caller::Recipient));
+        world.revoke(Caller::Revoked);
+        world
+    }
+
+    fn person(&self, caller: Caller) -> &Person {
+        &self.people.iter().find(|(one, _)| *one == caller).expect("all are there").1
+    }
+
+    fn revoke(&self, caller: Caller) {
+        let body = json!({ "userId": self.person(caller).id });
+        let (status, reply) =
+            self.server.rest(&token(&new_id(), "admin"), "POST", "/api/chat/admin/revoke", Some(&body));
+        assert_eq!(status, 200, "{reply}");
+    }
+
+    /// What a caller would do with an event that it is let through with.
+    fn argument(&self, event: Event, caller: Caller) -> Value {
+        match event {
+            Event::Join | Event::Leave | Event::Typing | Event::StopTyping => json!(self.conversation),
+            Event::Send => json!({ "conversation_id": self.conversation, "text": "text" }),
+            Event::MarkRead => json!({ "conversation_id": self.conversation, "up_to_seq": 1 }),
+            Event::RefreshToken => json!({ "token": self.person(caller).token }),
+        }
+    }
+
+    /// The answer to a call of a route, by a caller.
+    fn call(&self, route: Route, caller: Caller) -> u16 {
+        let id = match route {
+            Route::Delete => {
+                let message = self.server.post(self.person(Caller::Sender), &self.conversation, "to be deleted");
+                message["_id"].as_str().expect("an id").to_owned()
+            }
+            Route::PutUser => new_id(),
+            _ => self.conversation.clone(),
+        };
+        let body = match route {
+            Route::OpenConversation => {
+                let other = if caller == Caller::Recipient { Caller::Sender } else { Caller::Recipient };
+                json!({ "recipient_id": self.person(other).id })
+            }
+            Route::Send => json!({ "text": "text" }),
+            Route::PutUser => json!({ "full_name": "Somebody" }),
+            Route::Revoke => json!({ "userId": new_id() }),
+            _ => Value::Null,
+        };
+        let authorization = format!("Bearer {}", self.person(caller).token);
+        let mut headers = vec![("Content-Type", "application/json")];
+        if caller != Caller::NoToken {
+            headers.push(("Authorization", &authorization));
+        }
+        if route == Route::HealthWebSocket {
+            WebSocket::upgrade(Connection::open(self.server.address()), route.path());
+            return 101;
+        }
+        let body = if body.is_null() { Vec::new() } else { body.to_string().into_bytes() };
+        let path = route.path().replace("{id}", &id);
+        let mut connection = Connection::open(self.server.address());
+        if route == Route::HealthHead {
+            // Its answer has no body, whatever its length says.
+            connection.send(&support::http::head("HEAD", &path, &headers, None));
+            let line = String::from_utf8(connection.take(12)).expect("ASCII");
+            return line[9..].parse().expect("a status");
+        }
+        connection.request(route.method().as_str(), &path, &headers, &body).status
+    }
+}
+
+/// A token that expires in so many seconds.
+fn token_until(user: &str, seconds: i64) -> String {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("a clock after 1970").as_secs() as i64;
+    let claims = json!({ "userId": user, "role": "seller", "iat": now - 60, "exp": now + seconds });
+    encode(&Header::default(), &claims, &EncodingKey::from_secret(SECRET.as_bytes())).expect("claims make a token")
+}
+
+#[test]
+fn every_route_lets_through_whom_it_is_for() {
+    let world = World::new();
+    for route in Route::ALL {
+        for caller in Caller::ALL {
+            let success = match route {
+                Route::Send => 201,
+                Route::HealthWebSocket => 101,
+                _ => 200,
+            };
+            let expected = row_of_route(*route).status(caller, success);
+            assert_eq!(world.call(*route, caller), expected, "{route:?} by {caller:?}");
+        }
+    }
+}
+
+#[test]
+fn every_event_lets_through_whom_it_is_for_and_nobody_else_hears_of_it() {
+    let world = World::new();
+    world.server.post(world.person(Caller::Sender), &world.conversation, "first");
+    let mut overhearing = Vec::new();
+    for caller in Caller::ALL {
+        if !caller.has_a_token_that_holds() {
+            let mut socket = WebSocket::upgrade(Connection::open(world.server.address()), WEBSOCKET);
+            socket.send_text(&connect_packet(&world.person(caller).token));
+            assert!(socket.next_text().starts_with('0'));
+            let refused = socket.next_text();
+            assert!(refused.starts_with("44{\"message\":\"Authentication error: "), "{caller:?}: {refused}");
+            continue;
+        }
+        let mut socket = SocketIo::connect(&world.server, world.person(caller));
+        for event in Event::ALL {
+            let ack = socket.call(event.name(), &world.argument(*event, caller));
+            let expected = row_of_event(*event).status(caller, 200) == 200;
+            assert_eq!(ack["success"], expected, "{event:?} by {caller:?}: {ack}");
+            if !expected {
+                assert_eq!(ack["code"], "NOT_FOUND", "as if there were none: {event:?} by {caller:?}");
+            }
+        }
+        if !matches!(caller, Caller::Sender | Caller::Recipient) {
+            overhearing.push((caller, socket));
+        }
+    }
+    // Something to hear, of each kind; the answer to a call comes behind it.
+    let mut sender = SocketIo::connect(&world.server, world.person(Caller::Sender));
+    sender.join(&world.conversation);
+    for event in Event::ALL {
+        sender.call(event.name(), &world.argument(*event, Caller::Sender));
+    }
+    assert_eq!(world.call(Route::Delete, Caller::Sender), 200);
+    assert_eq!(world.call(Route::History, Caller::Recipient), 200);
+    for (caller, mut socket) in overhearing {
+        let id = socket.send_call("leave_conversation", &json!(world.conversation));
+        assert!(socket.try_ack(id).is_some());
+        assert_eq!(socket.names_of_events(), Vec::<&str>::new(), "{caller:?}");
+    }
+}
+
+#[test]
+fn a_session_whose_token_expires_or_is_revoked_is_answered_nothing_any_more() {
+    let world = World::new();
+    world.server.post(world.person(Caller::Sender), &world.conversation, "first");
+    let id = &world.person(Caller::Sender).id;
+    let expiring = Person { id: id.clone(), token: token_until(id, 3) };
+    let revoked =
+        Person { id: world.person(Caller::Recipient).id.clone(), token: world.person(Caller::Recipient).token.clone() };
+    let open = |person: &Person| {
+        Event::ALL.iter().map(|event| (*event, SocketIo::connect(&world.server, person))).collect::<Vec<_>>()
+    };
+    let (expiring, revoked) = (open(&expiring), open(&revoked));
+    world.revoke(Caller::Recipient);
+    until("their sessions end", Duration::from_secs(15), || world.server.stat("sessions") == 0);
+    for (caller, sockets) in [(Caller::Sender, expiring), (Caller::Recipient, revoked)] {
+        for (event, mut socket) in sockets {
+            let answer = socket.try_call(event.name(), &world.argument(event, caller));
+            assert_eq!(answer, None, "{event:?} by {caller:?}");
+        }
+    }
+    let texts = world.server.texts(world.person(Caller::Sender), &world.conversation);
+    assert_eq!(texts, ["first"], "nothing was stored");
+}
