@@ -8,7 +8,7 @@ import { startServer } from './support/server.js';
 import { newPair, say, stats } from './support/world.js';
 import { eventually } from './support/wait.js';
 
-const server = await startServer();
+const server = await startServer({ env: { RATE_TYPING: '0' } });
 after(async () => {
   closeClients();
   await server.stop();
