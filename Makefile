@@ -7,7 +7,7 @@ SHELL := /bin/bash
 CARGO ?= cargo
 export HORSETRUST_CHAT_BIN := $(or $(CARGO_TARGET_DIR),$(CURDIR)/target)/debug/horsetrust-chat
 
-.PHONY: help run test lint build test-rust test-js test-crash test-python test-bench load bench micro fuzz clean
+.PHONY: help run test lint build test-rust test-js test-crash torture test-python test-bench load bench micro fuzz clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -35,8 +35,12 @@ test-rust: build ## Unit tests and the black-box tests in Rust
 test-js: build ## The contract, with the stock JavaScript client
 	cd tests/js && npm ci --no-audit --no-fund && npm test
 
-test-crash: build ## kill -9 of server and Postgres under load; CRASH_KILLS=n for more than 20
+test-crash: build ## Server, Postgres and network fail under load; CRASH_KILLS=n for more than 20, TORTURE_SECONDS=n than 60
+	cd tests/js && npm ci --no-audit --no-fund
 	cd tests/crash && npm ci --no-audit --no-fund && npm test
+
+torture: ## The same for MINUTES=30, unless set, each
+	$(MAKE) test-crash TORTURE_SECONDS=$$(($(or $(MINUTES),30) * 60)) CRASH_KILLS=$$(($(or $(MINUTES),30) * 10))
 
 test-python: build ## The contract, with the stock Python client
 	python3 -m venv tests/python/.venv

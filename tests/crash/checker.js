@@ -10,6 +10,13 @@
  *   seen      every new_message, in the order of arrival: { client, connection, conversation, id, seq, text, sender }
  *   stored    the messages of the database: { conversation, id, seq, text, sender }
  *   heads     conversation -> the last number it has given out
+ *   reads     every message_read, in the order of arrival: { client, connection, conversation, reader, seq }
+ *   marks     every acked mark_read: { conversation, reader, seq }
+ *   unread    what the database counts as unread: { conversation, reader, counted }
+ *   overheard every event that a client got who is in no conversation: { client, event }
+ *
+ * A stored message also has `read`, whether the other one has read it, and `key`, its client_msg_id if it has one. A client
+ * whose session is recovered goes on with the same `connection`; one that follows by seq has one connection for all its life.
  *
  * Texts are unique, so a text is the name of an attempt. The answer is a list of { rule, detail }; empty is good.
  */
@@ -90,6 +97,42 @@ export const RULES = {
       .map((attempt) => ({ ...attempt, seq: byText.get(attempt.text).seq }))
       .flatMap(risingWithin((attempt) => attempt.lane));
   },
+
+  'a key is stored once': ({ stored }) => {
+    const named = stored.filter((message) => message.key);
+    const copies = [...groupBy(named, ({ conversation, sender, key }) => `${conversation} ${sender} ${key}`)];
+    return copies.filter(([, group]) => group.length > 1).map(([name, group]) => `${name}: ${group.length} times`);
+  },
+
+  'reads never move backwards': ({ reads }) => {
+    const last = new Map();
+    return reads.flatMap(({ client, connection, conversation, reader, seq }) => {
+      const key = `${client} #${connection} ${conversation} ${reader}`;
+      const before = last.get(key) ?? 0;
+      last.set(key, seq);
+      return seq >= before ? [] : [`${key}: ${seq} after ${before}`];
+    });
+  },
+
+  'what was acked as read is read': ({ marks, stored }) => {
+    const upTo = new Map();
+    for (const { conversation, reader, seq } of marks) {
+      const key = `${conversation} ${reader}`;
+      upTo.set(key, { conversation, reader, seq: Math.max(seq, upTo.get(key)?.seq ?? 0) });
+    }
+    return [...upTo.values()].flatMap(({ conversation, reader, seq }) =>
+      stored
+        .filter((m) => m.conversation === conversation && m.sender !== reader && m.seq <= seq && !m.read)
+        .map((m) => `${m.text}: seq ${m.seq}, not read, though ${reader} read up to ${seq}`));
+  },
+
+  'what is counted as unread is unread': ({ unread, stored }) =>
+    unread.flatMap(({ conversation, reader, counted }) => {
+      const others = stored.filter((m) => m.conversation === conversation && m.sender !== reader && !m.read);
+      return others.length === counted ? [] : [`${conversation} ${reader}: ${counted} counted, ${others.length} unread`];
+    }),
+
+  'who is in no conversation hears nothing': ({ overheard }) => overheard.map(({ client, event }) => `${client}: ${event}`),
 
   'what was acked before a send has a smaller seq': ({ attempts }) =>
     [...groupBy(acked(attempts), (attempt) => attempt.conversation).values()].flatMap((group) => {

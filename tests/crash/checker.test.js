@@ -6,7 +6,7 @@ import { RULES, violations } from './checker.js';
 const CONVERSATION = 'c1';
 
 function stored(seq, sender = 'ana') {
-  return { conversation: CONVERSATION, id: `id-${seq}`, seq, text: `text ${seq}`, sender };
+  return { conversation: CONVERSATION, id: `id-${seq}`, seq, text: `text ${seq}`, sender, key: null, read: true };
 }
 
 function attempt(seq, changes = {}) {
@@ -18,6 +18,10 @@ function seen(seq, changes = {}) {
   return { ...stored(seq), client: 'ben', connection: 1, ...changes };
 }
 
+function read(seq) {
+  return { client: 'ana', connection: 1, conversation: CONVERSATION, reader: 'ben', seq };
+}
+
 /** Three messages, acked, seen and stored as they should be. Each call builds new ones, free to be spoilt. */
 function goodHistory() {
   return {
@@ -25,6 +29,10 @@ function goodHistory() {
     seen: [seen(1), seen(2), seen(3)],
     stored: [stored(1), stored(2), stored(3)],
     heads: { [CONVERSATION]: 3 },
+    reads: [read(1), read(2)],
+    marks: [{ conversation: CONVERSATION, reader: 'ben', seq: 3 }],
+    unread: [{ conversation: CONVERSATION, reader: 'ben', counted: 0 }],
+    overheard: [],
   };
 }
 
@@ -166,6 +174,34 @@ const CASES = [
       Object.assign(history.attempts[2], { sentAt: 1, outcome: 'unknown' });
     },
     rules: ['sends of one connection are stored in the order sent'],
+  },
+  {
+    name: 'a key that stands for two messages',
+    spoil: (history) => (history.stored[0].key = history.stored[1].key = 'key'),
+    rules: ['a key is stored once'],
+  },
+  {
+    name: 'a read that moves backwards',
+    spoil: (history) => history.reads.reverse(),
+    rules: ['reads never move backwards'],
+  },
+  {
+    name: 'a read that was acked and is not there',
+    spoil: (history) => {
+      history.stored[1].read = false;
+      history.unread[0].counted = 1;
+    },
+    rules: ['what was acked as read is read'],
+  },
+  {
+    name: 'a count that is not true',
+    spoil: (history) => (history.unread[0].counted = 1),
+    rules: ['what is counted as unread is unread'],
+  },
+  {
+    name: 'a stranger who hears something',
+    spoil: (history) => history.overheard.push({ client: 'eve', event: 'new_message' }),
+    rules: ['who is in no conversation hears nothing'],
   },
   {
     name: 'a send that gets a smaller number than one acked before it began',

@@ -4,7 +4,6 @@
  * CRASH_KILLS (default 20) is the number of kills of the long run, CRASH_SEED repeats the timing of an earlier one.
  */
 import assert from 'node:assert/strict';
-import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
 import path from 'node:path';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -12,9 +11,10 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { violations } from './checker.js';
 import { RestClient, SocketClient } from './clients.js';
 import { Cluster } from './cluster.js';
-import { Cleanup, seeded, until } from './events.js';
+import { seeded, until } from './events.js';
 import { History, readStored } from './history.js';
 import { endPrivatePostgres } from './private_postgres.js';
+import { firstOfEachRule, guarded, scratchDirectory } from './run.js';
 import { ChatServer } from './server.js';
 
 const KILLS = Number(process.env.CRASH_KILLS ?? 20);
@@ -39,14 +39,6 @@ const PAIRS = [
 
 /** What a participant may be told while Postgres is away; NOT_FOUND, say, would be a lie. */
 const HONEST_REFUSALS = new Set(['OVERLOADED', 'INTERNAL']);
-
-function scratchDirectory(cleanup) {
-  const directory = mkdtempSync('/tmp/ht-crash-');
-  // Postgres runs as another user, who has to be able to walk in.
-  chmodSync(directory, 0o755);
-  cleanup.add(() => rmSync(directory, { recursive: true, force: true }));
-  return directory;
-}
 
 /** Two socket clients and two REST clients in a conversation for each way to connect. */
 async function openClients(server, history, cleanup) {
@@ -109,40 +101,21 @@ async function quiesce(clients, history) {
   await until(() => `${behind().map(({ name }) => name)} sees the newest message`, () => behind().length === 0);
 }
 
-/** A few violations of each rule: one lost message breaks several, and thousands of lines help nobody. */
-function firstOfEachRule(found) {
-  return found.filter(({ rule }, index) => found.slice(0, index).filter((other) => other.rule === rule).length < 5);
-}
-
 async function crash(t, { server, victims, kills, where, cleanup }) {
   const history = new History();
   const clients = await openClients(server, history, cleanup);
   await until('all joined', () => clients.every((client) => client.joined ?? true));
   await killAndRestart(victims, kills, clients, seeded(SEED));
   await quiesce(clients, history);
-  const { stored, heads } = await readStored(where);
+  const { stored, heads, unread } = await readStored(where);
   const repeats = clients.reduce((sum, client) => sum + (client.repeats ?? 0), 0);
   const counts = { kills, ...history.counts(stored), repeats, refusals: Object.fromEntries(history.refusals), seed: SEED };
   t.diagnostic(JSON.stringify(counts));
-  const found = violations({ attempts: history.attempts, seen: history.seen, stored, heads });
+  const found = violations({ ...history, stored, heads, unread });
   assert.deepEqual(firstOfEachRule(found), [], `${found.length} violations`);
   const dishonest = [...history.refusals.keys()].filter((code) => !HONEST_REFUSALS.has(code));
   assert.deepEqual(dishonest, [], 'refusals with a code that does not tell the truth');
   assert.ok(counts.acked > kills * clients.length * PROGRESS, 'every round had its acks');
-}
-
-/** Runs `body` with a cleanup that ends everything, and shows the server's log where it failed. */
-async function guarded(body) {
-  const cleanup = new Cleanup();
-  const shown = {};
-  try {
-    await body(cleanup, shown);
-  } catch (error) {
-    if (shown.server) console.error(`the end of the server's log:\n${shown.server.logTail()}`);
-    throw error;
-  } finally {
-    await cleanup.run();
-  }
 }
 
 test('kills of server and Postgres in turn lose nothing that was acked', { timeout: LIMIT_MS }, (t) =>

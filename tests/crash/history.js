@@ -4,6 +4,9 @@ import { withDatabase } from './cluster.js';
 export class History {
   attempts = [];
   seen = [];
+  reads = [];
+  marks = [];
+  overheard = [];
   refusals = new Map();
   #clock = 0;
 
@@ -35,6 +38,10 @@ export class History {
     this.seen.push({ client, connection, conversation, id, seq, text, sender: message.sender_id._id });
   }
 
+  sawRead(client, connection, { conversation_id: conversation, reader_id: reader, up_to_seq: seq }) {
+    this.reads.push({ client, connection, conversation, reader, seq });
+  }
+
   counts(stored) {
     const count = (outcome) => this.attempts.filter((attempt) => attempt.outcome === outcome).length;
     const storedTexts = new Set(stored.map((message) => message.text));
@@ -47,6 +54,8 @@ export class History {
       'unknown and stored': unknown.filter((attempt) => storedTexts.has(attempt.text)).length,
       stored: stored.length,
       seen: this.seen.length,
+      reads: this.reads.length,
+      marks: this.marks.length,
     };
   }
 }
@@ -56,14 +65,21 @@ export function readStored(where) {
   return withDatabase(where, async (client) => {
     const messages = await client.query(
       `SELECT encode(conversation_id, 'hex') AS conversation, encode(id, 'hex') AS id, seq::int AS seq, text,
-              encode(sender_id, 'hex') AS sender
+              encode(sender_id, 'hex') AS sender, client_msg_id AS key, read_at IS NOT NULL AS read
          FROM messages ORDER BY conversation_id, seq`,
     );
     const heads = await client.query(
       `SELECT encode(id, 'hex') AS conversation, last_seq::int AS head FROM conversations`,
     );
+    const unread = await client.query(
+      `SELECT encode(id, 'hex') AS conversation, encode(creator_id, 'hex') AS reader, creator_unread::int AS counted
+         FROM conversations
+       UNION ALL
+       SELECT encode(id, 'hex'), encode(recipient_id, 'hex'), recipient_unread::int FROM conversations`,
+    );
     return {
       stored: messages.rows,
+      unread: unread.rows,
       heads: Object.fromEntries(heads.rows.map(({ conversation, head }) => [conversation, head])),
     };
   });

@@ -67,6 +67,13 @@ export class ChatServer {
     child.stdout.resume();
   }
 
+  /** Stops and goes on: nothing of it runs in between. */
+  async freeze(milliseconds) {
+    this.#child.kill('SIGSTOP');
+    await sleep(milliseconds);
+    this.#child.kill('SIGCONT');
+  }
+
   async kill() {
     this.#child.kill('SIGKILL');
     await this.#child.exited;

@@ -8,6 +8,8 @@ export class Relay {
   #listener = createServer((client) => this.#carry(client));
   #pairs = new Set();
   #isUp = true;
+  #stalled = new Set();
+  #held = [];
 
   /** A relay to `server`, on a free port. */
   static async to(server) {
@@ -51,12 +53,30 @@ export class Relay {
         socket.removeAllListeners('close');
         socket.on('close', () => {});
         socket.resume();
+        this.#stalled.add(socket);
+        socket.on('close', () => this.#stalled.delete(socket));
       }
     }
+    this.#pairs.clear();
+  }
+
+  /** Nothing passes until [release], and nothing is lost: windows fill up and stay closed. */
+  hold() {
+    this.#held = [...this.#pairs];
+    for (const [client, server] of this.#held) for (const socket of [client, server]) socket.unpipe();
+  }
+
+  release() {
+    for (const [client, server] of this.#held) {
+      client.pipe(server);
+      server.pipe(client);
+    }
+    this.#held = [];
   }
 
   close() {
     this.down();
+    for (const socket of this.#stalled) socket.destroy();
     this.#listener.close();
     open.delete(this);
   }
