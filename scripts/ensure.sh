@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs what is missing, by the system's package manager, and says what it does. Arguments: rust, cc, postgres,
-# openssl, node, python. Where it cannot install, it says what to do and fails.
+# openssl, node, python, faketime. Where it cannot install, it says what to do and fails.
 set -euo pipefail
 
 has_rust() { command -v cargo >/dev/null; }
@@ -26,6 +26,14 @@ has_node() {
 
 has_python() { python3 -c 'import venv, ensurepip' 2>/dev/null; }
 
+has_faketime() {
+    local file
+    for file in /usr/lib/faketime /usr/lib64/faketime /usr/lib/*-linux-gnu/faketime; do
+        [[ -e "$file/libfaketimeMT.so.1" ]] && return 0
+    done
+    return 1
+}
+
 # The packages of a need, for a package manager.
 packages() {
     case "$1:$2" in
@@ -34,16 +42,19 @@ packages() {
     apt-get:openssl) echo libssl-dev pkg-config ;;
     apt-get:node) echo nodejs npm ;;
     apt-get:python) echo python3 python3-venv ;;
+    apt-get:faketime) echo libfaketime ;;
     dnf:cc) echo gcc ;;
     dnf:postgres) echo postgresql-server ;;
     dnf:openssl) echo openssl-devel pkgconf-pkg-config ;;
     dnf:node) echo nodejs npm ;;
     dnf:python) echo python3 ;;
+    dnf:faketime) echo libfaketime ;;
     apk:cc) echo build-base ;;
     apk:postgres) echo postgresql ;;
     apk:openssl) echo openssl-dev pkgconf ;;
     apk:node) echo nodejs npm ;;
     apk:python) echo python3 ;;
+    apk:faketime) echo libfaketime ;;
     esac
 }
 

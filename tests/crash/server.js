@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process';
 import { createHmac, randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import { closeSync, openSync, readFileSync } from 'node:fs';
+import { closeSync, existsSync, openSync, readFileSync, readdirSync, renameSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import readline from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -15,6 +15,10 @@ const SECRET = 'a secret of the crash tests, long enough for HS256';
 /** Set by whoever runs the tests, they would reach the server under test. */
 const INHERITED = ['CONFIG_FILE', 'CORS_ORIGINS', 'DATABASE_URL', 'DATA_DIR', 'HOST', 'PORT', 'WORKERS'];
 const START_MS = 60_000;
+/** libfaketime, which shows a process another time than there is; where distributions keep it. */
+const FAKETIME = ['/usr/lib', '/usr/lib64', ...folders('/usr/lib').filter((name) => name.endsWith('-linux-gnu'))]
+  .map((folder) => path.join(folder, 'faketime/libfaketimeMT.so.1'))
+  .find(existsSync);
 const STOP_MS = 30_000;
 
 export function newId() {
@@ -39,7 +43,20 @@ export class ChatServer {
     server.dataDir = path.join(directory, 'data');
     server.logFile = path.join(directory, 'server.log');
     server.databaseUrl = databaseUrl;
+    server.clockFile = path.join(directory, 'clock');
     return server;
+  }
+
+  /** Whether [stepClock] has an effect. */
+  get hasOwnClock() {
+    return FAKETIME !== undefined;
+  }
+
+  /** The server's clock is so many seconds before or behind the machine's, within a second. Timers go on as they were. */
+  stepClock(seconds) {
+    // In one step: half of a number would be a step of its own.
+    writeFileSync(`${this.clockFile}.new`, `${seconds < 0 ? '' : '+'}${seconds}`);
+    renameSync(`${this.clockFile}.new`, this.clockFile);
   }
 
   async start() {
@@ -50,6 +67,7 @@ export class ChatServer {
     // As much as the clients send.
     for (const rate of ['RATE_SENDS', 'RATE_TYPING', 'RATE_JOINS', 'RATE_REST']) env[rate] = '0';
     if (this.databaseUrl) env.DATABASE_URL = this.databaseUrl;
+    if (existsSync(this.clockFile)) Object.assign(env, ownClock(this.clockFile));
     const log = openSync(this.logFile, 'a');
     const child = spawn(BINARY, ['serve', '--port', String(this.port), '--data-dir', this.dataDir], {
       env,
@@ -119,6 +137,21 @@ export class ChatServer {
     const data = await this.rest('POST', '/api/chat/conversations', one.token, { recipient_id: other.id });
     return data._id;
   }
+}
+
+function folders(parent) {
+  return existsSync(parent) ? readdirSync(parent).map((name) => path.join(parent, name)) : [];
+}
+
+function ownClock(file) {
+  return {
+    LD_PRELOAD: FAKETIME,
+    FAKETIME_TIMESTAMP_FILE: file,
+    FAKETIME_CACHE_DURATION: '1',
+    FAKETIME_DONT_FAKE_MONOTONIC: '1',
+    FAKETIME_DONT_RESET: '1',
+    NO_FAKE_STAT: '1',
+  };
 }
 
 async function firstLine(child) {

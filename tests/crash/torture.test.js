@@ -21,6 +21,8 @@ import { Follower, Recoverer, Stranger } from './wanderers.js';
 const SECONDS = Number(process.env.TORTURE_SECONDS ?? 60);
 const SEED = Number(process.env.TORTURE_SEED ?? Math.floor(Math.random() * 2 ** 32));
 const LIMIT_MS = SECONDS * 1_000 + 300_000;
+/** Seconds, forwards or backwards. */
+const CLOCK_STEP = 3_600;
 const MODES = { websocket: ['websocket'], polling: ['polling'], upgrade: ['polling', 'websocket'] };
 
 /** What fails, how, and how often in relation to the others. */
@@ -36,6 +38,11 @@ function faults({ server, cluster, relay, random }) {
     await sleep(2_000 * random());
     relay.release();
   };
+  const narrow = async () => {
+    relay.narrow();
+    await sleep(2_000 * random());
+    relay.release();
+  };
   const again = (end, start) => async () => {
     await end();
     await away();
@@ -45,10 +52,12 @@ function faults({ server, cluster, relay, random }) {
     'network cut': [4, cut],
     'connections half-open': [3, async () => relay.stall()],
     'network held up': [3, hold],
+    'network narrow': [2, narrow],
     'server frozen': [2, () => server.freeze(3_000 * random())],
     'server killed': [2, again(() => server.kill(), () => server.start())],
     'server restarted': [3, again(() => server.stop(), () => server.start())],
     'Postgres killed': [2, again(() => cluster.kill(), () => cluster.start())],
+    ...(server.hasOwnClock && { 'clock stepped': [2, async () => server.stepClock(Math.round(CLOCK_STEP * (2 * random() - 1)))] }),
   };
 }
 
@@ -87,7 +96,11 @@ async function openClients(server, relay, history, random, pages) {
 }
 
 /** No more failures, and no more sends but a last one to each: then everybody has seen the newest message. */
-async function quiesce(server, clients) {
+async function quiesce(server, relay, clients) {
+  // Whoever waits for an answer over a half-open connection learns that none will come, before a heartbeat says so.
+  relay.down();
+  relay.endStalled();
+  relay.up();
   await Promise.all(clients.map((client) => client.finish()));
   const recoverers = clients.filter((client) => client instanceof Recoverer);
   await until('all have joined', () => recoverers.every((client) => client.joined));
@@ -115,6 +128,8 @@ test('whatever fails, in whatever order, every promise holds', { timeout: LIMIT_
     await cluster.createDatabase();
     const server = await ChatServer.create(directory, cluster.url);
     cleanup.add(() => server.stop());
+    if (server.hasOwnClock) server.stepClock(0);
+    else t.diagnostic("the server's clock is not stepped: libfaketime is not installed");
     await server.start();
     shown.server = server;
     const relay = await Relay.to(server);
@@ -123,7 +138,7 @@ test('whatever fails, in whatever order, every promise holds', { timeout: LIMIT_
     const clients = await openClients(server, relay, history, random, pages);
     cleanup.add(() => clients.forEach((client) => client.close()));
     const counts = await fail({ server, cluster, relay, random }, Date.now() + SECONDS * 1_000);
-    await quiesce(server, clients);
+    await quiesce(server, relay, clients);
     const { stored, heads, unread } = await readStored({ host: '127.0.0.1', port: cluster.port, database: 'horsetrust' });
     const recoveries = clients.reduce((sum, client) => sum + (client.recoveries ?? 0), 0);
     const refusals = Object.fromEntries(history.refusals);

@@ -49,6 +49,11 @@ impl Connection {
         Self { stream, buffered: Vec::new() }
     }
 
+    /// Ends with a reset where the client ends it, and so leaves no port that waits for a minute.
+    pub(crate) fn reset_at_the_end(&self) {
+        socket2::SockRef::from(&self.stream).set_linger(Some(Duration::ZERO)).expect("a TCP socket");
+    }
+
     /// For answers that take longer than events do.
     pub(crate) fn wait_up_to(&mut self, time: Duration) {
         self.stream.set_read_timeout(Some(time)).expect("a TCP socket");

@@ -3,6 +3,9 @@ import { once } from 'node:events';
 import { connect, createServer } from 'node:net';
 
 const open = new Set();
+/** What gets through a narrow network, and how often. */
+const DROP_BYTES = 16;
+const DROP_MS = 2;
 
 export class Relay {
   #listener = createServer((client) => this.#carry(client));
@@ -10,6 +13,7 @@ export class Relay {
   #isUp = true;
   #stalled = new Set();
   #held = [];
+  #dripping = null;
 
   /** A relay to `server`, on a free port. */
   static async to(server) {
@@ -60,13 +64,30 @@ export class Relay {
     this.#pairs.clear();
   }
 
+  /** The connections that are stalled end: what is left of them is told. */
+  endStalled() {
+    for (const socket of this.#stalled) socket.destroy();
+  }
+
   /** Nothing passes until [release], and nothing is lost: windows fill up and stay closed. */
   hold() {
     this.#held = [...this.#pairs];
     for (const [client, server] of this.#held) for (const socket of [client, server]) socket.unpipe();
   }
 
+  /** A few bytes at a time get through until [release]: each side sees an almost closed window, and packets in pieces. */
+  narrow() {
+    this.hold();
+    this.#dripping = setInterval(() => {
+      for (const [client, server] of this.#held) {
+        drip(client, server);
+        drip(server, client);
+      }
+    }, DROP_MS);
+  }
+
   release() {
+    clearInterval(this.#dripping);
     for (const [client, server] of this.#held) {
       client.pipe(server);
       server.pipe(client);
@@ -76,10 +97,16 @@ export class Relay {
 
   close() {
     this.down();
-    for (const socket of this.#stalled) socket.destroy();
+    this.endStalled();
+    clearInterval(this.#dripping);
     this.#listener.close();
     open.delete(this);
   }
+}
+
+function drip(from, to) {
+  const drop = from.read(Math.min(DROP_BYTES, from.readableLength || 1));
+  if (drop && to.writable) to.write(drop);
 }
 
 export function closeRelays() {
