@@ -4,6 +4,7 @@ use std::{fs, io, path::Path};
 
 use jsonwebtoken::{
     Algorithm, DecodingKey, Header, Validation,
+    crypto::verify,
     jwk::{AlgorithmParameters, EllipticCurve, Jwk, JwkSet, KeyAlgorithm, PublicKeyUse},
 };
 use thiserror::Error;
@@ -20,6 +21,9 @@ pub enum KeyError {
     /// A key in a set is none that tokens are checked with.
     #[error("{0}: the key {1} is for none of RS256, ES256 and EdDSA")]
     Unsupported(String, String),
+    /// A key in a set is none at all: too short, or no point of its curve.
+    #[error("{0}: the key {1} is not a sound public key")]
+    Unsound(String, String),
     /// There is no key at all.
     #[error("{0} has no key for signatures")]
     Empty(String),
@@ -51,23 +55,33 @@ impl Keys {
         self.add(None, Algorithm::HS256, DecodingKey::from_secret(secret));
     }
 
-    /// The keys of a file: a public key in PEM (RFC 7468; RSA for RS256, P-256 for ES256, Ed25519 for EdDSA), or a JSON Web
-    /// Key Set (RFC 7517). Keys for encryption in a set are passed over.
+    /// The keys of a file, see [`Keys::add_text`].
     ///
     /// # Errors
     /// See [`KeyError`]. No key is added then.
     pub fn add_file(&mut self, path: &Path) -> Result<(), KeyError> {
         let name = path.display().to_string();
         let text = fs::read(path).map_err(|error| KeyError::Unreadable(name.clone(), error))?;
-        if let Ok(set) = serde_json::from_slice::<JwkSet>(&text) {
+        self.add_text(&text, name)
+    }
+
+    /// The keys of a text: a public key in PEM (RFC 7468; RSA for RS256, P-256 for ES256, Ed25519 for EdDSA), or a JSON Web
+    /// Key Set (RFC 7517). Keys for encryption in a set are passed over. Errors call it by this name.
+    ///
+    /// # Errors
+    /// See [`KeyError`]. No key is added then.
+    pub fn add_text(&mut self, text: &[u8], name: String) -> Result<(), KeyError> {
+        if let Ok(set) = serde_json::from_slice::<JwkSet>(text) {
             return self.add_set(&set, name);
         }
         let pem = [
-            (Algorithm::RS256, DecodingKey::from_rsa_pem(&text)),
-            (Algorithm::ES256, DecodingKey::from_ec_pem(&text)),
-            (Algorithm::EdDSA, DecodingKey::from_ed_pem(&text)),
+            (Algorithm::RS256, DecodingKey::from_rsa_pem(text)),
+            (Algorithm::ES256, DecodingKey::from_ec_pem(text)),
+            (Algorithm::EdDSA, DecodingKey::from_ed_pem(text)),
         ];
-        let readable = pem.into_iter().find_map(|(algorithm, key)| Some((algorithm, key.ok()?)));
+        let sound =
+            |(algorithm, key): (_, Result<_, _>)| Some((algorithm, key.ok().filter(|key| is_sound(algorithm, key))?));
+        let readable = pem.into_iter().find_map(sound);
         let (algorithm, key) = readable.ok_or(KeyError::Unknown(name))?;
         self.add(None, algorithm, key);
         Ok(())
@@ -78,11 +92,12 @@ impl Keys {
         let signs = |jwk: &&Jwk| !matches!(jwk.common.public_key_use, Some(PublicKeyUse::Encryption));
         for jwk in set.keys.iter().filter(signs) {
             let kid = jwk.common.key_id.clone();
-            let unsupported =
-                || KeyError::Unsupported(name.clone(), kid.clone().unwrap_or_else(|| "(unnamed)".to_owned()));
-            let algorithm = algorithm(jwk).ok_or_else(unsupported)?;
-            let key = DecodingKey::from_jwk(jwk).map_err(|_| unsupported())?;
-            keys.add(kid, algorithm, key);
+            let refused = |why: fn(String, String) -> KeyError| {
+                why(name.clone(), kid.clone().unwrap_or_else(|| "(unnamed)".to_owned()))
+            };
+            let algorithm = algorithm(jwk).ok_or_else(|| refused(KeyError::Unsupported))?;
+            let key = DecodingKey::from_jwk(jwk).ok().filter(|key| is_sound(algorithm, key));
+            keys.add(kid.clone(), algorithm, key.ok_or_else(|| refused(KeyError::Unsound))?);
         }
         if keys.0.is_empty() {
             return Err(KeyError::Empty(name));
@@ -117,6 +132,13 @@ impl Keys {
     }
 }
 
+/// Whether tokens can be checked with a public key. jsonwebtoken finds that out with the first token only, and panics then
+/// if an Ed25519 key is too short.
+fn is_sound(algorithm: Algorithm, key: &DecodingKey) -> bool {
+    let has_length = algorithm != Algorithm::EdDSA || key.try_get_as_bytes().is_ok_and(|bytes| bytes.len() == 32);
+    has_length && verify("", b"", key, algorithm).is_ok()
+}
+
 /// Which algorithm a public key is for.
 fn algorithm(jwk: &Jwk) -> Option<Algorithm> {
     let (algorithm, named) = match &jwk.algorithm {
@@ -130,4 +152,27 @@ fn algorithm(jwk: &Jwk) -> Option<Algorithm> {
         _ => return None,
     };
     jwk.common.key_algorithm.is_none_or(|other| other == named).then_some(algorithm)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn added(text: &str) -> Result<(), KeyError> {
+        Keys::default().add_text(text.as_bytes(), "keys.json".to_owned())
+    }
+
+    #[test]
+    fn a_key_that_no_token_could_be_checked_with_is_refused_by_its_name() {
+        let ed = |x| format!(r#"{{"keys":[{{"kty":"OKP","crv":"Ed25519","kid":"old","x":"{x}"}}]}}"#);
+        let sound = "1lowGB_nM8RUeRrNCucK1fpd01C1qvcNHJp6FW3r1l0";
+        assert!(added(&ed(sound)).is_ok());
+        let no_point = r#"{"keys":[{"kty":"EC","crv":"P-256","kid":"old","x":"AAAA","y":"AAAA"}]}"#;
+        for unsound in [&ed(&sound[..40]), &ed(&format!("{sound}AAAA")), no_point] {
+            let error = added(unsound).expect_err(unsound).to_string();
+            assert_eq!(error, "keys.json: the key old is not a sound public key");
+        }
+        let p384 = r#"{"keys":[{"kty":"EC","crv":"P-384","x":"AAAA","y":"AAAA"}]}"#;
+        assert!(matches!(added(p384), Err(KeyError::Unsupported(..))));
+    }
 }
