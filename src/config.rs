@@ -1,14 +1,15 @@
 //! The configuration: flags over environment over file over defaults.
 
+mod shown;
+
 use std::{
-    fmt::Write as _,
     net::{IpAddr, Ipv4Addr, SocketAddr},
     num::ParseIntError,
     path::{Path, PathBuf},
     str::FromStr,
 };
 
-use ::config::{Config, File, FileFormat};
+use ::config::{Config, File, FileFormat, Source};
 use clap::Args;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
@@ -17,6 +18,8 @@ use crate::{http::places::Proxies, rates::RateSettings};
 
 /// The file that is read when none is named and it exists.
 pub const DEFAULT_FILE: &str = "horsetrust-chat.toml";
+/// The longest time that can be set, in seconds.
+const DAY: u64 = 86_400;
 
 /// What can be set by flag or environment; the file has the same names in lower case. All are strings, so that a variable
 /// that is set to nothing counts as not set.
@@ -71,10 +74,10 @@ pub struct Overrides {
     #[arg(long, env = "RATE_REST", value_name = "N", value_parser = number::<u32>, global = true)]
     pub rate_rest: Option<String>,
     /// Connections in total; 0: any number [default: as many as open files are allowed, less 512]
-    #[arg(long, env = "CONNECTIONS", value_name = "N", value_parser = number::<usize>, global = true)]
+    #[arg(long, env = "CONNECTIONS", value_name = "N", value_parser = number::<u32>, global = true)]
     pub connections: Option<String>,
     /// Connections from one address; 0: any number [default: 10000]
-    #[arg(long, env = "CONNECTIONS_PER_ADDRESS", value_name = "N", value_parser = number::<usize>, global = true)]
+    #[arg(long, env = "CONNECTIONS_PER_ADDRESS", value_name = "N", value_parser = number::<u32>, global = true)]
     pub connections_per_address: Option<String>,
     /// Proxies whose X-Forwarded-For counts: a comma list of addresses and networks, such as 10.0.0.0/8
     #[arg(long, env = "TRUSTED_PROXIES", value_name = "NETWORKS", global = true)]
@@ -118,7 +121,7 @@ pub struct Settings {
     pub data_dir: PathBuf,
     /// Worker threads, 1 to 64.
     pub workers: usize,
-    /// Seconds, 1 or more.
+    /// Seconds, 1 to 86,400.
     pub room_idle_seconds: u64,
     /// Seconds, 0 to 86,400.
     pub recovery_seconds: u64,
@@ -131,14 +134,14 @@ pub struct Settings {
     /// The same.
     pub rate_rest: u32,
     /// Connections in total, if that is set; 0 is no limit.
-    pub connections: Option<usize>,
+    pub connections: Option<u32>,
     /// Connections from one address; 0 is no limit.
-    pub connections_per_address: usize,
+    pub connections_per_address: u32,
     /// Whose `X-Forwarded-For` counts: addresses and networks, separated by commas.
     pub trusted_proxies: String,
     /// Seconds, less than `stop_seconds`.
     pub drain_seconds: u64,
-    /// Seconds, 1 or more.
+    /// Seconds, 1 to 86,400.
     pub stop_seconds: u64,
     /// The log filter.
     pub log: String,
@@ -148,7 +151,7 @@ pub struct Settings {
 #[derive(Debug, Error)]
 pub enum ConfigError {
     /// A value is not of its type, a name is not known, or the file cannot be read.
-    #[error("cannot read the configuration: {0}")]
+    #[error("cannot read the configuration: {}", shown::unquoted(.0))]
     Unreadable(#[from] ::config::ConfigError),
     /// A value is of its type, but not possible.
     #[error("{name} is {value:?}, but {rule}")]
@@ -169,6 +172,8 @@ pub enum ConfigError {
 }
 
 impl Settings {
+    /// With the file that is named, or the default one.
+    ///
     /// # Errors
     /// See [`ConfigError`].
     pub fn load(overrides: &Overrides) -> Result<Self, ConfigError> {
@@ -176,6 +181,18 @@ impl Settings {
             Some(path) => File::new(&path.to_string_lossy(), FileFormat::Toml).required(true),
             None => File::new(DEFAULT_FILE, FileFormat::Toml).required(false),
         };
+        Self::layered(file, overrides)
+    }
+
+    /// With a file's text instead of a file.
+    ///
+    /// # Errors
+    /// See [`ConfigError`].
+    pub fn read(file: &str, overrides: &Overrides) -> Result<Self, ConfigError> {
+        Self::layered(File::from_str(file, FileFormat::Toml), overrides)
+    }
+
+    fn layered(file: impl Source + Send + Sync + 'static, overrides: &Overrides) -> Result<Self, ConfigError> {
         // The other half is for Postgres and the network. Measured: more workers mean more hops between threads,
         // which cost more than they bring.
         let workers = std::thread::available_parallelism().map_or(1, usize::from).div_ceil(2);
@@ -243,18 +260,18 @@ impl Settings {
         if !(1..=actors::limits::WORKERS).contains(&self.workers) {
             return impossible("WORKERS", &self.workers, "it must be 1 to 64");
         }
-        if self.room_idle_seconds == 0 {
-            return impossible("ROOM_IDLE_SECONDS", &self.room_idle_seconds, "it must be 1 or more");
+        if !(1..=DAY).contains(&self.room_idle_seconds) {
+            return impossible("ROOM_IDLE_SECONDS", &self.room_idle_seconds, "it must be 1 to a day (86400)");
         }
-        if self.recovery_seconds > 86_400 {
+        if self.recovery_seconds > DAY {
             return impossible("RECOVERY_SECONDS", &self.recovery_seconds, "it must be a day (86400) or less");
         }
         if Proxies::parse(&self.trusted_proxies).is_none() {
             let rule = "it must be addresses and networks, such as 10.0.0.0/8, separated by commas";
             return impossible("TRUSTED_PROXIES", &self.trusted_proxies, rule);
         }
-        if self.stop_seconds == 0 {
-            return impossible("STOP_SECONDS", &self.stop_seconds, "it must be 1 or more");
+        if !(1..=DAY).contains(&self.stop_seconds) {
+            return impossible("STOP_SECONDS", &self.stop_seconds, "it must be 1 to a day (86400)");
         }
         if self.drain_seconds >= self.stop_seconds {
             return impossible("DRAIN_SECONDS", &self.drain_seconds, "it must be less than STOP_SECONDS");
@@ -273,60 +290,6 @@ impl Settings {
         }
         crate::http::Origins::parse(&self.cors_origins).map(drop)
     }
-
-    /// The effective configuration as TOML, secrets masked.
-    pub fn to_toml(&self) -> String {
-        let mut toml = String::new();
-        let mut line = |name: &str, value: String| {
-            let _ = writeln!(toml, "{name} = {value}");
-        };
-        line("host", format!("{:?}", self.host));
-        line("port", self.port.to_string());
-        if let Some(url) = &self.database_url {
-            line("database_url", format!("{:?}", mask_password(url)));
-        }
-        if self.jwt_secret.is_some() {
-            line("jwt_secret", r#""********""#.to_owned());
-        }
-        line("jwt_keys", format!("{:?}", self.jwt_keys));
-        line("cors_origins", format!("{:?}", self.cors_origins));
-        line("data_dir", format!("{:?}", self.data_dir));
-        line("workers", self.workers.to_string());
-        line("room_idle_seconds", self.room_idle_seconds.to_string());
-        line("recovery_seconds", self.recovery_seconds.to_string());
-        line("rate_sends", self.rate_sends.to_string());
-        line("rate_typing", self.rate_typing.to_string());
-        line("rate_joins", self.rate_joins.to_string());
-        line("rate_rest", self.rate_rest.to_string());
-        if let Some(connections) = self.connections {
-            line("connections", connections.to_string());
-        }
-        line("connections_per_address", self.connections_per_address.to_string());
-        line("trusted_proxies", format!("{:?}", self.trusted_proxies));
-        line("drain_seconds", self.drain_seconds.to_string());
-        line("stop_seconds", self.stop_seconds.to_string());
-        line("log", format!("{:?}", self.log));
-        toml
-    }
-}
-
-/// A database URL, or a keyword string, without its password.
-fn mask_password(url: &str) -> String {
-    let Ok(parsed) = url.parse::<tokio_postgres::Config>() else { return "(unreadable)".to_owned() };
-    let host = |host: &tokio_postgres::config::Host| match host {
-        tokio_postgres::config::Host::Tcp(name) => name.clone(),
-        tokio_postgres::config::Host::Unix(path) => path.display().to_string(),
-    };
-    let hosts: Vec<_> = parsed.get_hosts().iter().map(host).collect();
-    let ports: Vec<_> = parsed.get_ports().iter().map(ToString::to_string).collect();
-    let password = if parsed.get_password().is_some() { ":********" } else { "" };
-    format!(
-        "postgres://{}{password}@{}:{}/{}",
-        parsed.get_user().unwrap_or(""),
-        hosts.join(","),
-        ports.join(","),
-        parsed.get_dbname().unwrap_or(""),
-    )
 }
 
 #[cfg(test)]
@@ -356,6 +319,29 @@ mod tests {
             let error = load(Overrides::default(), file).err().expect("refused").to_string();
             assert!(error.contains(named), "{error}");
         }
+    }
+
+    #[test]
+    fn a_file_that_is_broken_at_a_secret_is_refused_by_the_place_and_without_the_secret() {
+        let error = load(Overrides::default(), "port = 1\njwt_secret = \"hush").err().expect("refused").to_string();
+        assert!(error.contains("line 2, column 19") && error.contains("test.toml: invalid"), "{error}");
+        assert!(!error.contains("hush"), "{error}");
+    }
+
+    #[test]
+    fn a_time_has_an_end() {
+        for name in ["room_idle_seconds", "recovery_seconds", "stop_seconds"] {
+            assert!(load(Overrides::default(), &format!("{name} = 86400")).is_ok(), "{name}");
+            assert!(load(Overrides::default(), &format!("{name} = 86401")).is_err(), "{name}");
+        }
+    }
+
+    #[test]
+    fn what_is_printed_is_toml_whatever_characters_there_are() {
+        let settings =
+            load(Overrides::default(), r#"data_dir = "\u0001\u007f\u200b\"\\""#).expect("a sound configuration");
+        let again = load(Overrides::default(), &settings.to_toml()).expect("what was printed");
+        assert_eq!(again.data_dir, settings.data_dir);
     }
 
     #[test]

@@ -24,5 +24,20 @@ pub fn start(filter: &str) -> Result<(), String> {
 /// at each malformed request; unless it is asked for.
 pub(crate) fn filter(text: &str) -> Result<EnvFilter, ParseError> {
     let quiet = if text.contains("actix_") { "" } else { ",actix_server=warn,actix_http=off" };
-    EnvFilter::try_new(format!("{text}{quiet}"))
+    // tracing-subscriber takes a directive with spaces before it apart at the wrong places, in the middle of a letter even.
+    let directives: Vec<_> = text.split(',').map(str::trim).collect();
+    EnvFilter::try_new(format!("{}{quiet}", directives.join(",")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn spaces_between_directives_do_not_matter() {
+        let text = |text| filter(text).map(|filter| filter.to_string()).ok();
+        assert!(text("warn,actors=debug").is_some());
+        assert_eq!(text(" warn , actors=debug"), text("warn,actors=debug"));
+        assert!(text(" éé=debug").is_some() && text("a=b=c").is_none());
+    }
 }

@@ -274,8 +274,8 @@ async fn listen(
     actix::spawn(rates::forget(rates.clone()));
     let socket_io = SocketIo::new(chat.clone(), auth.clone(), rates.clone());
     let places = PlaceSettings {
-        per_address: settings.connections_per_address,
-        total: settings.connections.unwrap_or_else(connections_allowed),
+        per_address: settings.connections_per_address as usize,
+        total: settings.connections.map_or_else(connections_allowed, |connections| connections as usize),
     };
     let app = App::new(chat, auth, origins, socket_io, rates, places, &settings.trusted_proxies);
     let mut listening = http::listen(&app, listener, settings.workers)
