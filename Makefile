@@ -76,8 +76,12 @@ micro: ## Micro-benchmarks of parser, encoder and batch builder; ARGS='encoder' 
 	scripts/ensure.sh rust cc openssl
 	$(CARGO) bench --locked --bench micro -- $(ARGS)
 
-fuzz: ## Fuzz the packet parser (needs nightly Rust and cargo-fuzz); SECONDS_TO_RUN=n, 60 unless set
-	cd fuzz && cargo +nightly fuzz run packet -- -max_total_time=$${SECONDS_TO_RUN:-60}
+# What it finds goes beside the kept corpus, which `make test` runs through, too.
+fuzz: ## Fuzz what reads others' bytes (needs nightly Rust and cargo-fuzz), SECONDS_TO_RUN=60 each; TARGET=packet for one
+	cd fuzz && targets=$(or $(TARGET),$$(cargo fuzz list)) && for target in $$targets; do \
+		mkdir -p found/$$target; \
+		cargo +nightly fuzz run $$target found/$$target corpus/$$target -- -max_total_time=$(or $(SECONDS_TO_RUN),60); \
+	done
 
 clean: ## Remove what was built; the data directory stays
 	$(CARGO) clean

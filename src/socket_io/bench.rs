@@ -1,10 +1,10 @@
-//! The micro-benchmarks' way in, as in the crate `actors`.
+//! The way in of micro-benchmarks, as in the crate `actors`, and of fuzz targets.
 
 use actors::{AckId, EncodedEvent, Refusal, Request};
 use bytes::Bytes;
 use serde_json::value::RawValue;
 
-use super::{events, frames::Frames, packet};
+use super::{events, frames::Frames, packet, polling};
 
 /// A client's event as a request.
 ///
@@ -12,6 +12,11 @@ use super::{events, frames::Frames, packet};
 /// What the client is told.
 pub fn request(name: &str, arguments: &[&RawValue]) -> Result<Request, Refusal> {
     events::parse(name, arguments, |_| Err(Refusal::invalid("no token is taken here")))
+}
+
+/// A polling payload in the pieces it is handled in: of so many packets, or of fewer that have so many bytes.
+pub fn slices(payload: &Bytes, most_packets: usize, enough_bytes: usize) -> Vec<Bytes> {
+    polling::slices(payload, most_packets, enough_bytes)
 }
 
 /// An event as a frame: framed for its first recipient, shared by the others.

@@ -9,7 +9,7 @@
 //! | `stream.rs` | a stream with what was read of it before |
 //! | `connection.rs` | one connection of either kind: its packets, its session, its end |
 //! | `packet.rs`, `events.rs` | packets as text, events as requests |
-//! | `bench.rs` | what the micro-benchmarks reach |
+//! | `bench.rs` | what micro-benchmarks and fuzz targets reach |
 //!
 //! engineioxide could speak WebSocket, too. Over frames of ours a connection takes a fifth of the memory and a third of
 //! the time for a heartbeat, and its upgrades need no work-around. One defect of version 0.17 is worked around: its first

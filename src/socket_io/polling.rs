@@ -63,7 +63,7 @@ pub(super) async fn post(app: Data<App>, request: HttpRequest, payload: Payload)
     if connection.polls().is_none() {
         return HandshakeError::BadRequest.response();
     }
-    for slice in slices(&body) {
+    for slice in slices(&body, POLLING_SLICE, POLLING_SLICE_BYTES) {
         connection.gate.clone().opened().await;
         let answer = call(&app, &request, slice).await;
         if answer.status != StatusCode::OK {
@@ -197,13 +197,13 @@ async fn collect(mut payload: Payload) -> Result<Bytes, StatusCode> {
     Ok(body.freeze())
 }
 
-/// The payload in pieces of [`POLLING_SLICE`] packets or, if they are large, [`POLLING_SLICE_BYTES`]; without a copy.
-fn slices(body: &Bytes) -> Vec<Bytes> {
+/// The payload in pieces of so many packets or, if they are large, as many as have so many bytes; without a copy.
+pub(super) fn slices(body: &Bytes, most_packets: usize, enough_bytes: usize) -> Vec<Bytes> {
     let mut slices = Vec::new();
     let (mut from, mut packets) = (0, 0);
     for (at, _) in body.iter().enumerate().filter(|(_, byte)| **byte == SEPARATOR) {
         packets += 1;
-        if packets == POLLING_SLICE || at - from >= POLLING_SLICE_BYTES {
+        if packets == most_packets || at - from >= enough_bytes {
             slices.push(body.slice(from..at));
             (from, packets) = (at + 1, 0);
         }
@@ -220,14 +220,14 @@ mod tests {
     fn a_payload_is_cut_between_packets_only() {
         let packets: Vec<String> = (0..POLLING_SLICE * 2 + 3).map(|number| format!("4{number}")).collect();
         let whole = Bytes::from(packets.join("\u{1e}"));
-        let cut = slices(&whole);
+        let cut = slices(&whole, POLLING_SLICE, POLLING_SLICE_BYTES);
         assert_eq!(
             cut.iter().map(|slice| slice.split(|byte| *byte == SEPARATOR).count()).collect::<Vec<_>>(),
             [POLLING_SLICE, POLLING_SLICE, 3]
         );
         assert_eq!(cut.join(&SEPARATOR), whole);
         let large = Bytes::from([vec![b'x'; POLLING_SLICE_BYTES], b"4y".to_vec()].join(&SEPARATOR));
-        assert_eq!(slices(&large).last(), Some(&Bytes::from_static(b"4y")));
-        assert_eq!(slices(&Bytes::from_static(b"2")), [Bytes::from_static(b"2")]);
+        assert_eq!(slices(&large, POLLING_SLICE, POLLING_SLICE_BYTES).last(), Some(&Bytes::from_static(b"4y")));
+        assert_eq!(slices(&Bytes::from_static(b"2"), 1, 1), [Bytes::from_static(b"2")]);
     }
 }
