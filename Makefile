@@ -7,7 +7,7 @@ SHELL := /bin/bash
 CARGO ?= cargo
 export HORSETRUST_CHAT_BIN := $(or $(CARGO_TARGET_DIR),$(CURDIR)/target)/debug/horsetrust-chat
 
-.PHONY: help run test lint build test-rust test-js test-crash torture test-python test-bench load bench micro fuzz clean
+.PHONY: help run test lint deny build test-rust test-js test-crash torture test-python test-bench load bench micro fuzz clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -21,10 +21,15 @@ test: ## Install what the tests need and run all of them
 	scripts/ensure.sh rust cc postgres openssl node python
 	$(MAKE) lint build test-rust test-js test-python test-bench test-crash
 
-lint: ## Formatting, lints and documentation; every warning is an error
+lint: ## Formatting, lints, documentation and dependencies; every warning is an error
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
 	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --workspace --no-deps --locked --document-private-items
+	$(MAKE) deny
+
+deny: ## What the dependencies are, against deny.toml: licences, duplicates, sources, known defects
+	scripts/ensure.sh rust cc deny
+	scripts/deny.sh
 
 build: ## Build the binaries that the tests run
 	$(CARGO) build --workspace --locked --bins

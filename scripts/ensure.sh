@@ -1,7 +1,10 @@
 #!/usr/bin/env bash
-# Installs what is missing, by the system's package manager, and says what it does. Arguments: rust, cc, postgres,
-# openssl, node, python, faketime. Where it cannot install, it says what to do and fails.
+# Installs what is missing, by the system's package manager or cargo, and says what it does. Arguments: rust, cc, postgres,
+# openssl, node, python, faketime, deny. Where it cannot install, it says what to do and fails.
 set -euo pipefail
+
+# Of cargo-deny.
+deny_version=0.20.2
 
 has_rust() { command -v cargo >/dev/null; }
 
@@ -32,6 +35,12 @@ has_faketime() {
         [[ -e "$file/libfaketimeMT.so.1" ]] && return 0
     done
     return 1
+}
+
+# This version of cargo-deny, or a newer one.
+has_deny() {
+    local found
+    found=$(cargo deny --version 2>/dev/null) && printf 'cargo-deny %s\n%s\n' "$deny_version" "$found" | sort -C -V
 }
 
 # The packages of a need, for a package manager.
@@ -96,12 +105,20 @@ install() {
     esac
 }
 
+# Built to be there soon, not to run fast: it has a second's work to do.
+install_deny() {
+    echo "deny is missing: building cargo-deny $deny_version with cargo, which takes a few minutes"
+    env -u CARGO_TARGET_DIR CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16 \
+        CARGO_PROFILE_RELEASE_OPT_LEVEL=1 cargo install --quiet --locked --version "$deny_version" cargo-deny
+}
+
 # What to do by hand.
 remedy() {
     local verb=install
     [[ $manager == apk ]] && verb=add
     case "$1" in
     rust) echo "install Rust 1.95 or newer with rustup, with its components clippy and rustfmt for the tests" ;;
+    deny) echo "type: cargo install --locked --version $deny_version cargo-deny" ;;
     node) echo "install Node.js 20.11 or newer with npm (found: $(node --version 2>/dev/null || echo none))" ;;
     *) echo "type, as root: ${manager:-your package manager} $verb $(packages "${manager:-apt-get}" "$1")" ;;
     esac
@@ -109,6 +126,9 @@ remedy() {
 
 for need in "$@"; do
     "has_$need" && continue
+    if [[ $need == deny ]]; then
+        install_deny && has_deny && continue
+    fi
     read -ra wanted <<<"$(packages "$manager" "$need")" || true
     if [[ ${#wanted[@]} -gt 0 ]]; then
         echo "$need is missing: installing ${wanted[*]} with $manager"
