@@ -13,13 +13,6 @@ use support::{Connection, Person, Polling, Server, SocketIo, until};
 /// Well below the time after which a silent session ends by itself (25 s and 20 s more).
 const PROMPTLY: Duration = Duration::from_secs(15);
 
-/// The upgrade as a client does it, on this connection.
-fn upgraded(polling: &Polling, connection: Connection) -> SocketIo {
-    let mut socket = probed(polling, connection);
-    socket.send_text("5");
-    SocketIo::connected(socket)
-}
-
 /// A session of this person's that polls and has joined.
 fn joined(server: &Server, person: &Person, conversation: &str) -> (Polling, Connection) {
     let mut connection = Connection::open(server.address());
@@ -30,21 +23,13 @@ fn joined(server: &Server, person: &Person, conversation: &str) -> (Polling, Con
     (polling, connection)
 }
 
-/// A WebSocket whose probe is answered.
-fn probed(polling: &Polling, connection: Connection) -> WebSocket {
-    let mut socket = WebSocket::upgrade(connection, &polling.upgrade_path());
-    socket.send_text("2probe");
-    assert_eq!(socket.next_text(), "3probe");
-    socket
-}
-
 #[test]
 fn polling_and_its_upgrade_may_share_one_connection() {
     let server = Server::shared();
     let (ana, ben) = (server.person("Ana"), server.person("Ben"));
     let conversation = server.conversation(&ana, &ben);
     let (polling, connection) = joined(&server, &ana, &conversation);
-    let mut client = upgraded(&polling, connection);
+    let mut client = polling.upgraded(connection);
     let sent = client.send(&conversation, "after the upgrade");
     assert_eq!(client.next_event("new_message"), sent);
 }
@@ -57,7 +42,7 @@ fn a_waiting_poll_is_answered_when_the_upgrade_begins() {
     let mut waiting = Connection::open(server.address());
     let polling = Polling::connect(&mut waiting, &ana);
     waiting.send(&support::http::head("GET", &polling.path(), &[], None));
-    let mut socket = probed(&polling, Connection::open(server.address()));
+    let mut socket = polling.probed(Connection::open(server.address()));
     assert_eq!(packets(&waiting.response()), ["6"]);
     socket.send_text("5");
     let mut client = SocketIo::connected(socket);
@@ -72,7 +57,7 @@ fn a_message_during_the_upgrade_arrives_once() {
     let (ana, ben) = (server.person("Ana"), server.person("Ben"));
     let conversation = server.conversation(&ana, &ben);
     let (polling, _) = joined(&server, &ana, &conversation);
-    let mut socket = probed(&polling, Connection::open(server.address()));
+    let mut socket = polling.probed(Connection::open(server.address()));
     server.post(&ben, &conversation, "in between");
     socket.send_text("5");
     server.post(&ben, &conversation, "afterwards");
@@ -87,7 +72,7 @@ fn what_was_not_polled_comes_first_after_the_upgrade() {
     let (ana, ben) = (server.person("Ana"), server.person("Ben"));
     let conversation = server.conversation(&ana, &ben);
     let (polling, connection) = joined(&server, &ana, &conversation);
-    let mut socket = probed(&polling, connection);
+    let mut socket = polling.probed(connection);
     let mut other = SocketIo::connect(&server, &ben);
     other.join(&conversation);
     // More than a task handles at a time, and more than a payload has room for.
@@ -152,7 +137,7 @@ fn a_second_upgrade_does_not_disturb_the_first() {
     let ana = server.person("Ana");
     let mut connection = Connection::open(server.address());
     let polling = Polling::connect(&mut connection, &ana);
-    let mut first = probed(&polling, Connection::open(server.address()));
+    let mut first = polling.probed(Connection::open(server.address()));
     let mut second = Connection::open(server.address());
     second.send(&upgrade(&polling.upgrade_path()));
     assert_eq!(second.response().status, 400);
@@ -187,7 +172,7 @@ fn a_post_that_breaks_off_after_the_upgrade_does_not_end_the_session() {
     let mut stalled = Connection::open(server.address());
     stalled.send(&support::http::head("POST", &polling.path(), &[], Some(50)));
     stalled.send(b"42[");
-    let mut client = upgraded(&polling, Connection::open(server.address()));
+    let mut client = polling.upgraded(Connection::open(server.address()));
     assert_eq!(client.call("join_conversation", &json!("x"))["success"], false);
     drop(stalled);
     for _ in 0..20 {
@@ -202,7 +187,7 @@ fn a_client_that_vanishes_during_its_upgrade_leaves_no_session() {
     let person = server.person("Ana");
     let mut connection = Connection::open(server.address());
     let polling = Polling::connect(&mut connection, &person);
-    let mut socket = probed(&polling, Connection::open(server.address()));
+    let mut socket = polling.probed(Connection::open(server.address()));
     socket.send_text("5");
     drop(socket);
     until("the session ends", PROMPTLY, || server.stat("sessions") == 0);
@@ -219,7 +204,7 @@ fn a_session_ends_with_its_websocket_and_with_a_close_packet() {
     until("the session of a dropped connection ends", PROMPTLY, || server.stat("sessions") == 0);
 
     let mut connection = Connection::open(server.address());
-    let upgraded = upgraded(&Polling::connect(&mut connection, &person), connection);
+    let upgraded = Polling::connect(&mut connection, &person).upgraded(connection);
     assert_eq!(server.stat("sessions"), 1);
     drop(upgraded);
     until("the session of a dropped upgraded connection ends", PROMPTLY, || server.stat("sessions") == 0);

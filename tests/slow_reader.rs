@@ -2,11 +2,10 @@
 
 mod support;
 
-use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
 use serde_json::json;
-use socket2::{Domain, Socket, Type};
+use support::crowd::narrow_connection;
 use support::socket_io::{WEBSOCKET, event_packet, send_argument};
 use support::websocket::WebSocket;
 use support::{Connection, Person, Polling, Server, SocketIo, until};
@@ -14,18 +13,7 @@ use support::{Connection, Person, Polling, Server, SocketIo, until};
 /// Enough to fill the kernel's buffers and any bounded queue: some 40 MB, if somebody were to keep them.
 const MESSAGES: usize = 5000;
 const IN_FLIGHT: usize = 100;
-/// As few bytes as the kernel allows to wait on the reader's side.
-const RECEIVE_BUFFER: usize = 4096;
 const CLOSE_LIMIT: Duration = Duration::from_secs(30);
-
-/// A connection that takes hardly anything before somebody reads.
-fn narrow_connection(address: SocketAddr) -> Connection {
-    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
-    // Before connecting: the window's scale is agreed in the handshake.
-    socket.set_recv_buffer_size(RECEIVE_BUFFER).expect("a small buffer");
-    socket.connect(&address.into()).expect("the server listens");
-    Connection::over(TcpStream::from(socket))
-}
 
 /// Sends them all, with many in flight; every one is stored and acknowledged.
 fn flood(sender: &mut SocketIo, conversation: &str) {

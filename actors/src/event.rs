@@ -69,6 +69,9 @@ const UNREAD_UPDATE: &str = "unread_update";
 /// Events that cannot be made again from what is stored.
 const OWN: [&str; 3] = [MESSAGE_READ, MESSAGE_DELETED, UNREAD_UPDATE];
 
+/// Kinds of transport whose form of an event is shared by all recipients: who polls, and who has a WebSocket.
+const KINDS: usize = 2;
+
 /// A named event with its payload as JSON, and the forms that a transport gave it.
 pub struct EncodedEvent {
     /// The name on the wire.
@@ -79,8 +82,8 @@ pub struct EncodedEvent {
     pub durability: Durability,
     /// Where it stands for clients that recover; events of conversations that are durable have one.
     pub offset: Option<Offset>,
-    /// Without the offset, and with it.
-    forms: [OnceLock<Box<dyn Any + Send + Sync>>; 2],
+    /// Without the offset, and with it; for two kinds of transport each.
+    forms: [[OnceLock<Box<dyn Any + Send + Sync>>; KINDS]; 2],
 }
 
 impl EncodedEvent {
@@ -141,11 +144,10 @@ impl EncodedEvent {
 
     /// The event as a transport sends it, with or without its offset, made by the first recipient that needs it.
     pub fn form<F: Clone + Send + Sync + 'static>(&self, with_offset: bool, make: impl Fn(&Self) -> F) -> F {
-        self.forms[usize::from(with_offset)]
-            .get_or_init(|| Box::new(make(self)))
-            .downcast_ref::<F>()
-            // Another kind of transport was first.
-            .map_or_else(|| make(self), F::clone)
+        let kinds = &self.forms[usize::from(with_offset)];
+        // Another kind of transport may have been first.
+        let formed = kinds.iter().find_map(|form| form.get_or_init(|| Box::new(make(self))).downcast_ref::<F>());
+        formed.map_or_else(|| make(self), F::clone)
     }
 }
 
@@ -175,6 +177,25 @@ mod tests {
                 format!("{}{}{with_offset}", event.name, event.payload)
             });
             assert_eq!(form, format!("new_message{{}}{with_offset}"));
+        }
+        assert_eq!(made.get(), 2);
+    }
+
+    #[test]
+    fn each_of_two_kinds_of_transport_has_its_form_made_once() {
+        let event = EncodedEvent::new_message(MessageId::new(), "{}".to_owned());
+        let made = Cell::new(0);
+        let count = || made.set(made.get() + 1);
+        for _ in 0..3 {
+            let text = event.form(false, |event| {
+                count();
+                event.payload.clone()
+            });
+            let bytes = event.form(false, |event| {
+                count();
+                event.payload.clone().into_bytes()
+            });
+            assert_eq!((text.as_str(), bytes.as_slice()), ("{}", b"{}".as_slice()));
         }
         assert_eq!(made.get(), 2);
     }

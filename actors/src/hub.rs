@@ -271,7 +271,6 @@ impl Hub {
 
     fn send(&self, outbox: &Arc<dyn Outbox>, event: &Arc<EncodedEvent>) {
         if outbox.event(event) == Queued::Full && event.durability == Durability::Durable {
-            self.counters.add(Gauge::SlowConsumers);
             outbox.close(CloseReason::SlowConsumer);
         }
     }

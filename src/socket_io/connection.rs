@@ -259,6 +259,9 @@ impl Connection {
         if self.closing.set(reason).is_err() {
             return;
         }
+        if reason == CloseReason::SlowConsumer {
+            self.counters.add(Gauge::SlowConsumers);
+        }
         self.gate.release();
         self.frames.end();
         if let Some(polling) = &self.polling {

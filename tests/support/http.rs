@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::EVENT_LIMIT;
+use super::{EVENT_LIMIT, crowd::Watched};
 
 /// A TCP connection and what was read ahead from it.
 pub(crate) struct Connection {
@@ -66,6 +66,27 @@ impl Connection {
     /// `false` when the connection is over.
     pub(crate) fn try_send(&mut self, bytes: &[u8]) -> bool {
         self.stream.write_all(bytes).is_ok()
+    }
+
+    /// To be looked at in turn with others.
+    pub(crate) fn watched(self) -> Watched {
+        Watched::new(self.stream)
+    }
+
+    /// What writes to it while somebody else reads.
+    pub(crate) fn writer(&self) -> impl FnMut(&[u8]) + Send + use<> {
+        let mut stream = self.stream.try_clone().expect("a second handle");
+        move |bytes| stream.write_all(bytes).expect("the connection takes bytes")
+    }
+
+    /// What the kernel takes at once, when nobody reads the answers.
+    pub(crate) fn send_unread(&mut self, mut bytes: &[u8]) {
+        const STUCK: Duration = Duration::from_secs(1);
+        self.stream.set_write_timeout(Some(STUCK)).expect("a TCP socket");
+        while let Ok(written @ 1..) = self.stream.write(bytes) {
+            bytes = &bytes[written..];
+        }
+        self.stream.set_write_timeout(Some(EVENT_LIMIT)).expect("a TCP socket");
     }
 
     /// One byte a segment. The pause lets the server read each before the next is there.

@@ -1,13 +1,15 @@
 //! What the black-box tests share: a server process, people who talk to it, and clients that control every byte.
 //!
-//! `server` starts and ends the built binary, `people` speaks REST for users, `http` is one raw connection, and
-//! `websocket`, `socket_io` and `polling` build the protocol on it layer by layer; `postgres` and `cutting_proxy` stand
-//! behind the server; `relay` with `meddling_proxy` and `holding_proxy` before it, and `lying_server` in its place, for those
-//! who judge it. Everything blocks; every wait ends after [`EVENT_LIMIT`].
+//! `server` starts and ends the built binary, `process` looks at it from outside, `people` speaks REST for users, `http` is
+//! one raw connection, `crowd` opens many, and `websocket`, `socket_io` and `polling` build the protocol on it layer by
+//! layer; `witnessed` has a client who must not notice what another one does; `postgres` and `cutting_proxy` stand behind the
+//! server; `relay` with `meddling_proxy` and `holding_proxy` before it, and `lying_server` in its place, for those who judge
+//! it. Everything blocks; every wait ends after [`EVENT_LIMIT`].
 #![allow(dead_code, unused_imports, reason = "each test crate uses its own part of this")]
 
 use std::time::{Duration, Instant};
 
+pub(crate) mod crowd;
 pub(crate) mod cutting_proxy;
 pub(crate) mod holding_proxy;
 pub(crate) mod http;
@@ -16,10 +18,12 @@ pub(crate) mod meddling_proxy;
 pub(crate) mod people;
 pub(crate) mod polling;
 pub(crate) mod postgres;
+pub(crate) mod process;
 pub(crate) mod relay;
 pub(crate) mod server;
 pub(crate) mod socket_io;
 pub(crate) mod websocket;
+pub(crate) mod witnessed;
 
 pub(crate) use http::{Connection, Response};
 pub(crate) use people::{Person, new_id, token};

@@ -4,7 +4,8 @@ use serde_json::Value;
 
 use super::http::{Connection, Response};
 use super::people::Person;
-use super::socket_io::connect_packet;
+use super::socket_io::{SocketIo, connect_packet};
+use super::websocket::WebSocket;
 
 const HANDSHAKE: &str = "/socket.io/?EIO=4&transport=polling";
 /// Parts the packets of one body.
@@ -40,6 +41,21 @@ impl Polling {
 
     pub(crate) fn upgrade_path(&self) -> String {
         format!("/socket.io/?EIO=4&transport=websocket&sid={}", self.sid)
+    }
+
+    /// The upgrade as a client does it, on this connection.
+    pub(crate) fn upgraded(&self, connection: Connection) -> SocketIo {
+        let mut socket = self.probed(connection);
+        socket.send_text("5");
+        SocketIo::connected(socket)
+    }
+
+    /// A WebSocket whose probe is answered.
+    pub(crate) fn probed(&self, connection: Connection) -> WebSocket {
+        let mut socket = WebSocket::upgrade(connection, &self.upgrade_path());
+        socket.send_text("2probe");
+        assert_eq!(socket.next_text(), "3probe");
+        socket
     }
 
     pub(crate) fn post(&self, connection: &mut Connection, body: &str) {
