@@ -9,6 +9,7 @@ mod health;
 mod json_object;
 mod messages;
 mod origins;
+pub(crate) mod patience;
 pub(crate) mod places;
 mod routes;
 mod server;
@@ -118,6 +119,7 @@ macro_rules! application {
             .app_data(actix_web::web::Data::new(app.clone()))
             .wrap($crate::http::cors(&app.origins))
             .wrap(actix_web::middleware::from_fn($crate::http::origins::permit_listed_only))
+            .wrap(actix_web::middleware::from_fn($crate::http::patience::keep_turn))
             .configure($crate::http::routes::all)
     }};
 }

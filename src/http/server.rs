@@ -12,7 +12,7 @@ use std::{
 };
 
 use actix_codec::Framed;
-use actix_http::{HttpService, Protocol, Request, h1};
+use actix_http::{HttpService, Protocol, Request, error::DispatchError, h1};
 use actix_server::{Server, ServerHandle};
 use actix_service::{
     IntoServiceFactory, Service, ServiceFactory, ServiceFactoryExt, fn_factory, fn_service, map_config,
@@ -24,7 +24,7 @@ use tokio::{net::TcpStream, task::JoinHandle, time::timeout};
 
 use crate::socket_io::{self, PrefixedStream, upgrade};
 
-use super::{App, application, door};
+use super::{App, application, door, patience::PatientStream};
 
 /// How long a client may take to send a request's head.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
@@ -81,8 +81,7 @@ pub fn listen(app: &App, listener: TcpListener, workers: usize) -> io::Result<Li
 
 fn service(
     app: App,
-) -> impl ServiceFactory<TcpStream, Config = (), Response = (), Error = actix_http::error::DispatchError, InitError = ()>
-{
+) -> impl ServiceFactory<TcpStream, Config = (), Response = (), Error = DispatchError, InitError = ()> {
     app.chat.enter_worker();
     let admission = app.clone();
     let connected = app.clone();
@@ -95,54 +94,63 @@ fn service(
         .keep_alive(KEEP_ALIVE)
         // A long poll whose client went away must not take the packets of the next one.
         .h1_allow_half_closed(false)
-        .tcp_nodelay(true)
-        .on_connect_ext(move |stream: &TcpStream, held| {
+        .on_connect_ext(move |stream: &PatientStream, held| {
             // There was one a moment ago; the connection keeps it while it is HTTP's.
-            if let Ok(place) = connected.places[0].take(connected.proxies.peer(stream.peer_addr().ok())) {
+            if let Ok(place) = connected.places[0].take(connected.proxies.peer(stream.get_ref().peer_addr().ok())) {
                 held.insert(place);
             }
+            held.insert(stream.turn());
         })
         .upgrade(hook)
         .finish(map_config(
             application!(app).into_factory().map_err(|error: actix_web::Error| error.error_response()),
             |()| AppConfig::default(),
-        ))
-        .tcp();
+        ));
     fn_service(move |stream: TcpStream| admit(admission.clone(), stream)).and_then(http)
 }
 
 /// A connection as it is served, when the chat is open and the connection's turn has come; none if there is no place for it.
-async fn admit(app: App, stream: TcpStream) -> Result<TcpStream, actix_http::error::DispatchError> {
+async fn admit(app: App, stream: TcpStream) -> Result<Accepted, DispatchError> {
     app.chat.opened().await;
-    let Ok(_place) = app.places[0].take(app.proxies.peer(stream.peer_addr().ok())) else {
+    let peer = stream.peer_addr().ok();
+    let Ok(_place) = app.places[0].take(app.proxies.peer(peer)) else {
         app.chat.counters().add(Gauge::Refused);
         return Err(io::Error::from(io::ErrorKind::ConnectionRefused).into());
     };
-    if opens_session(&stream).await {
+    if opens_session(&stream).await? {
         door::enter().await;
     }
-    Ok(stream)
+    stream.set_nodelay(true)?;
+    Ok((PatientStream::new(stream), Protocol::Http1, peer))
 }
 
 /// Whether a connection's first request opens a Socket.IO session. Only looked at: a request that is read and parsed has
 /// cost half of what the door is there for.
-async fn opens_session(stream: &TcpStream) -> bool {
+///
+/// # Errors
+/// Not a byte comes in time, or the connection is over.
+async fn opens_session(stream: &TcpStream) -> io::Result<bool> {
     let mut begins = [0; 128];
-    let peeked = timeout(HEAD_TIMEOUT, stream.peek(&mut begins)).await;
-    matches!(peeked, Ok(Ok(count)) if socket_io::begins_session(&begins[..count]))
+    let count = timeout(HEAD_TIMEOUT, stream.peek(&mut begins)).await??;
+    Ok(socket_io::begins_session(&begins[..count]))
 }
 
 /// The hook for upgrade requests, one a worker.
 async fn upgrades(
     app: App,
-) -> Result<impl Service<(Request, Framed<TcpStream, h1::Codec>), Response = (), Error = actix_web::Error>, ()> {
-    let plain =
-        HttpService::build().client_request_timeout(HEAD_TIMEOUT).h1_allow_half_closed(false).finish(map_config(
+) -> Result<impl Service<(Request, Framed<PatientStream, h1::Codec>), Response = (), Error = actix_web::Error>, ()> {
+    let plain = HttpService::build()
+        .client_request_timeout(HEAD_TIMEOUT)
+        .h1_allow_half_closed(false)
+        .on_connect_ext(|stream: &PrefixedStream<PatientStream>, held| {
+            held.insert(stream.get_ref().turn());
+        })
+        .finish(map_config(
             application!(app.clone()).into_factory().map_err(|error: actix_web::Error| error.error_response()),
             |()| AppConfig::default(),
         ));
     let plain: Rc<_> = ServiceFactory::<Connection>::new_service(&plain, ()).await?.into();
-    Ok(fn_service(move |(request, framed): (Request, Framed<TcpStream, h1::Codec>)| {
+    Ok(fn_service(move |(request, framed): (Request, Framed<PatientStream, h1::Codec>)| {
         let (app, plain) = (app.clone(), plain.clone());
         async move {
             if socket_io::is_engine_path(request.path()) {
@@ -151,7 +159,7 @@ async fn upgrades(
             let peer = request.head().peer_addr;
             let parts = framed.into_parts();
             let again = upgrade::encode_head(&request, &parts.read_buf);
-            let stream = PrefixedStream::new(parts.io, again);
+            let stream = PrefixedStream::new(parts.io.served(), again);
             // The service has logged what went wrong with the connection; it is over either way.
             let _ = plain.call((stream, Protocol::Http1, peer)).await;
             Ok(())
@@ -159,5 +167,6 @@ async fn upgrades(
     }))
 }
 
-/// What an HTTP service takes.
-type Connection = (PrefixedStream<TcpStream>, Protocol, Option<SocketAddr>);
+/// What an HTTP service takes: a new connection, or one that goes on.
+type Accepted = (PatientStream, Protocol, Option<SocketAddr>);
+type Connection = (PrefixedStream<PatientStream>, Protocol, Option<SocketAddr>);

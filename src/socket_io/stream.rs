@@ -20,6 +20,10 @@ impl<S> PrefixedStream<S> {
         Self { stream, prefix }
     }
 
+    pub(crate) fn get_ref(&self) -> &S {
+        &self.stream
+    }
+
     /// The stream, and what was not read yet of the bytes before it.
     pub(super) fn into_parts(self) -> (S, Bytes) {
         (self.stream, self.prefix)

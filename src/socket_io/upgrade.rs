@@ -16,7 +16,7 @@ use engineioxide::socket::Sid;
 use futures::{SinkExt, StreamExt};
 use tokio::{net::TcpStream, time::timeout};
 
-use crate::http::App;
+use crate::http::{App, patience::PatientStream};
 
 use super::{
     Admitted, Handshake, HandshakeError, MAX_PAYLOAD, SocketIo, UPGRADE_TIMEOUT,
@@ -32,7 +32,7 @@ use super::{
 pub(crate) async fn accept(
     app: &App,
     request: &Request,
-    mut framed: Framed<TcpStream, h1::Codec>,
+    mut framed: Framed<PatientStream, h1::Codec>,
 ) -> Result<(), Error> {
     let admitted = match admit(app, request) {
         Ok(admitted) => admitted,
@@ -44,13 +44,14 @@ pub(crate) async fn accept(
     };
     framed.send((answer, BodySize::None).into()).await?;
     let parts = framed.into_parts();
+    let stream = parts.io.into_inner();
     match admitted {
         Admitted::Known(sid, connection) => {
             let socket_io = app.socket_io.clone();
-            rt::spawn(take_over(socket_io, sid, connection, parts.io, parts.read_buf));
+            rt::spawn(take_over(socket_io, sid, connection, stream, parts.read_buf));
         }
         Admitted::New(place) => {
-            rt::spawn(link::run(parts.io, parts.read_buf, place, app.socket_io.handler.clone()));
+            rt::spawn(link::run(stream, parts.read_buf, place, app.socket_io.handler.clone()));
         }
     }
     Ok(())
@@ -161,7 +162,7 @@ fn admit(app: &App, request: &Request) -> Result<Admitted, HandshakeError> {
     }
 }
 
-async fn refuse(mut framed: Framed<TcpStream, h1::Codec>, error: HandshakeError) -> Result<(), Error> {
+async fn refuse(mut framed: Framed<PatientStream, h1::Codec>, error: HandshakeError) -> Result<(), Error> {
     let body = Bytes::from(error.body());
     let mut answer = Response::with_body(error.parts().0, ());
     answer.headers_mut().insert(
