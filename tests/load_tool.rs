@@ -45,6 +45,8 @@ fn each_scenario_is_correct_in_small() {
         "typing --users 8 --rate 100",
         "idle --connections 40 --connect-rate 400",
         "idle --connections 20 --transport upgrade --join",
+        "stalled --readers 20 --users 8 --rate 100 --rounds 2",
+        "stalled --readers 20 --users 8 --rate 100 --rounds 1 --transport upgrade",
         "storm --connections 40 --background 40",
         "rest --concurrency 4 --pages 1,3 --fill 100",
         "mixed --idle 20 --talkers 8 --messages 40 --pages 10 --reconnects 10",

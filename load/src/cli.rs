@@ -56,6 +56,8 @@ pub(crate) enum Scenario {
     Typing(scenarios::typing::Options),
     /// Many connections that say nothing; what does one cost, to open and to keep?
     Idle(scenarios::idle::Options),
+    /// Messages at a fixed rate, without and with readers that do not read; what do the others notice?
+    Stalled(scenarios::stalled::Options),
     /// All connections drop and come back at once, while others go on talking
     Storm(scenarios::storm::Options),
     /// The REST fallback: POST, GET of the newest page, GET of pages deep in the history
@@ -72,6 +74,7 @@ impl Scenario {
             Self::Fanout(_) => "fanout",
             Self::Typing(_) => "typing",
             Self::Idle(_) => "idle",
+            Self::Stalled(_) => "stalled",
             Self::Storm(_) => "storm",
             Self::Rest(_) => "rest",
             Self::Mixed(_) => "mixed",
@@ -206,6 +209,7 @@ mod tests {
             "fanout --threshold events_per_s>1",
             "typing --threshold typing_dropped<=0 --threshold typing.p99.9<1s",
             "idle --threshold server_cpu_us_per_ping<100 --threshold connect.p50<1s",
+            "stalled --threshold ack_quiet.p99<1s --threshold ack_p99_ratio<2",
             "storm --threshold ack_quiet.p99<1s --threshold seconds_until_all_are_back<9",
             "rest --pages 1,100 --threshold page_100.p99<1s --threshold page_1_server_cpu_us<1",
             "mixed --threshold page.p99<1s --threshold refused<=0",

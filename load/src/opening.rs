@@ -9,10 +9,14 @@ use actix_codec::{Decoder, Encoder};
 use actix_http::ws::{Codec, Frame, Message};
 use bytes::BytesMut;
 use hyper::Method;
-use nix::sys::socket::{setsockopt, sockopt::IpBindAddressNoPort};
+use nix::sys::socket::{
+    setsockopt,
+    sockopt::{IpBindAddressNoPort, RcvBuf, TcpMaxSeg},
+};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpSocket, TcpStream},
+    time::timeout,
 };
 
 use crate::{
@@ -26,6 +30,20 @@ use crate::{
 
 /// Largest frame of a server, in bytes.
 const FRAME_BYTES: usize = 4 << 20;
+/// Receive buffer and segments of a narrow connection, in bytes: the kernel then keeps little for it on the server's side,
+/// too.
+const NARROW: (usize, u32) = (4096, 536);
+/// How long it may take to read to the end of what the server has sent.
+const CLOSED_WITHIN: Duration = Duration::from_secs(1);
+
+/// How much a connection takes before anybody reads.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Width {
+    /// As the kernel likes.
+    Usual,
+    /// As little as it allows, for a client that will not read.
+    Narrow,
+}
 
 /// A connection whose namespace is not open yet.
 pub(crate) struct Opening {
@@ -42,21 +60,21 @@ impl Opening {
     ///
     /// # Errors
     /// The server is not there, or refuses.
-    pub(crate) async fn connected(world: &World, seat: Seat) -> Result<Self, Failure> {
-        let mut opening = Self::connect(world, seat.source).await?;
+    pub(crate) async fn connected(world: &World, seat: Seat, width: Width) -> Result<Self, Failure> {
+        let mut opening = Self::connect(world, seat.source, width).await?;
         opening.send(&wire::connect(&world.users[seat.user].token)).await?;
         opening.expect("CONNECT", |packet| matches!(packet, Packet::Connected).then_some(())).await?;
         Ok(opening)
     }
 
-    async fn connect(world: &World, source: Option<Ipv4Addr>) -> Result<Self, Failure> {
+    async fn connect(world: &World, source: Option<Ipv4Addr>, width: Width) -> Result<Self, Failure> {
         if world.transport == Transport::Websocket {
-            let mut opening = Self::upgrade(world, source, None).await?;
+            let mut opening = Self::upgrade(world, (source, width), None).await?;
             opening.ping_limit = opening.expect("the open packet", opened).await?.1;
             return Ok(opening);
         }
         let (sid, ping_limit) = polling_session(world).await?;
-        let mut opening = Self::upgrade(world, source, Some(&sid)).await?;
+        let mut opening = Self::upgrade(world, (source, width), Some(&sid)).await?;
         opening.ping_limit = ping_limit;
         opening.send("2probe").await?;
         opening.expect("the probe's answer", |packet| matches!(packet, Packet::Probe).then_some(())).await?;
@@ -64,9 +82,13 @@ impl Opening {
         Ok(opening)
     }
 
-    async fn upgrade(world: &World, source: Option<Ipv4Addr>, sid: Option<&str>) -> Result<Self, Failure> {
+    async fn upgrade(
+        world: &World,
+        (source, width): (Option<Ipv4Addr>, Width),
+        sid: Option<&str>,
+    ) -> Result<Self, Failure> {
         let target = &world.target;
-        let stream = dial(target.address, source).await;
+        let stream = dial(target.address, source, width).await;
         let stream = stream.map_err(|error| Failure::cannot_reach(&target.address, &error))?;
         let sid = sid.map_or_else(String::new, |sid| format!("&sid={sid}"));
         let host = &target.host;
@@ -91,6 +113,37 @@ impl Opening {
         }
         let status = String::from_utf8_lossy(&head).lines().next().unwrap_or_default().to_owned();
         Err(Failure::new(format!("the server refuses a WebSocket: {status}")))
+    }
+
+    /// Joins a conversation, up to the answer; what comes before it is passed over.
+    ///
+    /// # Errors
+    /// The server refuses, or goes away.
+    pub(crate) async fn join(&mut self, conversation: &str) -> Result<(), Failure> {
+        self.send(&wire::conversation_event("join_conversation", conversation, Some(0))).await?;
+        loop {
+            match self.codec.decode(&mut self.buffer).map_err(broke)? {
+                Some(Frame::Text(text)) => match Packet::parse(&String::from_utf8_lossy(&text)) {
+                    Ok(Packet::Ack(0, ack)) if ack.success => return Ok(()),
+                    Ok(Packet::Ack(0, ack)) => {
+                        return Err(Failure::new(format!("a join was refused: {}", ack.message.unwrap_or_default())));
+                    }
+                    _ => (),
+                },
+                Some(_) => (),
+                None => self.read().await?,
+            }
+        }
+    }
+
+    /// Whether the server has closed it, behind what it had to say.
+    pub(crate) async fn is_closed(&mut self) -> bool {
+        let to_the_end = async {
+            while self.read().await.is_ok() {
+                self.buffer.clear();
+            }
+        };
+        timeout(CLOSED_WITHIN, to_the_end).await.is_ok()
     }
 
     async fn read(&mut self) -> Result<(), Failure> {
@@ -142,12 +195,17 @@ fn broke(error: impl std::fmt::Display) -> Failure {
     Failure::new(format!("a connection broke while it was being opened: {error}"))
 }
 
-async fn dial(address: SocketAddr, source: Option<Ipv4Addr>) -> std::io::Result<TcpStream> {
+async fn dial(address: SocketAddr, source: Option<Ipv4Addr>, width: Width) -> std::io::Result<TcpStream> {
     let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
     if let Some(source) = source {
         // The port is chosen by connect, which knows the other end; bind alone would search long when many are taken.
         setsockopt(&socket, IpBindAddressNoPort, &true)?;
         socket.bind(SocketAddr::new(source.into(), 0))?;
+    }
+    if width == Width::Narrow {
+        // Window and segments are agreed when it connects.
+        setsockopt(&socket, RcvBuf, &NARROW.0)?;
+        setsockopt(&socket, TcpMaxSeg, &NARROW.1)?;
     }
     let stream = socket.connect(address).await?;
     stream.set_nodelay(true)?;

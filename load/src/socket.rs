@@ -27,7 +27,7 @@ use tokio_util::io::poll_read_buf;
 use crate::{
     conversation::{Room, SocketNumber},
     failure::Failure,
-    opening::Opening,
+    opening::{Opening, Width},
     stamp::{Stamp, UserNumber},
     wire::{self, Packet},
     world::World,
@@ -180,7 +180,7 @@ pub(crate) struct Seat {
 pub(crate) async fn connect(world: &Rc<World>, seat: Seat) -> Result<Rc<Socket>, Failure> {
     let begun = Instant::now();
     let number = world.next_socket();
-    let opening = timeout(OPENING_LIMIT, Opening::connected(world, seat)).await;
+    let opening = timeout(OPENING_LIMIT, Opening::connected(world, seat, Width::Usual)).await;
     let opening = opening.map_err(|_| {
         Failure::new(format!("a connection was not open after {} s: the server hangs", OPENING_LIMIT.as_secs()))
     })??;

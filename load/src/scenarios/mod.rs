@@ -9,6 +9,7 @@ pub(crate) mod pace;
 pub(crate) mod rate;
 mod read_back;
 pub(crate) mod rest;
+pub(crate) mod stalled;
 pub(crate) mod storm;
 pub(crate) mod typing;
 
@@ -36,6 +37,7 @@ pub(crate) async fn run(common: &Common, scenario: &Scenario) -> Result<Outcome,
         Scenario::Fanout(options) => fanout::run(common, options).await,
         Scenario::Typing(options) => typing::run(common, options).await,
         Scenario::Idle(options) => idle::run(common, options).await,
+        Scenario::Stalled(options) => stalled::run(common, options).await,
         Scenario::Storm(options) => storm::run(common, options).await,
         Scenario::Rest(options) => rest::run(common, options).await,
         Scenario::Mixed(options) => mixed::run(common, options).await,
@@ -80,6 +82,7 @@ impl Names {
             Scenario::Fanout(_) => fanout::names(),
             Scenario::Typing(_) => typing::names(),
             Scenario::Idle(_) => idle::names(common),
+            Scenario::Stalled(_) => stalled::names(),
             Scenario::Storm(_) => storm::names(),
             Scenario::Rest(options) => rest::names(common, options),
             Scenario::Mixed(_) => mixed::names(),

@@ -1,0 +1,114 @@
+//! Messages at a fixed rate, in turn without and with readers that have stopped reading in the same conversations.
+
+use std::{cell::Cell, time::Duration};
+
+use clap::Args;
+use futures::future::{join_all, try_join_all};
+use serde::Serialize;
+
+use super::{ASKED, Names, SENDS, Talk, crowd::raise_open_files, pace::pace};
+use crate::{
+    cli::Common,
+    failure::Failure,
+    meter::Part,
+    opening::{Opening, Width},
+    report::Outcome,
+    socket::Seat,
+    world::World,
+};
+
+/// What is measured without them has names of its own.
+const QUIET: Part = Part { name: "without", aliases: &[("ack", "ack_quiet"), ("delivery", "delivery_quiet")] };
+const STALLED: Part = Part { name: "with", aliases: &[] };
+/// Readers being opened at the same time.
+const AT_ONCE: usize = 64;
+
+/// What can be chosen.
+#[derive(Args, Debug, Serialize)]
+pub(crate) struct Options {
+    /// Readers that join and then read nothing more
+    #[arg(long, default_value_t = 500, value_parser = clap::value_parser!(u32).range(1..=50_000))]
+    readers: u32,
+    /// How often it is measured without and then with them; --duration is how long each time
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    rounds: u32,
+    /// Messages a second
+    #[arg(long, default_value_t = 500, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    rate: u32,
+    #[command(flatten)]
+    #[serde(flatten)]
+    talk: Talk,
+}
+
+pub(super) fn names() -> Names {
+    let figures = ["readers", "readers_closed", "ack_p99_ms_without", "ack_p99_ms_with", "ack_p99_ratio", ASKED];
+    Names::of_sends(&["ack_quiet", "delivery_quiet"], &figures)
+}
+
+pub(crate) async fn run(common: &Common, options: &Options) -> Result<Outcome, Failure> {
+    let names = names();
+    let (world, sockets) = options.talk.begin(common, &names).await?;
+    raise_open_files(sockets.len() + options.readers as usize, AT_ONCE, common.transport)?;
+    let turn = Cell::new(0);
+    let send = |due| {
+        let socket = &sockets[turn.replace(turn.get() + 1) % sockets.len()];
+        world.send(socket, due);
+        socket.flush();
+    };
+    let rate = f64::from(options.rate);
+    let closed = pace(rate, rounds(&world, common, options), send).await?;
+    let costs = world.watch.borrow_mut().cost_so_far(None, None);
+    let both = |kind, quiet| world.meter.borrow().in_time(kind) + world.meter.borrow().in_time(quiet);
+    let (sends, deliveries) = (both("ack", "ack_quiet"), both("delivery", "delivery_quiet"));
+    world.compare(format_args!("messages were acknowledged"), world.per_second(sends), rate);
+    world.measured(sends, "message was acknowledged");
+    world.settle(|| true).await;
+    let p99 = |kind| world.meter.borrow().summary(kind).map_or(0.0, |summary| summary.p99_ms);
+    let (without, with) = (p99("ack_quiet"), p99("ack"));
+    let figures = SENDS.into_iter().zip([sends, deliveries].map(|count| world.per_second(count))).chain([
+        ("readers", f64::from(options.readers)),
+        ("readers_closed", closed as f64),
+        ("ack_p99_ms_without", without),
+        ("ack_p99_ms_with", with),
+        ("ack_p99_ratio", with / without.max(0.001)),
+        (ASKED, rate),
+    ]);
+    Ok(Outcome::new(&world, "stalled", &names, figures, costs))
+}
+
+/// Measures all rounds; how many of the readers the server has closed.
+async fn rounds(world: &World, common: &Common, options: &Options) -> Result<usize, Failure> {
+    let (warmup, time) = [common.warmup, common.duration].map(Duration::from_secs_f64).into();
+    let mut closed = 0;
+    for _ in 0..options.rounds {
+        // What the readers before left behind is cleared away.
+        world.pass(warmup).await;
+        world.measure(QUIET, time).await;
+        let mut readers = stall(world, options.readers as usize).await?;
+        world.measure(STALLED, time).await;
+        // The last messages are answered before the readers go on reading, which is another load.
+        world.pass(warmup).await;
+        let ends = join_all(readers.iter_mut().map(Opening::is_closed)).await;
+        closed += ends.into_iter().filter(|is_closed| *is_closed).count();
+    }
+    Ok(closed)
+}
+
+/// Opens so many readers, spread over all users, who read nothing after their join.
+async fn stall(world: &World, count: usize) -> Result<Vec<Opening>, Failure> {
+    let mut readers = Vec::with_capacity(count);
+    while readers.len() < count {
+        let numbers = readers.len()..count.min(readers.len() + AT_ONCE);
+        readers.extend(try_join_all(numbers.map(|number| stalled(world, number))).await?);
+    }
+    Ok(readers)
+}
+
+async fn stalled(world: &World, number: usize) -> Result<Opening, Failure> {
+    let user = number % world.users.len();
+    let seat = Seat { user, room: user / 2, joins: true, source: None };
+    let mut reader = Opening::connected(world, seat, Width::Narrow).await?;
+    let conversation = world.ledger.borrow().conversation_id(seat.room).to_owned();
+    reader.join(&conversation).await?;
+    Ok(reader)
+}
