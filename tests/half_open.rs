@@ -207,5 +207,5 @@ fn connections_beyond_all_places_are_closed_and_those_that_are_there_go_on() {
     assert_eq!(witness.call("join_conversation", &json!("x"))["success"], false);
     until("the others are, too", EVENT_LIMIT + TOLERANCE, || are_closed(&mut flood));
     server.has_sessions(1);
-    assert!(server.stat("refused_connections") >= 450);
+    assert!(server.stat("refused_connections") >= 450, "no more than 50 had a place");
 }

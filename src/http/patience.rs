@@ -23,6 +23,8 @@ use tokio::{
     time::{Instant, Sleep, sleep_until},
 };
 
+use super::places::Place;
+
 /// How long after an answer the next head may be whole: actix-http's keep-alive ends with its first byte.
 const NEXT_HEAD: Duration = Duration::from_secs(40);
 /// How long a client may take to read an answer that the kernel has no room for.
@@ -63,18 +65,16 @@ pub(super) async fn keep_turn(
 #[derive(Debug)]
 pub(crate) struct PatientStream {
     stream: TcpStream,
+    /// Among the connections that there may be, while it is HTTP's.
+    _place: Place,
     turn: Turn,
     next_head: Option<Pin<Box<Sleep>>>,
     answer: Option<Pin<Box<Sleep>>>,
 }
 
 impl PatientStream {
-    pub(super) fn new(stream: TcpStream) -> Self {
-        Self { stream, turn: Turn::default(), next_head: None, answer: None }
-    }
-
-    pub(super) fn get_ref(&self) -> &TcpStream {
-        &self.stream
+    pub(super) fn new(stream: TcpStream, place: Place) -> Self {
+        Self { stream, _place: place, turn: Turn::default(), next_head: None, answer: None }
     }
 
     pub(super) fn turn(&self) -> Turn {

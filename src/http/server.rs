@@ -84,7 +84,6 @@ fn service(
 ) -> impl ServiceFactory<TcpStream, Config = (), Response = (), Error = DispatchError, InitError = ()> {
     app.chat.enter_worker();
     let admission = app.clone();
-    let connected = app.clone();
     let hook = {
         let app = app.clone();
         fn_factory(move || upgrades(app.clone()))
@@ -94,11 +93,7 @@ fn service(
         .keep_alive(KEEP_ALIVE)
         // A long poll whose client went away must not take the packets of the next one.
         .h1_allow_half_closed(false)
-        .on_connect_ext(move |stream: &PatientStream, held| {
-            // There was one a moment ago; the connection keeps it while it is HTTP's.
-            if let Ok(place) = connected.places[0].take(connected.proxies.peer(stream.get_ref().peer_addr().ok())) {
-                held.insert(place);
-            }
+        .on_connect_ext(|stream: &PatientStream, held| {
             held.insert(stream.turn());
         })
         .upgrade(hook)
@@ -113,7 +108,7 @@ fn service(
 async fn admit(app: App, stream: TcpStream) -> Result<Accepted, DispatchError> {
     app.chat.opened().await;
     let peer = stream.peer_addr().ok();
-    let Ok(_place) = app.places[0].take(app.proxies.peer(peer)) else {
+    let Ok(place) = app.places[0].take(app.proxies.peer(peer)) else {
         app.chat.counters().add(Gauge::Refused);
         return Err(io::Error::from(io::ErrorKind::ConnectionRefused).into());
     };
@@ -121,7 +116,7 @@ async fn admit(app: App, stream: TcpStream) -> Result<Accepted, DispatchError> {
         door::enter().await;
     }
     stream.set_nodelay(true)?;
-    Ok((PatientStream::new(stream), Protocol::Http1, peer))
+    Ok((PatientStream::new(stream, place), Protocol::Http1, peer))
 }
 
 /// Whether a connection's first request opens a Socket.IO session. Only looked at: a request that is read and parsed has
