@@ -19,6 +19,8 @@ use crate::{
 pub struct Gate {
     in_flight: Load,
     unsent: Load,
+    /// How many wait for it to open.
+    waiting: AtomicUsize,
     reopened: Notify,
 }
 
@@ -98,6 +100,8 @@ impl Gate {
 
     /// Returns when the transport may be read on.
     pub async fn opened(self: Arc<Self>) {
+        // Before looking, as below: whoever answers a packet now sees it.
+        let _waits = Waits::at(&self.waiting);
         loop {
             let reopened = self.reopened.notified();
             tokio::pin!(reopened);
@@ -119,9 +123,28 @@ impl Gate {
 
 impl Drop for Permit {
     fn drop(&mut self) {
-        if self.gate.in_flight.remove(1, self.bytes) == SESSION_IN_FLIGHT / 2 {
-            self.gate.reopened.notify_waiters();
+        let gate = &self.gate;
+        let packets = gate.in_flight.remove(1, self.bytes);
+        // Bytes may keep it closed for longer than packets do.
+        if packets <= SESSION_IN_FLIGHT / 2 && gate.waiting.load(Ordering::SeqCst) > 0 && gate.is_open() {
+            gate.reopened.notify_waiters();
         }
+    }
+}
+
+/// Counts one that waits, for as long as it does.
+struct Waits<'a>(&'a AtomicUsize);
+
+impl<'a> Waits<'a> {
+    fn at(waiting: &'a AtomicUsize) -> Self {
+        waiting.fetch_add(1, Ordering::SeqCst);
+        Self(waiting)
+    }
+}
+
+impl Drop for Waits<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::SeqCst);
     }
 }
 
@@ -143,6 +166,21 @@ mod tests {
         assert!(!waiting.is_finished());
         permits.truncate(SESSION_IN_FLIGHT / 2 - 1);
         waiting.await.expect("the gate opened");
+    }
+
+    #[tokio::test]
+    async fn a_gate_that_few_large_packets_closed_opens_when_they_are_answered() {
+        let gate = Arc::new(Gate::default());
+        let mut permits: Vec<_> = (0..4).map(|_| gate.enter(OUTBOX_BYTES / 8)).collect();
+        assert!(!gate.is_open());
+        let waiting = tokio::spawn(gate.clone().opened());
+        tokio::task::yield_now().await;
+        permits.truncate(2);
+        tokio::task::yield_now().await;
+        assert!(!waiting.is_finished());
+        permits.truncate(1);
+        waiting.await.expect("the gate opened");
+        assert_eq!(gate.waiting.load(Ordering::SeqCst), 0);
     }
 
     #[tokio::test]
