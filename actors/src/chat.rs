@@ -12,7 +12,7 @@ use tokio::sync::SetOnce;
 use tokio_postgres::Config;
 
 use crate::{
-    counters::{Counters, Gauge},
+    counters::{Counters, Gauge, Held},
     credentials::{Credentials, Revocations},
     directory::Directory,
     draft::Draft,
@@ -26,7 +26,7 @@ use crate::{
     refusal::{Code, Refusal},
     reply::{Committed, PostError},
     session::SessionHandle,
-    shared::Shared,
+    shared::{Shared, Turns},
     store::{Page, Store, StoreError},
     timestamp::Timestamp,
     workers::Workers,
@@ -61,6 +61,7 @@ impl Chat {
             store: Store::new(&config.database),
             workers: Workers::new(config.workers, database, presence.clone(), revocations.clone(), counters.clone()),
             revocations,
+            count_turns: Turns::default(),
             recoveries: Recoveries::new(config.recovery, counters.clone()),
             room_idle: config.room_idle,
             open: SetOnce::new(),
@@ -177,6 +178,7 @@ impl Chat {
         page: Page,
         mark_read: bool,
     ) -> Result<MessagePage, Refusal> {
+        let _told = if mark_read { Some(self.begin_announcement()?) } else { None };
         let room = self.0.room(conversation).ok_or_else(Refusal::unavailable)?;
         let participants = room.introduce(reader).await?;
         let history = self.0.store.read_history(conversation, reader, page).await.map_err(log)?;
@@ -197,6 +199,7 @@ impl Chat {
     /// # Errors
     /// Unknown, or not the caller's; or Postgres is away.
     pub async fn delete_message(&self, message: MessageId, caller: UserId) -> Result<MessageDeleted, Refusal> {
+        let told = self.begin_announcement()?;
         let found = self.0.store.delete_message(message, caller).await.map_err(log)?;
         let found = found.ok_or_else(Refusal::message_not_found)?;
         if !found.by_sender {
@@ -205,9 +208,16 @@ impl Chat {
         let deleted = || MessageDeleted { conversation_id: found.conversation, id: message, seq: found.seq };
         // Whoever cannot be told sees it with the next page.
         if let Some(room) = self.0.room(found.conversation) {
-            room.deleted(deleted(), caller);
+            room.deleted(deleted(), caller, told);
         }
         Ok(deleted())
+    }
+
+    /// What changes while the server stops would be missing in the sessions that are kept: refused then, waited for before.
+    fn begin_announcement(&self) -> Result<Held, Refusal> {
+        // In this order: a stop that begins meanwhile waits for it.
+        let told = self.0.counters.hold(Gauge::Announcements);
+        if self.is_stopping() { Err(Refusal::unavailable()) } else { Ok(told) }
     }
 
     /// Stores a profile; rooms show it from now on.
@@ -274,7 +284,8 @@ impl Chat {
         // Only a stop waits for it, so that looking now and then is simpler than being told.
         const LOOK: Duration = Duration::from_millis(5);
         let counters = &self.0.counters;
-        let open = || counters.get(Gauge::Unanswered) + counters.get(Gauge::MessagesInFlight);
+        const UNDER_WAY: [Gauge; 3] = [Gauge::Unanswered, Gauge::MessagesInFlight, Gauge::Announcements];
+        let open = || UNDER_WAY.iter().map(|gauge| counters.get(*gauge)).sum::<i64>();
         while self.0.workers.rows_waiting() > 0 || open() > 0 {
             tokio::time::sleep(LOOK).await;
         }

@@ -1,6 +1,9 @@
 //! What is there and what has happened, counted without locks.
 
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{
+    Arc,
+    atomic::{AtomicI64, Ordering},
+};
 
 use serde::{Serialize, Serializer, ser::SerializeMap};
 
@@ -29,6 +32,8 @@ gauges! {
     Unanswered = "unanswered",
     /// Messages accepted and not yet answered.
     MessagesInFlight = "messages_in_flight",
+    /// Reads and deletions of which not everybody has heard yet.
+    Announcements = "announcements",
     /// Messages committed, since the start.
     MessagesCommitted = "messages_committed",
     /// Batches committed, since the start.
@@ -62,6 +67,12 @@ impl Counters {
         self.change(gauge, -1);
     }
 
+    /// One more, until what is returned is dropped.
+    pub(crate) fn hold(self: &Arc<Self>, gauge: Gauge) -> Held {
+        self.add(gauge);
+        Held { counters: self.clone(), gauge }
+    }
+
     pub(crate) fn change(&self, gauge: Gauge, by: i64) {
         self.0[gauge as usize].fetch_add(by, Ordering::SeqCst);
     }
@@ -69,6 +80,19 @@ impl Counters {
     /// The value now.
     pub fn get(&self, gauge: Gauge) -> i64 {
         self.0[gauge as usize].load(Ordering::SeqCst)
+    }
+}
+
+/// One that is counted for as long as this lives.
+#[derive(Debug)]
+pub(crate) struct Held {
+    counters: Arc<Counters>,
+    gauge: Gauge,
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.counters.sub(self.gauge);
     }
 }
 

@@ -182,16 +182,17 @@ impl Lane {
         self.counters.add(Gauge::BatchesCommitted);
         let marked = marks.as_ref().map(drop).map_err(Clone::clone);
         let rooms: HashMap<_, _> = batch.marks.iter().map(|mark| (mark.conversation, mark.room.clone())).collect();
+        // Before the answers: an orderly stop waits for the ones and then for the others.
+        for receipt in marks.into_iter().flatten() {
+            if let Some(room) = rooms.get(&receipt.conversation) {
+                room.marked(receipt, self.counters.hold(Gauge::Announcements));
+            }
+        }
         for mark in batch.marks {
             self.waiting.taken();
             mark.answer.finish(marked.clone());
         }
         self.give_back(batch.appends.into_iter().zip(appends));
-        for receipt in marks.into_iter().flatten() {
-            if let Some(room) = rooms.get(&receipt.conversation) {
-                room.marked(receipt);
-            }
-        }
     }
 
     /// Rooms get their rows back, in order, in one message each.

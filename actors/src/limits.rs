@@ -24,6 +24,9 @@ pub const SESSION_ROOMS: usize = 1000;
 pub const RESUME_MESSAGES: usize = 100;
 /// The same in bytes, unless a single one is longer.
 pub const RESUME_BYTES: usize = 16 * 1024;
+/// Turns in which unread messages are counted, one user after the other where users share one. Each counts in about a
+/// millisecond.
+pub const COUNT_TURNS: usize = 256;
 /// How long before its token expires a client is told, in seconds.
 pub const TOKEN_WARNING: i64 = 60;
 /// How long somebody who does not say so again is taken to type.

@@ -13,18 +13,15 @@ use std::{
 use actix::{Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, WrapFuture};
 
 use crate::{
-    batch::Receipt,
     counters::Gauge,
     draft::Draft,
     event::{Durability, EncodedEvent, encode},
     hub::Delivery,
     ids::{ConversationId, MessageId, SessionId, UserId},
     lane::{Outcome, Post},
-    limits::{RESUME_BYTES, RESUME_MESSAGES, RETRY_AFTER, ROOM_IN_FLIGHT, TYPING_END, UNKNOWN_ROOM},
+    limits::{RESUME_BYTES, RESUME_MESSAGES, RETRY_AFTER, ROOM_IN_FLIGHT, UNKNOWN_ROOM},
     mailbox::Waiting,
-    message::{
-        Duplicate, Message, MessageDeleted, MessagePage, MessageRead, Notification, StoredMessage, Typist, UnreadUpdate,
-    },
+    message::{Duplicate, Message, MessagePage, Notification, StoredMessage},
     outbox::CloseReason,
     persistence::Persistence,
     profile::{LiveProfile, Profile},
@@ -38,8 +35,10 @@ use crate::{
 
 mod command;
 mod handle;
+mod receipts;
 #[cfg(test)]
 mod tests;
+mod typing;
 
 use command::RoomCommand;
 pub(crate) use handle::{RoomHandle, WeakRoom};
@@ -61,6 +60,8 @@ pub(crate) struct Room {
     counting: HashMap<UserId, bool>,
     /// Who is typing, and until when that is believed.
     typists: HashMap<SessionId, (UserId, Instant)>,
+    /// A look at them is due.
+    looks_at_typists: bool,
     /// The newest seq that everybody has heard of.
     announced: i64,
     /// Since the last look whether the room is idle.
@@ -93,6 +94,7 @@ impl Room {
             last_sent_at: None,
             counting: HashMap::new(),
             typists: HashMap::new(),
+            looks_at_typists: false,
             announced: 0,
             used: true,
             stops_soon: false,
@@ -150,11 +152,11 @@ impl Room {
                 reply.done(None);
             }
             RoomCommand::TypistGone(session) => self.end_typing_of(session),
-            RoomCommand::Deleted(deleted, sender) => self.announce_deleted(&deleted, sender, ctx),
+            RoomCommand::Deleted(deleted, sender, told) => self.announce_deleted(&deleted, sender, told, ctx),
             RoomCommand::MarkRead { reader, seq, answer, room } => {
                 self.persistence.mark_read(self.conversation, reader, seq, answer, room);
             }
-            RoomCommand::Marked(receipt) => self.announce_read(&receipt, ctx),
+            RoomCommand::Marked(receipt, told) => self.announce_read(&receipt, told, ctx),
             // Whoever asked may have gone meanwhile.
             RoomCommand::Introduce { answer, .. } => drop(answer.send(Ok(()))),
             RoomCommand::Committed(rows) => rows.into_iter().for_each(|(post, outcome)| self.finish(*post, outcome)),
@@ -282,69 +284,6 @@ impl Room {
         self.publish(audience, &Delivery { conversation: self.conversation, event, except: None, notification });
     }
 
-    /// A participant has read: the members hear of it, and all of the reader's sessions how much is left.
-    fn announce_read(&mut self, receipt: &Receipt, ctx: &mut Context<Self>) {
-        let members = self.members_mask();
-        if members != 0 {
-            let event = Some(EncodedEvent::message_read(&MessageRead {
-                conversation_id: self.conversation,
-                reader_id: receipt.reader,
-                up_to_seq: receipt.seq,
-                read_at: receipt.read_at,
-            }));
-            self.publish(
-                members,
-                &Delivery { conversation: self.conversation, event, except: None, notification: None },
-            );
-        }
-        self.announce_unread(receipt.reader, ctx);
-    }
-
-    fn announce_deleted(&mut self, deleted: &MessageDeleted, sender: UserId, ctx: &mut Context<Self>) {
-        let members = self.members_mask();
-        if members != 0 {
-            let event = Some(EncodedEvent::message_deleted(deleted));
-            self.publish(
-                members,
-                &Delivery { conversation: self.conversation, event, except: None, notification: None },
-            );
-        }
-        if let Some(reader) = self.other(sender) {
-            self.announce_unread(reader, ctx);
-        }
-    }
-
-    /// Counts what a user has not read, once more for all that changes meanwhile, and tells all of the user's sessions.
-    fn announce_unread(&mut self, user: UserId, ctx: &mut Context<Self>) {
-        if let Some(once_more) = self.counting.get_mut(&user) {
-            *once_more = true;
-            return;
-        }
-        if !self.shared.presence.contains_key(&user) {
-            return;
-        }
-        self.counting.insert(user, false);
-        let (store, conversation) = (self.shared.store.clone(), self.conversation);
-        // After the commit, so that the last one to count has counted everything.
-        let count = async move { store.count_unread_here(user, conversation).await };
-        ctx.spawn(count.into_actor(self).map(move |counted, room, ctx| {
-            match counted {
-                Ok((here, everywhere)) => room.publish_unread(user, here, everywhere),
-                Err(error) => tracing::warn!(%error, "cannot count what is unread"),
-            }
-            if room.counting.remove(&user) == Some(true) {
-                room.announce_unread(user, ctx);
-            }
-        }));
-    }
-
-    fn publish_unread(&self, user: UserId, unread_count: i64, total_unread: i64) {
-        let unread = UnreadUpdate { conversation_id: self.conversation, unread_count, total_unread };
-        let notification = Some((user, EncodedEvent::unread_update(&unread)));
-        let delivery = Delivery { conversation: self.conversation, event: None, except: None, notification };
-        self.publish(self.workers_of(user), &delivery);
-    }
-
     /// The message is committed already: nobody but its sender hears of it.
     fn repeat(&self, post: Post, first: &StoredMessage) {
         if first.text != post.draft.text.as_str() {
@@ -358,46 +297,6 @@ impl Room {
 
     fn profile(&self, participant: UserId) -> Option<Arc<Profile>> {
         self.participants.get()?.iter().find(|profile| profile.id == participant).map(|profile| profile.get())
-    }
-
-    fn typing(&mut self, typist: UserId, session: SessionId, started: bool, ctx: &mut Context<Self>) {
-        if started {
-            if self.typists.is_empty() {
-                ctx.run_later(TYPING_END, Self::end_typing);
-            }
-            self.typists.insert(session, (typist, Instant::now() + TYPING_END));
-        } else {
-            self.typists.remove(&session);
-        }
-        self.publish_typing(typist, session, started);
-    }
-
-    /// Ends the typing of those who have not said for a while that they still do.
-    fn end_typing(&mut self, ctx: &mut Context<Self>) {
-        let now = Instant::now();
-        let silent: Vec<_> = self.typists.extract_if(|_, (_, until)| *until <= now).collect();
-        for (session, (typist, _)) in silent {
-            self.publish_typing(typist, session, false);
-        }
-        if let Some(next) = self.typists.values().map(|(_, until)| *until).min() {
-            ctx.run_later(next - now, Self::end_typing);
-        }
-    }
-
-    fn end_typing_of(&mut self, session: SessionId) {
-        if let Some((typist, _)) = self.typists.remove(&session) {
-            self.publish_typing(typist, session, false);
-        }
-    }
-
-    fn publish_typing(&self, typist: UserId, session: SessionId, started: bool) {
-        let typist = Typist { user_id: typist, conversation_id: self.conversation };
-        let event = Some(EncodedEvent::typing(&typist, started));
-        let members = self.members_mask();
-        if !self.shared.workers.any(members, |hub| hub.is_full(Durability::Ephemeral)) {
-            let except = Some(session);
-            self.publish(members, &Delivery { conversation: self.conversation, event, except, notification: None });
-        }
     }
 
     /// Hands an event to the hubs that need it. The one place where a bus to other servers will be joined.

@@ -100,6 +100,27 @@ describe('what is read', () => {
     ]);
   });
 
+  test('in many conversations at once is told in the order in which it was counted', async () => {
+    const bob = await newUser(server);
+    const socket = await connect(server, bob);
+    const totals = inbox(socket, 'unread_update');
+    const conversations = [];
+    for (let n = 0; n < 20; n += 1) {
+      const other = await newUser(server);
+      const conversation = await newConversation(server, other, bob);
+      conversations.push({ other, conversation });
+    }
+    for (let round = 1; round <= 10; round += 1) {
+      await Promise.all(conversations.map(({ other, conversation }) => say(server, other, conversation, `${round}`)));
+      totals.all.length = 0;
+      await Promise.all(conversations.map(({ conversation }) => markRead(socket, conversation, round)));
+      await totals.count(conversations.length);
+      const told = totals.all.map(({ total_unread: total }) => total);
+      assert.deepEqual(told, [...told].sort((a, b) => b - a), 'it only becomes less');
+      assert.equal(told.at(-1), 0);
+    }
+  });
+
   test('needs no join, and is nobody else’s business', async () => {
     const { bob, conversation } = await room(1);
     const stranger = await connect(server, await newUser(server));

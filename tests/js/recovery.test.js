@@ -390,6 +390,41 @@ describe('when the server is started again', () => {
     await life.stop();
   });
 
+  test('what is read and deleted while it stops is heard of, once', async () => {
+    const ROUNDS = 4;
+    life = await startServer({ dir });
+    const relay = await Relay.to(life);
+    const { alice, bob, conversation } = await newPair(life);
+    const socket = await recoverable(relay, bob);
+    const unread = inbox(socket, 'unread_update');
+    const deleted = inbox(socket, 'message_deleted');
+    await join(socket, conversation);
+    for (const round of range(1, ROUNDS)) {
+      const { _id: id, seq } = await say(life, alice, conversation, `${round}`);
+      const gone = once(socket, 'disconnect');
+      const read = ask(socket, 'mark_read', { conversation_id: conversation, up_to_seq: seq });
+      const ended = read.then(() => life.stop());
+      assert.deepEqual(await read, { success: true });
+      const removal = await call(life, 'DELETE', `/api/chat/messages/${id}`, { token: alice.token }).catch(() => null);
+      await ended;
+      await gone;
+      relay.down();
+      life = await startServer({ dir });
+      relay.target = life.port;
+      const isBack = back(socket);
+      relay.up();
+      await isBack;
+      assert.equal(socket.recovered, true);
+      await say(life, bob, conversation, 'an end');
+      const isDeleted = removal?.status === 200;
+      await unread.find(({ unread_count: left }) => left === 0);
+      if (isDeleted) await deleted.find(({ _id }) => _id === id);
+      assert.equal(deleted.all.some(({ _id }) => _id === id), isDeleted);
+      unread.all.length = 0;
+    }
+    await life.stop();
+  });
+
   test('after a crash they are new', async () => {
     const { sockets } = await over((server) => server.kill());
     assert.deepEqual(sockets.map((socket) => socket.recovered), [false, false]);

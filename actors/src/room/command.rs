@@ -5,6 +5,7 @@ use tokio::sync::oneshot;
 
 use crate::{
     batch::{ReadAnswer, Receipt},
+    counters::Held,
     draft::Draft,
     ids::{SessionId, UserId},
     lane::Settled,
@@ -42,9 +43,9 @@ pub(super) enum RoomCommand {
         room: RoomHandle,
     },
     Committed(Vec<Settled>),
-    Marked(Receipt),
+    Marked(Receipt, Held),
     /// By this sender.
-    Deleted(MessageDeleted, UserId),
+    Deleted(MessageDeleted, UserId, Held),
     TypistGone(SessionId),
     /// Load the participants.
     Introduce {

@@ -8,6 +8,7 @@ use tokio::sync::oneshot;
 use crate::{
     batch::{ReadAnswer, Receipt},
     counters::Gauge,
+    counters::Held,
     draft::Draft,
     ids::{ConversationId, SessionId, UserId},
     lane::Settled,
@@ -77,8 +78,8 @@ impl RoomHandle {
     }
 
     /// A message was deleted by its sender.
-    pub(crate) fn deleted(&self, deleted: MessageDeleted, sender: UserId) {
-        self.offer(RoomCommand::Deleted(deleted, sender));
+    pub(crate) fn deleted(&self, deleted: MessageDeleted, sender: UserId, told: Held) {
+        self.0.mailbox.push(RoomCommand::Deleted(deleted, sender, told));
     }
 
     pub(crate) fn post(&self, sender: UserId, draft: Draft, reply: Reply) {
@@ -125,8 +126,8 @@ impl RoomHandle {
     }
 
     /// Something has become read.
-    pub(crate) fn marked(&self, receipt: Receipt) {
-        self.0.mailbox.push(RoomCommand::Marked(receipt));
+    pub(crate) fn marked(&self, receipt: Receipt, told: Held) {
+        self.0.mailbox.push(RoomCommand::Marked(receipt, told));
     }
 
     /// Rows that the room gave to persistence come back.

@@ -1,0 +1,91 @@
+//! What a room tells of reading and deleting, and how much is unread then.
+
+use actix::{ActorFutureExt, AsyncContext, Context, WrapFuture};
+
+use crate::{
+    batch::Receipt,
+    counters::Held,
+    event::EncodedEvent,
+    hub::Delivery,
+    ids::UserId,
+    message::{MessageDeleted, MessageRead, UnreadUpdate},
+};
+
+use super::Room;
+
+impl Room {
+    /// A participant has read: the members hear of it, and all of the reader's sessions how much is left.
+    pub(super) fn announce_read(&mut self, receipt: &Receipt, told: Held, ctx: &mut Context<Self>) {
+        let members = self.members_mask();
+        if members != 0 {
+            let event = Some(EncodedEvent::message_read(&MessageRead {
+                conversation_id: self.conversation,
+                reader_id: receipt.reader,
+                up_to_seq: receipt.seq,
+                read_at: receipt.read_at,
+            }));
+            self.publish(
+                members,
+                &Delivery { conversation: self.conversation, event, except: None, notification: None },
+            );
+        }
+        self.announce_unread(receipt.reader, told, ctx);
+    }
+
+    pub(super) fn announce_deleted(
+        &mut self,
+        deleted: &MessageDeleted,
+        sender: UserId,
+        told: Held,
+        ctx: &mut Context<Self>,
+    ) {
+        let members = self.members_mask();
+        if members != 0 {
+            let event = Some(EncodedEvent::message_deleted(deleted));
+            self.publish(
+                members,
+                &Delivery { conversation: self.conversation, event, except: None, notification: None },
+            );
+        }
+        if let Some(reader) = self.other(sender) {
+            self.announce_unread(reader, told, ctx);
+        }
+    }
+
+    /// Counts what a user has not read, once more for all that changes meanwhile, and tells all of the user's sessions.
+    #[allow(clippy::only_used_in_recursion, reason = "held until all is told: a stop waits for it")]
+    fn announce_unread(&mut self, user: UserId, told: Held, ctx: &mut Context<Self>) {
+        if let Some(once_more) = self.counting.get_mut(&user) {
+            *once_more = true;
+            return;
+        }
+        if !self.shared.presence.contains_key(&user) {
+            return;
+        }
+        self.counting.insert(user, false);
+        let (shared, conversation) = (self.shared.clone(), self.conversation);
+        // After the commit, so that the last one to count has counted everything; and one room after the other, so that
+        // what was counted last is told last.
+        let count = async move {
+            let turn = shared.count_turns.of(user).await;
+            (shared.store.count_unread_here(user, conversation).await, turn)
+        };
+        ctx.spawn(count.into_actor(self).map(move |(counted, turn), room, ctx| {
+            match counted {
+                Ok((here, everywhere)) => room.publish_unread(user, here, everywhere),
+                Err(error) => tracing::warn!(%error, "cannot count what is unread"),
+            }
+            drop(turn);
+            if room.counting.remove(&user) == Some(true) {
+                room.announce_unread(user, told, ctx);
+            }
+        }));
+    }
+
+    fn publish_unread(&self, user: UserId, unread_count: i64, total_unread: i64) {
+        let unread = UnreadUpdate { conversation_id: self.conversation, unread_count, total_unread };
+        let notification = Some((user, EncodedEvent::unread_update(&unread)));
+        let delivery = Delivery { conversation: self.conversation, event: None, except: None, notification };
+        self.publish(self.workers_of(user), &delivery);
+    }
+}
