@@ -42,8 +42,9 @@ pub struct Overrides {
     /// environment: flags are visible to other users of the machine
     #[arg(long, env = "JWT_SECRET", hide_env_values = true, value_name = "SECRET", global = true)]
     pub jwt_secret: Option<String>,
-    /// Files with public keys that tokens are checked with, a comma list: PEM (RSA for RS256, P-256 for ES256, Ed25519 for
-    /// EdDSA) or JSON Web Key Sets; read again on SIGHUP. A secret that is set beside them holds, too
+    /// Files with public keys that tokens are checked with, a comma list: PEM, each with one key or more (RSA for RS256,
+    /// P-256 for ES256, Ed25519 for EdDSA), or JSON Web Key Sets; read again on SIGHUP. A secret that is set beside them holds,
+    /// too
     #[arg(long, env = "JWT_KEYS", value_name = "FILES", global = true)]
     pub jwt_keys: Option<String>,
     /// Origins that browsers may call from: a comma list of exact origins, or * (without credentials)

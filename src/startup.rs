@@ -172,8 +172,8 @@ async fn reload_keys(mut hangup: Signal, settings: Settings, auth: Arc<Auth>) {
     while hangup.recv().await.is_some() {
         match keys(&settings) {
             Ok(keys) => {
+                tracing::info!(keys = keys.count(), "SIGHUP: tokens are checked with the keys as they are now");
                 auth.replace(keys);
-                tracing::info!("SIGHUP: tokens are checked with the keys as they are now");
             }
             Err(error) => tracing::error!(%error, "SIGHUP: tokens are checked with the same keys as before"),
         }
@@ -262,7 +262,9 @@ async fn listen(
     listener: std::net::TcpListener,
     database: Config,
 ) -> Result<(App, Listening), StartError> {
-    let auth = Arc::new(Auth::new(keys(settings)?));
+    let keys = keys(settings)?;
+    tracing::info!(keys = keys.count(), "tokens are checked with these keys");
+    let auth = Arc::new(Auth::new(keys));
     let hangup = signal(SignalKind::hangup());
     let hangup = hangup.map_err(|error| StartError::Other(format!("cannot listen for signals: {error}")))?;
     actix::spawn(reload_keys(hangup, settings.clone(), auth.clone()));

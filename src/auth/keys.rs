@@ -9,6 +9,9 @@ use jsonwebtoken::{
 };
 use thiserror::Error;
 
+/// What each block of a PEM file begins with; jsonwebtoken reads the first block only.
+const PEM_BEGIN: &str = "-----BEGIN ";
+
 /// Why a file's keys cannot be used.
 #[derive(Debug, Error)]
 pub enum KeyError {
@@ -18,6 +21,12 @@ pub enum KeyError {
     /// It is neither a public key in PEM nor a JSON Web Key Set.
     #[error("{0} is neither a public key in PEM (RSA, P-256 or Ed25519) nor a JSON Web Key Set")]
     Unknown(String),
+    /// One of several blocks in PEM is no such key.
+    #[error("{0}: block {1} of its PEM is no public key (RSA, P-256 or Ed25519)")]
+    UnknownBlock(String, usize),
+    /// Who checks tokens has no need of it, and should not be able to make any.
+    #[error("{0} has a private key, but the public one is wanted: `openssl pkey -in FILE -pubout` makes it")]
+    Private(String),
     /// A key in a set is none that tokens are checked with.
     #[error("{0}: the key {1} is for none of RS256, ES256 and EdDSA")]
     Unsupported(String, String),
@@ -65,25 +74,39 @@ impl Keys {
         self.add_text(&text, name)
     }
 
-    /// The keys of a text: a public key in PEM (RFC 7468; RSA for RS256, P-256 for ES256, Ed25519 for EdDSA), or a JSON Web
-    /// Key Set (RFC 7517). Keys for encryption in a set are passed over. Errors call it by this name.
+    /// How many there are.
+    pub(crate) fn count(&self) -> usize {
+        self.0.len()
+    }
+
+    /// The keys of a text: public keys in PEM, one or more (RFC 7468; RSA for RS256, P-256 for ES256, Ed25519 for EdDSA), or a
+    /// JSON Web Key Set (RFC 7517). Keys for encryption in a set are passed over. Errors call it by this name.
     ///
     /// # Errors
     /// See [`KeyError`]. No key is added then.
     pub fn add_text(&mut self, text: &[u8], name: String) -> Result<(), KeyError> {
-        if let Ok(set) = serde_json::from_slice::<JwkSet>(text) {
-            return self.add_set(&set, name);
+        match serde_json::from_slice::<JwkSet>(text) {
+            Ok(set) => self.add_set(&set, name),
+            Err(_) => self.add_pem(&String::from_utf8_lossy(text), name),
         }
-        let pem = [
-            (Algorithm::RS256, DecodingKey::from_rsa_pem(text)),
-            (Algorithm::ES256, DecodingKey::from_ec_pem(text)),
-            (Algorithm::EdDSA, DecodingKey::from_ed_pem(text)),
-        ];
-        let sound =
-            |(algorithm, key): (_, Result<_, _>)| Some((algorithm, key.ok().filter(|key| is_sound(algorithm, key))?));
-        let readable = pem.into_iter().find_map(sound);
-        let (algorithm, key) = readable.ok_or(KeyError::Unknown(name))?;
-        self.add(None, algorithm, key);
+    }
+
+    fn add_pem(&mut self, text: &str, name: String) -> Result<(), KeyError> {
+        let blocks: Vec<_> = text.split(PEM_BEGIN).skip(1).collect();
+        let is_private = |block: &&str| block.split("-----").next().is_some_and(|label| label.ends_with("PRIVATE KEY"));
+        if blocks.iter().any(is_private) {
+            return Err(KeyError::Private(name));
+        }
+        let keys: Vec<_> = blocks.iter().map(|block| public_key(&format!("{PEM_BEGIN}{block}"))).collect();
+        match keys.iter().position(Option::is_none) {
+            Some(_) if keys.len() == 1 => return Err(KeyError::Unknown(name)),
+            Some(at) => return Err(KeyError::UnknownBlock(name, at + 1)),
+            None if keys.is_empty() => return Err(KeyError::Unknown(name)),
+            None => (),
+        }
+        for (algorithm, key) in keys.into_iter().flatten() {
+            self.add(None, algorithm, key);
+        }
         Ok(())
     }
 
@@ -132,6 +155,16 @@ impl Keys {
     }
 }
 
+/// The key of a single block, with the algorithm it is for.
+fn public_key(block: &str) -> Option<(Algorithm, DecodingKey)> {
+    let kinds = [
+        (Algorithm::RS256, DecodingKey::from_rsa_pem(block.as_bytes())),
+        (Algorithm::ES256, DecodingKey::from_ec_pem(block.as_bytes())),
+        (Algorithm::EdDSA, DecodingKey::from_ed_pem(block.as_bytes())),
+    ];
+    kinds.into_iter().find_map(|(algorithm, key)| Some((algorithm, key.ok().filter(|key| is_sound(algorithm, key))?)))
+}
+
 /// Whether tokens can be checked with a public key. jsonwebtoken finds that out with the first token only, and panics then
 /// if an Ed25519 key is too short.
 fn is_sound(algorithm: Algorithm, key: &DecodingKey) -> bool {
@@ -174,5 +207,42 @@ mod tests {
         }
         let p384 = r#"{"keys":[{"kty":"EC","crv":"P-384","x":"AAAA","y":"AAAA"}]}"#;
         assert!(matches!(added(p384), Err(KeyError::Unsupported(..))));
+    }
+
+    const P256: &str = include_str!("../../fuzz/corpus/keys/p256.pem");
+    const ED25519: &str = include_str!("../../fuzz/corpus/keys/ed25519.pem");
+
+    #[test]
+    fn every_block_of_a_pem_file_is_a_key() {
+        let mut keys = Keys::default();
+        let file = format!("the old one\n{P256}\nthe new one\r\n{ED25519}{P256}");
+        keys.add_text(file.as_bytes(), "keys.pem".to_owned()).expect("three keys");
+        let algorithms: Vec<_> = keys.0.iter().map(|key| key.algorithm).collect();
+        assert_eq!(algorithms, [Algorithm::ES256, Algorithm::EdDSA, Algorithm::ES256]);
+    }
+
+    #[test]
+    fn a_file_with_a_block_that_is_no_key_is_refused_whole() {
+        let mut keys = Keys::default();
+        let nothing = "-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----\n";
+        for file in [format!("{P256}{nothing}{ED25519}"), format!("{P256}{}", ED25519.replace("-----END", ""))] {
+            let error = keys.add_text(file.as_bytes(), "keys.pem".to_owned()).expect_err(&file).to_string();
+            assert_eq!(error, "keys.pem: block 2 of its PEM is no public key (RSA, P-256 or Ed25519)");
+        }
+        assert_eq!(keys.count(), 0);
+        for file in ["", "nonsense", nothing, "-----BEGIN "] {
+            assert!(matches!(added(file), Err(KeyError::Unknown(_))), "{file}");
+        }
+    }
+
+    #[test]
+    fn a_private_key_is_refused_as_such() {
+        for kind in ["PRIVATE KEY", "RSA PRIVATE KEY", "EC PRIVATE KEY", "ENCRYPTED PRIVATE KEY"] {
+            let block = format!("-----BEGIN {kind}-----\nAAAA\n-----END {kind}-----\n");
+            for file in [block.clone(), format!("{P256}{block}")] {
+                let error = added(&file).expect_err(kind).to_string();
+                assert!(error.contains("has a private key, but the public one is wanted"), "{error}");
+            }
+        }
     }
 }

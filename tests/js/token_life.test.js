@@ -287,10 +287,30 @@ describe('public keys', () => {
     }
   });
 
+  test('of a PEM file hold all, and one is added to it on SIGHUP', async () => {
+    const [old, young] = [newKey('ES256'), newKey('EdDSA')];
+    const name = file('rotated.pem', pem(old));
+    const own = await startServer({ env: { JWT_KEYS: name, JWT_SECRET: '' } });
+    try {
+      const says = (keys, text) => own.log.some((line) => line.includes(`"keys":${keys}`) && line.includes(text));
+      assert.ok(says(1, 'tokens are checked with these keys'), own.log.join('\n'));
+      const id = newId();
+      assert.ok(!(await holds(own, signed(young, id))));
+      file('rotated.pem', pem(old) + pem(young));
+      own.signal('SIGHUP');
+      await eventually(() => says(2, 'keys as they are now'), 'two keys');
+      for (const key of [old, young]) assert.ok(await holds(own, signed(key, id)), key.algorithm);
+    } finally {
+      await own.stop();
+    }
+  });
+
   test('that cannot be read are named, and nothing starts', async () => {
     const bad = [
       [path(folder, 'missing.pem'), 'cannot read the keys in'],
       [file('bad.pem', 'nonsense'), 'neither a public key in PEM'],
+      [file('private.pem', newKey('ES256').privateKey.export({ type: 'sec1', format: 'pem' })), 'has a private key'],
+      [file('half.pem', `${pem(newKey('ES256'))}-----BEGIN PUBLIC KEY-----\n`), 'block 2 of its PEM is no public key'],
       [file('empty.json', '{"keys":[]}'), 'has no key for signatures'],
       [file('oct.json', JSON.stringify({ keys: [{ kty: 'oct', k: 'c2VjcmV0', kid: 'mine' }] })), 'the key mine is for none of'],
     ];
