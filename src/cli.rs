@@ -109,7 +109,7 @@ async fn run(command: Command, settings: &Settings) -> Result<(), startup::Start
             Ok(())
         }
         Command::Token { user, role, ttl } => {
-            let secret = startup::secret(settings)?;
+            let secret = startup::signing_secret(settings)?;
             println!("{}", auth::mint(&secret, user, role, Duration::from_secs(ttl.into())));
             Ok(())
         }

@@ -1,6 +1,6 @@
 //! Start and stop of the server, each step in its order.
 //!
-//! Start: address, private Postgres if none is configured, schema, keys, chat, sessions of the server before, demo data.
+//! Start: what can be told before, address, private Postgres if none is configured, schema, keys, chat, sessions of the server before, demo data.
 //! Stop, at the first SIGTERM or SIGINT, within `STOP_SECONDS`: refuse new connections and tell clients when to come back,
 //! serve those who are there for `DRAIN_SECONDS`, refuse messages, commit and answer what was accepted, keep the sessions
 //! that clients come back to, close the connections, stop the workers, stop the private Postgres. A second signal ends the
@@ -58,6 +58,11 @@ pub enum StartError {
     /// The tokens' keys.
     #[error(transparent)]
     Keys(#[from] KeyError),
+    /// A token is to be signed where tokens are only checked.
+    #[error(
+        "tokens are checked with the public keys of JWT_KEYS, so that none can be signed here; set JWT_SECRET, too"
+    )]
+    OnlyPublicKeys,
     /// Signal handlers or the demo data.
     #[error("{0}")]
     Other(String),
@@ -152,16 +157,42 @@ pub async fn open_database_beside(settings: &Settings) -> Result<(Config, Option
     }
 }
 
+/// What can be told of the settings before anything is started: whether the files with keys can be read, and whether the demo
+/// can sign its tokens.
+///
+/// # Errors
+/// Then the server does not start.
+pub fn check(settings: &Settings, with_demo: bool) -> Result<(), StartError> {
+    if with_demo {
+        check_signing(settings)?;
+    }
+    public_keys(settings).map(drop)
+}
+
+fn check_signing(settings: &Settings) -> Result<(), StartError> {
+    if has_secret(settings) { Ok(()) } else { Err(StartError::OnlyPublicKeys) }
+}
+
+/// Whether a secret is among the keys: one is set, or there are no others.
+fn has_secret(settings: &Settings) -> bool {
+    settings.jwt_secret.is_some() || settings.key_files().next().is_none()
+}
+
+fn public_keys(settings: &Settings) -> Result<Keys, StartError> {
+    let mut keys = Keys::default();
+    for file in settings.key_files() {
+        keys.add_file(file)?;
+    }
+    Ok(keys)
+}
+
 /// The keys that tokens are checked with: those of the files, and the secret if one is set or there are no files.
 ///
 /// # Errors
 /// A file cannot be read, or has no such keys.
 pub fn keys(settings: &Settings) -> Result<Keys, StartError> {
-    let mut keys = Keys::default();
-    for file in settings.key_files() {
-        keys.add_file(file)?;
-    }
-    if settings.jwt_secret.is_some() || settings.key_files().next().is_none() {
+    let mut keys = public_keys(settings)?;
+    if has_secret(settings) {
         keys.add_secret(&secret(settings)?);
     }
     Ok(keys)
@@ -180,11 +211,17 @@ async fn reload_keys(mut hangup: Signal, settings: Settings, auth: Arc<Auth>) {
     }
 }
 
-/// The tokens' secret: as configured, else made once and kept in the data directory.
+/// The secret, to sign tokens with that the server takes.
 ///
 /// # Errors
-/// Its file cannot be read or made.
-pub fn secret(settings: &Settings) -> Result<Vec<u8>, StartError> {
+/// It takes none that are signed with a secret; or the secret's file cannot be read or made.
+pub fn signing_secret(settings: &Settings) -> Result<Vec<u8>, StartError> {
+    check_signing(settings)?;
+    secret(settings)
+}
+
+/// The tokens' secret: as configured, else made once and kept in the data directory.
+fn secret(settings: &Settings) -> Result<Vec<u8>, StartError> {
     if let Some(secret) = &settings.jwt_secret {
         if secret.len() < SECRET_BYTES {
             tracing::warn!("JWT_SECRET has {} bytes; {SECRET_BYTES} or more cannot be guessed", secret.len());
@@ -221,6 +258,8 @@ fn keep_secret(path: &Path) -> io::Result<Vec<u8>> {
 }
 
 async fn start(settings: &Settings, with_demo: bool) -> Result<Running, StartError> {
+    // While the sessions that wait in Postgres have not been taken up: they can be taken up once.
+    check(settings, with_demo)?;
     raise_open_files();
     let address = settings.address()?;
     // First, since it is what fails most.
@@ -300,10 +339,7 @@ async fn listen(
     println!("horsetrust-chat listening on http://{}", listening.address);
     tracing::info!(address = %listening.address, workers = settings.workers, "listening");
     if with_demo {
-        if settings.jwt_secret.is_none() && settings.key_files().next().is_some() {
-            return Err(StartError::Other("the demo signs tokens: it needs JWT_SECRET beside JWT_KEYS".to_owned()));
-        }
-        demo::prepare(&app, &secret(settings)?, listening.address).await.map_err(StartError::Other)?;
+        demo::prepare(&app, &signing_secret(settings)?, listening.address).await.map_err(StartError::Other)?;
     }
     Ok((app, listening))
 }

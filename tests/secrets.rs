@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use support::server::{command, output};
 use support::{DataDir, Launch, new_id};
 
+const PUBLIC_KEY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/fuzz/corpus/keys/p256.pem");
 const DATABASE: &str = "postgres://horsetrust:the-password@127.0.0.1:1/horsetrust";
 
 /// Files of the data directory itself, not of its Postgres.
@@ -104,4 +105,17 @@ fn check_config_refuses_what_serve_refuses() {
     let result = output(call.env("DATABASE_URL", DATABASE).env_remove("JWT_SECRET"));
     assert!(!result.status.success());
     assert!(String::from_utf8_lossy(&result.stderr).contains("JWT_SECRET"));
+}
+
+#[test]
+fn nothing_is_signed_where_tokens_are_only_checked() {
+    let directory = DataDir::new();
+    for arguments in [vec!["serve", "--port", "0", "--demo"], vec!["token", "--user", "507f1f77bcf86cd799439011"]] {
+        let mut call = command(&arguments);
+        call.arg("--data-dir").arg(directory.path()).env("JWT_KEYS", PUBLIC_KEY).env_remove("JWT_SECRET");
+        let result = output(&mut call);
+        let message = String::from_utf8_lossy(&result.stderr);
+        assert!(!result.status.success() && message.contains("set JWT_SECRET, too"), "{arguments:?}: {message}");
+        assert!(!directory.path().exists(), "{arguments:?}: nothing was started");
+    }
 }
