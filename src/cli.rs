@@ -86,9 +86,8 @@ pub fn main() -> ExitCode {
         Ok(settings) => settings,
         Err(error) => return fail(&error),
     };
-    if let Command::Serve { check_config: true, .. } = cli.command {
-        print!("{}", settings.to_toml());
-        return ExitCode::SUCCESS;
+    if let Command::Serve { check_config: true, demo } = cli.command {
+        return check_config(&settings, demo);
     }
     if let Err(error) = logging::start(&settings.log) {
         return fail(&error);
@@ -97,6 +96,19 @@ pub fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => fail(&error),
     }
+}
+
+fn check_config(settings: &Settings, with_demo: bool) -> ExitCode {
+    if let Err(error) = startup::check(settings, with_demo) {
+        return fail(&error);
+    }
+    if let Some(warning) = startup::warning(settings) {
+        let _ = writeln!(std::io::stderr(), "horsetrust-chat: {warning}");
+    }
+    // As the server does, so that as many connections are printed as it would take.
+    startup::raise_open_files();
+    print!("{}", settings.to_toml());
+    ExitCode::SUCCESS
 }
 
 async fn run(command: Command, settings: &Settings) -> Result<(), startup::StartError> {

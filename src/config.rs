@@ -14,7 +14,7 @@ use clap::Args;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::{http::places::Proxies, rates::RateSettings};
+use crate::{http::places::Proxies, logging, rates::RateSettings};
 
 /// The file that is read when none is named and it exists.
 pub const DEFAULT_FILE: &str = "horsetrust-chat.toml";
@@ -286,10 +286,25 @@ impl Settings {
                 return Err(ConfigError::NoSecret);
             }
         }
-        if crate::logging::filter(&self.log).is_err() {
-            return impossible("LOG", &self.log, "it must be a level, or a filter such as horsetrust_chat=debug,info");
-        }
+        self.check_log()?;
         crate::http::Origins::parse(&self.cors_origins).map(drop)
+    }
+
+    fn check_log(&self) -> Result<(), ConfigError> {
+        let unknown = logging::unknown_word(&self.log).map(|word| {
+            (
+                word,
+                "it must be off, error, warn, info, debug or trace, or a module with its level, such as actors=debug",
+            )
+        });
+        let unreadable = || {
+            let rule = "it must be a level, or a filter such as horsetrust_chat=debug,info";
+            logging::filter(&self.log).is_err().then_some((self.log.as_str(), rule))
+        };
+        match unknown.or_else(unreadable) {
+            Some((value, rule)) => Err(ConfigError::Impossible { name: "LOG", value: value.to_owned(), rule }),
+            None => Ok(()),
+        }
     }
 }
 
@@ -316,7 +331,12 @@ mod tests {
 
     #[test]
     fn a_misspelt_name_and_a_wrong_type_are_refused_by_name() {
-        for (file, named) in [("prot = 1", "prot"), ("port = \"many\"", "port"), ("workers = 0", "WORKERS")] {
+        for (file, named) in [
+            ("prot = 1", "prot"),
+            ("port = \"many\"", "port"),
+            ("workers = 0", "WORKERS"),
+            ("log = \"info,trace2\"", "LOG is \"trace2\""),
+        ] {
             let error = load(Overrides::default(), file).err().expect("refused").to_string();
             assert!(error.contains(named), "{error}");
         }
@@ -343,6 +363,9 @@ mod tests {
             load(Overrides::default(), r#"data_dir = "\u0001\u007f\u200b\"\\""#).expect("a sound configuration");
         let again = load(Overrides::default(), &settings.to_toml()).expect("what was printed");
         assert_eq!(again.data_dir, settings.data_dir);
+        assert_eq!((again.connections, again.to_toml()), (None, settings.to_toml()));
+        let comment = format!("# connections = {}, ", crate::startup::connections_allowed());
+        assert!(settings.to_toml().contains(&comment), "{}", settings.to_toml());
     }
 
     #[test]

@@ -2,7 +2,11 @@
 
 use std::io::{IsTerminal, stderr};
 
-use tracing_subscriber::{EnvFilter, filter::ParseError, fmt};
+use tracing_subscriber::{
+    EnvFilter,
+    filter::{LevelFilter, ParseError},
+    fmt,
+};
 
 /// Starts logging with a filter such as `info` or `horsetrust_chat=debug,actors=debug`.
 ///
@@ -18,6 +22,13 @@ pub fn start(filter: &str) -> Result<(), String> {
         logs.json().flatten_event(true).init();
     }
     Ok(())
+}
+
+/// The first directive that is a single word and no level. tracing-subscriber takes it for the only module that is logged, so
+/// that a level with a typing error would log nothing.
+pub(crate) fn unknown_word(text: &str) -> Option<&str> {
+    let is_unknown = |word: &&str| !word.contains(['=', '[']) && word.parse::<LevelFilter>().is_err();
+    text.split(',').map(str::trim).filter(|word| !word.is_empty()).find(is_unknown)
 }
 
 /// A filter from its text. The HTTP crates say what nobody needs, at the start, and what anybody could fill a disk with,
@@ -39,5 +50,15 @@ mod tests {
         assert!(text("warn,actors=debug").is_some());
         assert_eq!(text(" warn , actors=debug"), text("warn,actors=debug"));
         assert!(text(" éé=debug").is_some() && text("a=b=c").is_none());
+    }
+
+    #[test]
+    fn a_word_that_is_no_level_is_found() {
+        for text in ["info", "OFF", "3", "warn, actors=debug,", "[session]", "horsetrust_chat=trace,error", ""] {
+            assert_eq!(unknown_word(text), None, "{text}");
+        }
+        for (text, word) in [("trace2", "trace2"), ("info, actors", "actors"), ("actors=debug,inof,x", "inof")] {
+            assert_eq!(unknown_word(text), Some(word), "{text}");
+        }
     }
 }

@@ -169,6 +169,12 @@ pub fn check(settings: &Settings, with_demo: bool) -> Result<(), StartError> {
     public_keys(settings).map(drop)
 }
 
+/// What does not keep the server from starting, and should not be so.
+pub fn warning(settings: &Settings) -> Option<String> {
+    let bytes = settings.jwt_secret.as_ref()?.len();
+    (bytes < SECRET_BYTES).then(|| format!("JWT_SECRET has {bytes} bytes; {SECRET_BYTES} or more cannot be guessed"))
+}
+
 fn check_signing(settings: &Settings) -> Result<(), StartError> {
     if has_secret(settings) { Ok(()) } else { Err(StartError::OnlyPublicKeys) }
 }
@@ -223,8 +229,8 @@ pub fn signing_secret(settings: &Settings) -> Result<Vec<u8>, StartError> {
 /// The tokens' secret: as configured, else made once and kept in the data directory.
 fn secret(settings: &Settings) -> Result<Vec<u8>, StartError> {
     if let Some(secret) = &settings.jwt_secret {
-        if secret.len() < SECRET_BYTES {
-            tracing::warn!("JWT_SECRET has {} bytes; {SECRET_BYTES} or more cannot be guessed", secret.len());
+        if let Some(warning) = warning(settings) {
+            tracing::warn!("{warning}");
         }
         return Ok(secret.clone().into_bytes());
     }
@@ -277,7 +283,7 @@ async fn start(settings: &Settings, with_demo: bool) -> Result<Running, StartErr
 }
 
 /// Takes as many open files as the system allows, one for each connection: shells and services often begin with 1024.
-fn raise_open_files() {
+pub(crate) fn raise_open_files() {
     let raised = getrlimit(Resource::RLIMIT_NOFILE).and_then(|(soft, hard)| {
         setrlimit(Resource::RLIMIT_NOFILE, hard, hard)?;
         tracing::info!(limit = hard, before = soft, "open files, one for each connection");
@@ -289,7 +295,7 @@ fn raise_open_files() {
 }
 
 /// As many connections as there may be open files, less those that are needed for other things.
-fn connections_allowed() -> usize {
+pub(crate) fn connections_allowed() -> usize {
     const OTHER_FILES: u64 = 512;
     let limit = getrlimit(Resource::RLIMIT_NOFILE).map_or(1024, |(soft, _)| soft);
     usize::try_from(limit.saturating_sub(OTHER_FILES).max(limit / 2)).unwrap_or(usize::MAX)

@@ -95,16 +95,34 @@ fn check_config_shows_the_settings_and_no_secret() {
     let shown = String::from_utf8_lossy(&shown);
     assert_eq!(result.status.code(), Some(0), "{shown}");
     assert!(!shown.contains(support::SECRET) && !shown.contains("the-password"), "{shown}");
+    assert!(shown.contains("# connections = "), "{shown}");
     assert!(shown.contains("4711") && shown.contains("https://horses.example"), "{shown}");
     assert!(!directory.path().join("postgres").exists(), "nothing was started");
 }
 
 #[test]
 fn check_config_refuses_what_serve_refuses() {
-    let mut call = command(&["serve", "--check-config"]);
-    let result = output(call.env("DATABASE_URL", DATABASE).env_remove("JWT_SECRET"));
-    assert!(!result.status.success());
-    assert!(String::from_utf8_lossy(&result.stderr).contains("JWT_SECRET"));
+    for (name, value, word) in [
+        ("DATABASE_URL", DATABASE, "JWT_SECRET"),
+        ("JWT_KEYS", "/nowhere/keys.pem", "/nowhere/keys.pem"),
+        ("LOG", "trace2", "trace2"),
+    ] {
+        for check in [&["--check-config"][..], &[]] {
+            let mut call = command(&["serve", "--port", "0"]);
+            let result = output(call.args(check).env_remove("JWT_SECRET").env(name, value));
+            let message = String::from_utf8_lossy(&result.stderr);
+            assert!(!result.status.success() && message.contains(word), "{name}: {message}");
+        }
+    }
+}
+
+#[test]
+fn check_config_warns_of_a_secret_that_can_be_guessed() {
+    let call = |secret: &str| output(command(&["serve", "--check-config"]).env("JWT_SECRET", secret));
+    let result = call("hush");
+    assert!(result.status.success());
+    assert!(String::from_utf8_lossy(&result.stderr).contains("JWT_SECRET has 4 bytes; 32 or more"));
+    assert!(call(support::SECRET).stderr.is_empty());
 }
 
 #[test]

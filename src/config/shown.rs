@@ -2,6 +2,8 @@
 
 use std::fmt::Write as _;
 
+use crate::startup;
+
 use super::Settings;
 
 impl Settings {
@@ -29,8 +31,10 @@ impl Settings {
         line("rate_typing", self.rate_typing.to_string());
         line("rate_joins", self.rate_joins.to_string());
         line("rate_rest", self.rate_rest.to_string());
-        if let Some(connections) = self.connections {
-            line("connections", connections.to_string());
+        match self.connections {
+            Some(connections) => line("connections", connections.to_string()),
+            // Not a setting: another machine allows others.
+            None => line("# connections", format!("{}, by the limit of open files", startup::connections_allowed())),
         }
         line("connections_per_address", self.connections_per_address.to_string());
         line("trusted_proxies", quoted(&self.trusted_proxies));
