@@ -194,7 +194,7 @@ impl Chat {
         })
     }
 
-    /// Deletes a message of the caller's and tells the room; once more says the same again.
+    /// Deletes a message of the caller's and tells the room; once more is answered the same, and the room hears nothing.
     ///
     /// # Errors
     /// Unknown, or not the caller's; or Postgres is away.
@@ -207,7 +207,9 @@ impl Chat {
         }
         let deleted = || MessageDeleted { conversation_id: found.conversation, id: message, seq: found.seq };
         // Whoever cannot be told sees it with the next page.
-        if let Some(room) = self.0.room(found.conversation) {
+        if found.is_first
+            && let Some(room) = self.0.room(found.conversation)
+        {
             room.deleted(deleted(), caller, told);
         }
         Ok(deleted())

@@ -1,5 +1,6 @@
 -- Deletes a message by its sender: it stays, and is shown nowhere any more. Triggers move the counts.
--- Returns where the message is, and whether the caller may delete it; nothing to those who are not in its conversation.
+-- Returns where the message is, whether the caller may delete it, and whether it was not deleted before; nothing to those
+-- who are not in its conversation.
 -- $1 message, $2 caller, $3 when.
 WITH found AS MATERIALIZED (
     SELECT messages.conversation_id, messages.seq, messages.sender_id = $2::bytea AS by_sender
@@ -18,5 +19,6 @@ WITH found AS MATERIALIZED (
     SET deleted_at = $3
     FROM locked
     WHERE messages.id = $1::bytea AND messages.conversation_id = locked.id AND messages.deleted_at IS NULL
+    RETURNING messages.id
 )
-SELECT conversation_id, seq, by_sender FROM found
+SELECT conversation_id, seq, by_sender, EXISTS (SELECT FROM deleted) FROM found

@@ -37,13 +37,22 @@ describe('a message that its sender deletes', () => {
     assert.deepEqual(seqs(await unmarked(bob, conversation)), [1, 3]);
   });
 
-  test('once more is answered the same', async () => {
-    const { alice, conversation } = await newPair(server);
+  test('once more is answered the same, and nobody is told again', async () => {
+    const { alice, bob, conversation } = await newPair(server);
+    const socket = await connect(server, bob);
+    await join(socket, conversation);
+    const [heard, unread] = ['message_deleted', 'unread_update'].map((event) => inbox(socket, event));
     const { _id } = await say(server, alice, conversation, 'only');
     const answers = await Promise.all(range(1, 8).map(() => remove(alice, _id)));
     for (const answer of answers) assert.deepEqual(succeeded(answer), { conversation_id: conversation, _id, seq: 1 });
     assert.deepEqual(await unmarked(alice, conversation), []);
     assert.equal((await conversations(server, alice))[0].last_message, null);
+    await Promise.all([heard.count(1), unread.count(1)]);
+    // The room tells in order: what it has told of the repeats comes before this.
+    const next = await say(server, alice, conversation, 'next');
+    succeeded(await remove(alice, next._id));
+    await Promise.all([heard.count(2), unread.count(2)]);
+    assert.deepEqual(heard.all.map((deleted) => deleted._id), [_id, next._id]);
   });
 
   test('while it is being read is counted once', async () => {

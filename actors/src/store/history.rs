@@ -1,5 +1,7 @@
 //! A conversation's messages, page by page.
 
+use tokio_postgres::Row;
+
 use crate::{
     ids::{ConversationId, MessageId, UserId},
     message::StoredMessage,
@@ -81,6 +83,8 @@ pub(crate) struct Deletion {
     pub(crate) seq: i64,
     /// Otherwise it is not deleted.
     pub(crate) by_sender: bool,
+    /// It was not deleted before.
+    pub(crate) is_first: bool,
 }
 
 impl Store {
@@ -91,7 +95,13 @@ impl Store {
         caller: UserId,
     ) -> Result<Option<Deletion>, StoreError> {
         let rows = self.query(sql::DELETE_MESSAGE, &[&message, &caller, &Timestamp::now()]).await?;
-        Ok(rows.first().map(|row| Deletion { conversation: row.get(0), seq: row.get(1), by_sender: row.get(2) }))
+        let deletion = |row: &Row| Deletion {
+            conversation: row.get(0),
+            seq: row.get(1),
+            by_sender: row.get(2),
+            is_first: row.get(3),
+        };
+        Ok(rows.first().map(deletion))
     }
 
     /// A page of a conversation that exists, as one of its participants sees it.
