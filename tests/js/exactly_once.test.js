@@ -272,6 +272,18 @@ describe('the documented way to send', () => {
     socket.disconnect();
   });
 
+  test('waits as long as it is told to, and then goes by REST', async () => {
+    const { alice, conversation } = await newPair(server);
+    for (const code of ['OVERLOADED', 'RATE_LIMITED']) {
+      const told = Date.now();
+      const busy = { timeout: () => ({ emitWithAck: async () => ({ success: false, code, retry_after_ms: 700 }) }) };
+      const message = await sendOnce(busy, { url: server.url, token: alice.token, conversation, text: code });
+      assert.ok(Date.now() - told >= 699, `${code}: ${Date.now() - told} ms`);
+      assert.equal(message.sender_id, alice.id);
+    }
+    assert.equal(await storedCount(server, conversation), 2);
+  });
+
   test('tells a refusal at once', async () => {
     const { alice, conversation } = await newPair(server);
     const socket = await connect(server, alice);
