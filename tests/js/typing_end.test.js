@@ -1,6 +1,7 @@
 // The end of typing, and leaving a conversation (contract, section 5).
 import { afterEach, describe, test } from 'node:test';
 import assert from 'node:assert/strict';
+import { EventEmitter } from 'node:events';
 import { MODES, ask, client, closeClients, connect, connected, inbox, join, send } from './support/clients.js';
 import { assertFailure } from './support/rest.js';
 import { serverForFile } from './support/server.js';
@@ -105,6 +106,27 @@ describe('typing ends', () => {
     await seen(4);
     assert.deepEqual(shown, [true, false, true, false].map((types) => [true, true, types]));
   });
+});
+
+test('the documented client shows nobody whose end it missed', (context) => {
+  context.mock.timers.enable({ apis: ['setTimeout'] });
+  const socket = new EventEmitter();
+  const shown = [];
+  watchTyping(socket, (...change) => shown.push(change));
+  const [ana, ben] = ['ana', 'ben'].map((userId) => ({ userId, conversation_id: 'c' }));
+  socket.emit('user_typing', ana);
+  context.mock.timers.tick(5_000);
+  socket.emit('user_typing', ana);
+  context.mock.timers.tick(6_999);
+  assert.deepEqual(shown.splice(0), [['c', 'ana', true], ['c', 'ana', true]]);
+  context.mock.timers.tick(1);
+  assert.deepEqual(shown.splice(0), [['c', 'ana', false]]);
+  for (const typist of [ana, ben]) socket.emit('user_typing', typist);
+  socket.emit('disconnect');
+  assert.deepEqual(shown.splice(2), [['c', 'ana', false], ['c', 'ben', false]]);
+  socket.emit('user_stop_typing', ben);
+  context.mock.timers.tick(10_000);
+  assert.equal(shown.length, 2, 'each end is shown once');
 });
 
 describe('leave_conversation', () => {
