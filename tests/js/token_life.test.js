@@ -99,7 +99,7 @@ describe('a session', () => {
     let fetched = 0;
     let isLoggedIn = true;
     const fetchToken = async () => {
-      if (!isLoggedIn) throw new Error('logged out');
+      if (!isLoggedIn) return null;
       fetched += 1;
       return mint(user.id, { ttl: 5 });
     };
@@ -117,6 +117,36 @@ describe('a session', () => {
       socket.disconnect();
     }
   });
+});
+
+test('the documented client is not logged out when it cannot ask for a token', async () => {
+  const user = await newUser(server);
+  let asked = 0;
+  let isReachable = false;
+  const fetchToken = async () => {
+    asked += 1;
+    if (!isReachable) throw new TypeError('fetch failed');
+    return mint(user.id, { ttl: 3 });
+  };
+  const out = [];
+  const options = { forceNew: true, transports: ['websocket'] };
+  const socket = stayLoggedIn(server.url, fetchToken, (error) => out.push(error.message), options);
+  const connects = inbox(socket, 'connect');
+  try {
+    await eventually(() => asked >= 2, 'another question before the first connection');
+    isReachable = true;
+    await connects.count(1);
+    isReachable = false;
+    const gone = disconnected(socket);
+    const askedBefore = asked;
+    await gone;
+    await eventually(() => asked >= askedBefore + 2, 'more questions when the token has expired');
+    isReachable = true;
+    await connects.count(2);
+    assert.deepEqual(out, []);
+  } finally {
+    socket.disconnect();
+  }
 });
 
 describe('revocation', () => {
