@@ -46,6 +46,8 @@ pub enum CloseReason {
     TooLarge,
     /// No CONNECT packet in time. Mend the client.
     ConnectTimeout,
+    /// Far more CONNECT packets than anybody needs. Mend the client.
+    TooManyConnects,
     /// The client reads more slowly than its conversations go on. Reconnect and fetch what was missed.
     SlowConsumer,
     /// A commit's outcome is not known. Reconnect and look whether the message is there.
@@ -74,6 +76,7 @@ impl CloseReason {
             Self::BrokenPacket => "broken packet",
             Self::TooLarge => "too large",
             Self::ConnectTimeout => "connect timeout",
+            Self::TooManyConnects => "too many connects",
             Self::SlowConsumer => "slow consumer",
             Self::OutcomeUnknown => "outcome unknown",
             Self::RoomFailed => "room failed",
@@ -97,6 +100,7 @@ impl CloseReason {
             Self::BrokenPacket
             | Self::TooLarge
             | Self::ConnectTimeout
+            | Self::TooManyConnects
             | Self::OutcomeUnknown
             | Self::RoomFailed
             | Self::SessionFailed

@@ -13,16 +13,19 @@ use std::{
 };
 
 use actors::{
-    AckId, Chat, CloseReason, Code, Counters, Durability, EncodedEvent, Gate, Gauge, Offset, Outbox, Pid, Queued,
-    Recover, Refusal, Request, SessionHandle, SessionId, UserId,
+    AckId, CloseReason, Code, Counters, Durability, EncodedEvent, Gate, Gauge, Outbox, Pid, Queued, Refusal, Request,
+    SessionHandle, SessionId, UserId,
 };
 use engineioxide::Str;
-use serde_json::{Value, value::RawValue};
+use serde_json::value::RawValue;
 use tokio::task::AbortHandle;
 
 use crate::{auth::AuthError, http::places::Place};
 
-use super::{CONNECT_TIMEOUT, Handler, engine::Polling, events, frames::Frames, packet, packet::Packet};
+use super::{
+    CONNECT_TIMEOUT, CONNECTS, Handler, connect::ConnectAuth, engine::Polling, events, frames::Frames, packet,
+    packet::Packet,
+};
 
 /// One connection.
 pub(super) struct Connection {
@@ -35,6 +38,8 @@ pub(super) struct Connection {
     /// Its place among the connections that there may be.
     place: OnceLock<Place>,
     opened_at: Instant,
+    /// CONNECT packets, whatever came of them.
+    connects: AtomicU64,
     received: AtomicU64,
     sent: AtomicU64,
     counters: Arc<Counters>,
@@ -67,6 +72,7 @@ impl Connection {
             closing: OnceLock::new(),
             place: OnceLock::new(),
             opened_at: Instant::now(),
+            connects: AtomicU64::new(0),
             received: AtomicU64::new(0),
             sent: AtomicU64::new(0),
             counters,
@@ -93,6 +99,9 @@ impl Connection {
             return;
         }
         match Packet::parse(text) {
+            Ok(Packet::Connect { .. }) if self.connects.fetch_add(1, Ordering::Relaxed) >= CONNECTS => {
+                self.close(CloseReason::TooManyConnects);
+            }
             Ok(packet) => self.handle(packet, text.len(), handler),
             Err(error) => {
                 tracing::debug!(%error, "a packet was refused");
@@ -378,38 +387,4 @@ fn deadline(connection: Weak<Connection>) -> AbortHandle {
         }
     })
     .abort_handle()
-}
-
-/// What a CONNECT packet brings in `auth`.
-#[derive(Default, serde::Deserialize)]
-struct ConnectAuth {
-    token: Option<Value>,
-    /// `true`: the session is to outlive its connection.
-    recover: Option<Value>,
-    /// Of the session that the client had, by the client itself.
-    pid: Option<Value>,
-    offset: Option<Value>,
-}
-
-impl ConnectAuth {
-    fn parse(auth: Option<&RawValue>) -> Self {
-        auth.and_then(|auth| serde_json::from_str(auth.get()).ok()).unwrap_or_default()
-    }
-
-    fn token(&self) -> Result<&str, AuthError> {
-        match &self.token {
-            Some(Value::String(token)) if !token.is_empty() => Ok(token),
-            Some(Value::String(_) | Value::Null) | None => Err(AuthError::NoToken),
-            Some(_) => Err(AuthError::Invalid("not a string".to_owned())),
-        }
-    }
-
-    /// What is none of ours is no reason to refuse: the client gets a new session.
-    fn recover(&self, chat: &Chat) -> Option<Recover> {
-        let text = |value: &Option<Value>| value.as_ref().and_then(Value::as_str).map(str::to_owned);
-        (self.recover == Some(Value::Bool(true)) && chat.recovers()).then(|| Recover {
-            pid: text(&self.pid).and_then(|pid| Pid::parse(&pid)),
-            offset: text(&self.offset).and_then(|offset| Offset::parse(&offset)),
-        })
-    }
 }

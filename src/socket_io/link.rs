@@ -28,7 +28,7 @@ use tokio_util::io::poll_read_buf;
 use crate::http::{door, places::Place};
 
 use super::{
-    Handler, MAX_PAYLOAD, PING_INTERVAL, PING_TIMEOUT,
+    FRAMES_A_TURN, Handler, MAX_PAYLOAD, PING_INTERVAL, PING_TIMEOUT,
     clock::{Clock, PING_AFTER_POLLING, Phase},
     connection::Connection,
     frames::framed,
@@ -104,6 +104,16 @@ impl Drop for Listed {
         self.handler.connections.remove(&self.sid);
         self.connection.ended(self.reason.unwrap_or(CloseReason::TransportLost));
     }
+}
+
+/// Why no further frame is handled now.
+enum Decoded {
+    /// More has to be read.
+    All,
+    /// Too much is unanswered or unsent.
+    GateClosed,
+    /// Others of the worker are to have theirs.
+    TurnOver,
 }
 
 /// A stream and what it takes to speak Engine.IO over it.
@@ -191,12 +201,20 @@ impl Link {
     }
 
     fn poll_read_into(&mut self, buffer: &mut BytesMut, room: usize, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let mut turn = FRAMES_A_TURN;
         loop {
             ready!(self.poll_gate(cx));
-            if self.decode(buffer) {
-                buffer.reserve(room);
-                if ready!(poll_read_buf(Pin::new(&mut self.stream), cx, buffer))? == 0 {
-                    return Poll::Ready(Err(io::ErrorKind::UnexpectedEof.into()));
+            match self.decode(buffer, &mut turn) {
+                Decoded::All => {
+                    buffer.reserve(room);
+                    if ready!(poll_read_buf(Pin::new(&mut self.stream), cx, buffer))? == 0 {
+                        return Poll::Ready(Err(io::ErrorKind::UnexpectedEof.into()));
+                    }
+                }
+                Decoded::GateClosed => (),
+                Decoded::TurnOver => {
+                    cx.waker().wake_by_ref();
+                    return Poll::Pending;
                 }
             }
         }
@@ -215,22 +233,26 @@ impl Link {
         Poll::Ready(())
     }
 
-    /// Handles the frames that are there; whether more has to be read, which is not so while the gate is closed.
-    fn decode(&mut self, buffer: &mut BytesMut) -> bool {
+    /// Handles the frames that are there, `turn` of them at most.
+    fn decode(&mut self, buffer: &mut BytesMut, turn: &mut usize) -> Decoded {
         while !self.connection.is_closing() {
             if !self.connection.gate.is_open() {
-                return false;
+                return Decoded::GateClosed;
             }
+            if *turn == 0 {
+                return Decoded::TurnOver;
+            }
+            *turn -= 1;
             match self.codec.decode(buffer) {
                 Ok(Some(frame)) => self.handle(frame),
-                Ok(None) if announced(buffer) <= MAX_PAYLOAD as u64 => return true,
+                Ok(None) if announced(buffer) <= MAX_PAYLOAD as u64 => return Decoded::All,
                 Ok(None) | Err(ProtocolError::Overflow) => self.connection.close(CloseReason::TooLarge),
                 Err(_) => self.connection.close(CloseReason::BrokenPacket),
             }
         }
         // Read and thrown away to the end, so that the client gets what was sent before.
         buffer.clear();
-        true
+        Decoded::All
     }
 
     fn handle(&mut self, frame: Frame) {

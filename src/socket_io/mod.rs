@@ -7,7 +7,7 @@
 //! | `upgrade.rs` | WebSocket: the hook checks and answers 101; a client that polled is probed and taken over |
 //! | `link.rs`, `frames.rs`, `clock.rs` | connections over WebSocket: an Engine.IO session of ours, what it sends, its times |
 //! | `stream.rs` | a stream with what was read of it before |
-//! | `connection.rs` | one connection of either kind: its packets, its session, its end |
+//! | `connection.rs`, `connect.rs` | one connection of either kind: its packets, its session, its end; who connects |
 //! | `packet.rs`, `events.rs` | packets as text, events as requests |
 //! | `bench.rs` | what micro-benchmarks and fuzz targets reach |
 //!
@@ -18,6 +18,7 @@
 #[doc(hidden)]
 pub mod bench;
 mod clock;
+mod connect;
 mod connection;
 mod engine;
 mod events;
@@ -71,6 +72,12 @@ const _: () = assert!(PING_INTERVAL.as_secs() + PING_TIMEOUT.as_secs() < CONFIRM
 const UPGRADE_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long a client may take from the handshake to its CONNECT packet.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(45);
+/// CONNECT packets of one connection. Further ones: it is closed. No rate and no gate bounds them, and each may start a
+/// session and end one; clients send one, and a few more where a token was refused.
+const CONNECTS: u64 = 16;
+/// Frames that one connection handles before others of its worker have their turn: tokio itself counts reads, and a read
+/// of 64 KiB has thousands of small ones. So many take less than a millisecond.
+const FRAMES_A_TURN: usize = 128;
 /// How long a closed connection may take to send what was queued; then it is cut.
 const CLOSE_FLUSH: Duration = Duration::from_secs(5);
 /// How long a stop waits for a polling client to fetch what is queued for it.

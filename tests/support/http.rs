@@ -79,6 +79,12 @@ impl Connection {
         move |bytes| stream.write_all(bytes).expect("the connection takes bytes")
     }
 
+    /// The same, of a connection that may be over before the end.
+    pub(crate) fn try_writer(&self) -> impl FnMut(&[u8]) -> bool + Send + use<> {
+        let mut stream = self.stream.try_clone().expect("a second handle");
+        move |bytes| stream.write_all(bytes).is_ok()
+    }
+
     /// What the kernel takes at once, when nobody reads the answers.
     pub(crate) fn send_unread(&mut self, mut bytes: &[u8]) {
         const STUCK: Duration = Duration::from_secs(1);

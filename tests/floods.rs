@@ -1,0 +1,97 @@
+//! Packets without end that cost their sender nothing: whoever sends them is closed or takes turns with the others, who are
+//! served meanwhile.
+
+mod support;
+
+use std::thread;
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+use support::socket_io::{WEBSOCKET, connect_packet};
+use support::websocket::{WebSocket, text};
+use support::{Connection, DataDir, Launch, Polling, SocketIo};
+
+/// CONNECT packets that a connection may send.
+const CONNECTS: usize = 16;
+/// How long a witness may wait for one answer.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+#[test]
+fn a_connection_that_connects_and_leaves_without_end_is_closed_and_the_others_are_served() {
+    const PAIRS: usize = 20_000;
+    // One worker, so that all of them share it.
+    let server = Launch::on(&DataDir::new()).env("LOG", "debug").env("WORKERS", "1").start();
+    let (ana, ben) = (server.person("Ana"), server.person("Ben"));
+    let mut witness = SocketIo::connect(&server, &ben);
+    let honest = [text(&connect_packet(&ana.token)), text("41")].concat();
+    let refused = text(&connect_packet("nonsense"));
+    for (what, packets, begins) in [("pairs", honest, "40{\"sid\""), ("bad tokens", refused, "44{\"message\"")] {
+        let mut flooder = WebSocket::upgrade(Connection::open(server.address()), WEBSOCKET);
+        assert!(flooder.next_text().starts_with("0{"));
+        let mut write = flooder.connection.try_writer();
+        let answers = thread::scope(|scope| {
+            scope.spawn(|| write(&packets.repeat(PAIRS)));
+            for _ in 0..10 {
+                let began = Instant::now();
+                assert_eq!(witness.call("join_conversation", &json!("x"))["success"], false);
+                assert!(began.elapsed() < PATIENCE, "{what}: {:?}", began.elapsed());
+            }
+            std::iter::from_fn(|| flooder.try_next_text()).inspect(|text| assert!(text.starts_with(begins))).count()
+        });
+        assert!(answers <= CONNECTS, "{what}: {answers} answers");
+        drop(flooder);
+        server.has_sessions(1);
+    }
+    assert_eq!(server.log_lines_with(&["connection ended", "\"too many connects\""]), 2);
+}
+
+#[test]
+fn a_client_may_connect_again_after_a_refusal_over_either_transport() {
+    let server = Launch::on(&DataDir::new()).start();
+    let ana = server.person("Ana");
+    let (bad, good) = (connect_packet("nonsense"), connect_packet(&ana.token));
+    let mut socket = WebSocket::upgrade(Connection::open(server.address()), WEBSOCKET);
+    assert!(socket.next_text().starts_with("0{"));
+    for _ in 1..CONNECTS {
+        socket.send_text(&bad);
+        assert!(socket.next_text().starts_with("44{"));
+    }
+    socket.send_text(&good);
+    assert!(socket.next_text().starts_with("40{"));
+    socket.send_text("41");
+    socket.send_text(&good);
+    socket.expect_close();
+
+    let mut connection = Connection::open(server.address());
+    let polling = Polling::connect(&mut connection, &ana);
+    let again = ["41", &good].repeat(CONNECTS).join("\u{1e}");
+    assert_eq!(polling.try_post(&mut connection, &again).status, 400);
+    server.has_sessions(0);
+}
+
+#[test]
+fn events_without_an_acknowledgement_take_turns_with_those_of_others() {
+    const FLOODERS: usize = 3;
+    const EVENTS: usize = 800_000;
+    // Ten times what it takes in a debug build, and half of what it took where all that had come was one turn.
+    const TURN: Duration = Duration::from_millis(70);
+    let server = Launch::on(&DataDir::new()).env("WORKERS", "1").start();
+    let (ana, ben) = (server.person("Ana"), server.person("Ben"));
+    let mut witness = SocketIo::connect(&server, &ben);
+    let mut flooders: Vec<_> = (0..FLOODERS).map(|_| SocketIo::connect(&server, &ana)).collect();
+    let flood = text(r#"42["x"]"#).repeat(EVENTS);
+    thread::scope(|scope| {
+        let flooding: Vec<_> =
+            flooders.iter_mut().map(|flooder| scope.spawn(|| flooder.socket.connection.try_send(&flood))).collect();
+        let mut waits = Vec::new();
+        while waits.is_empty() || flooding.iter().any(|flooder| !flooder.is_finished()) {
+            let began = Instant::now();
+            assert_eq!(witness.call("join_conversation", &json!("x"))["success"], false);
+            waits.push(began.elapsed());
+            thread::sleep(Duration::from_millis(20));
+        }
+        waits.sort_unstable();
+        let median = waits[waits.len() / 2];
+        assert!(median < TURN, "{median:?} of {waits:?}");
+    });
+}
