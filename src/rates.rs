@@ -5,8 +5,10 @@
 
 use std::{num::NonZeroU32, sync::Arc, time::Duration};
 
-use actors::{Refusal, Request, UserId};
+use actors::{Refusal, UserId};
 use governor::{Quota, RateLimiter, clock::Clock, clock::DefaultClock, state::keyed::DashMapStateStore};
+
+use crate::socket_io::Event;
 
 /// How many seconds' worth may come at once.
 const BURST_SECONDS: u32 = 10;
@@ -20,7 +22,7 @@ pub struct RateSettings {
     pub sends: u32,
     /// Typing, and its end.
     pub typing: u32,
-    /// Joining, leaving, marking as read, refreshing a token.
+    /// Joining, leaving, marking as read, refreshing a token, and events that there are not.
     pub joins: u32,
     /// REST calls.
     pub rest: u32,
@@ -45,19 +47,17 @@ impl Rates {
         Self { clock: DefaultClock::default(), sends, typing, joins, rest }
     }
 
+    /// Counts an event before anybody looks at its arguments: those that are refused cost something, too.
+    ///
     /// # Errors
-    /// The user's bucket for such requests is empty.
-    pub(crate) fn admit(&self, user: UserId, request: &Request) -> Result<(), Refusal> {
-        self.take(
-            user,
-            match request {
-                Request::Send { .. } => &self.sends,
-                Request::Typing { .. } => &self.typing,
-                Request::Join { .. } | Request::Leave { .. } | Request::MarkRead { .. } | Request::Renew(_) => {
-                    &self.joins
-                }
-            },
-        )
+    /// The user's bucket for such events is empty.
+    pub(crate) fn admit(&self, user: UserId, event: Option<Event>) -> Result<(), Refusal> {
+        let buckets = match event {
+            Some(Event::Send) => &self.sends,
+            Some(Event::Typing | Event::StopTyping) => &self.typing,
+            Some(Event::Join | Event::Leave | Event::MarkRead | Event::RefreshToken) | None => &self.joins,
+        };
+        self.take(user, buckets)
     }
 
     /// The same for a REST call.
@@ -111,15 +111,14 @@ mod tests {
     fn each_user_has_a_bucket_of_each_kind_and_0_is_no_limit() {
         let rates = Rates::new(RateSettings { sends: 1, typing: 2, joins: 0, rest: 1 });
         let (user, other) = (UserId::new(), UserId::new());
-        let typing = || Request::Typing { conversation: actors::ConversationId::new(), started: true };
-        let leave = || Request::Leave { conversation: actors::ConversationId::new() };
         assert!((0..10).all(|_| rates.admit_call(user).is_ok()));
         let refusal = rates.admit_call(user).expect_err("ten seconds' worth are gone");
         let wait = refusal.retry_after().expect("it says when");
         assert!(wait > Duration::from_millis(500) && wait <= Duration::from_secs(1), "{wait:?}");
         assert!(rates.admit_call(other).is_ok());
-        assert!((0..20).all(|_| rates.admit(user, &typing()).is_ok()) && rates.admit(user, &typing()).is_err());
-        assert!((0..10_000).all(|_| rates.admit(user, &leave()).is_ok()));
+        let typing = || rates.admit(user, Some(Event::Typing));
+        assert!((0..20).all(|_| typing().is_ok()) && typing().is_err());
+        assert!((0..10_000).all(|_| rates.admit(user, Some(Event::Leave)).is_ok()));
     }
 
     #[test]

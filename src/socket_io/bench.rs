@@ -4,14 +4,14 @@ use actors::{AckId, EncodedEvent, Refusal, Request};
 use bytes::Bytes;
 use serde_json::value::RawValue;
 
-use super::{events, frames::Frames, packet, polling};
+use super::{Event, events, frames::Frames, packet, polling};
 
 /// A client's event as a request.
 ///
 /// # Errors
 /// What the client is told.
 pub fn request(name: &str, arguments: &[&RawValue]) -> Result<Request, Refusal> {
-    events::parse(name, arguments, |_| Err(Refusal::invalid("no token is taken here")))
+    events::parse(Event::named(name), arguments, |_| Err(Refusal::invalid("no token is taken here")))
 }
 
 /// A polling payload in the pieces it is handled in: of so many packets, or of fewer that have so many bytes.

@@ -23,7 +23,7 @@ use tokio::task::AbortHandle;
 use crate::{auth::AuthError, http::places::Place};
 
 use super::{
-    CONNECT_TIMEOUT, CONNECTS, Handler, connect::ConnectAuth, engine::Polling, events, frames::Frames, packet,
+    CONNECT_TIMEOUT, CONNECTS, Event, Handler, connect::ConnectAuth, engine::Polling, events, frames::Frames, packet,
     packet::Packet,
 };
 
@@ -139,13 +139,13 @@ impl Connection {
                 Packet::Event { namespace: "/", ack, name, arguments, attachments },
             ) => {
                 *expected = attachments;
-                let request = match attachments {
+                let event = Event::named(&name);
+                let parse = |()| match attachments {
                     _ if handler.chat.is_stopping() => Err(Refusal::overloaded()),
-                    0 => events::parse(&name, &arguments, |token| refresh(*user, token, handler)),
+                    0 => events::parse(event, &arguments, |token| refresh(*user, token, handler)),
                     _ => Err(Refusal::invalid("Binary data is not supported")),
                 };
-                let request = request.and_then(|request| handler.rates.admit(*user, &request).map(|()| request));
-                match (request, ack) {
+                match (handler.rates.admit(*user, event).and_then(parse), ack) {
                     (Ok(request), ack) => {
                         let permit = self.gate.enter(bytes.max(request.answer_bytes()));
                         session.request(request, ack, permit);

@@ -48,11 +48,11 @@ events! {
 /// # Errors
 /// What the client is told: the event is not known, or its arguments are not of their form.
 pub(super) fn parse(
-    name: &str,
+    event: Option<Event>,
     arguments: &[&RawValue],
     renew: impl FnOnce(&str) -> Result<Request, Refusal>,
 ) -> Result<Request, Refusal> {
-    match Event::named(name).ok_or_else(|| Refusal::invalid("Unknown event"))? {
+    match event.ok_or_else(|| Refusal::invalid("Unknown event"))? {
         Event::Join => join(arguments),
         Event::Leave => Ok(Request::Leave { conversation: conversation(arguments)? }),
         Event::Send => send(arguments),
@@ -165,7 +165,7 @@ mod tests {
 
     fn parsed(name: &str, arguments: &str) -> Result<Request, Refusal> {
         let arguments: Vec<&RawValue> = serde_json::from_str(arguments).expect("the test's own JSON");
-        parse(name, &arguments, |_| Err(Refusal::invalid("no token is taken here")))
+        parse(Event::named(name), &arguments, |_| Err(Refusal::invalid("no token is taken here")))
     }
 
     const ID: &str = "507f1f77bcf86cd799439011";

@@ -84,6 +84,30 @@ describe('a user’s rate', () => {
     assert.ok(heard.all.length <= 22);
   });
 
+  test('counts what is refused for itself, too', async () => {
+    const server = await limited();
+    const user = await newUser(server);
+    const socket = await connect(server, user);
+    const refusals = {
+      send_message: { conversation_id: 'x', text: '' },
+      typing: 'x',
+      no_such_event: {},
+    };
+    for (const [event, argument] of Object.entries(refusals)) {
+      let ack;
+      let counted = 0;
+      while ((ack = await ask(socket, event, argument)).code !== 'RATE_LIMITED' && counted < 100) counted += 1;
+      assert.ok(counted >= 20 && counted <= 22, `${counted} × ${event}`);
+    }
+    const [header, claims] = user.token.split('.');
+    for (const [event, argument] of [
+      ['refresh_token', { token: `${header}.${claims}.bm9uZQ` }],
+      ['join_conversation', 'x'],
+    ]) {
+      assertFailure(await ask(socket, event, argument), 'RATE_LIMITED');
+    }
+  });
+
   test('bounds REST calls, but not an admin’s', async () => {
     const server = await limited();
     const user = await newUser(server);
