@@ -120,10 +120,11 @@ impl Proxies {
     /// Whom a request is from: its peer, or whom that one speaks for, if it is trusted. Nobody else's word counts.
     pub(crate) fn client(&self, peer: Option<SocketAddr>, headers: &HeaderMap) -> Option<IpAddr> {
         let mut client = peer?.ip();
-        let lists: Vec<_> = headers.get_all(FORWARDED_FOR).filter_map(|list| list.to_str().ok()).collect();
-        let mut nearest_first = lists.iter().rev().flat_map(|list| list.rsplit(','));
+        let lists: Vec<_> = headers.get_all(FORWARDED_FOR).collect();
+        // Entries by themselves: what a client puts in front of the proxy's is not to spoil it.
+        let mut nearest_first = lists.iter().rev().flat_map(|list| list.as_bytes().rsplit(|byte| *byte == b','));
         while self.trust(client) {
-            let Some(next) = nearest_first.next().and_then(|entry| entry.trim().parse().ok()) else { break };
+            let Some(next) = nearest_first.next().and_then(forwarded) else { break };
             client = next;
         }
         Some(client)
@@ -132,6 +133,14 @@ impl Proxies {
     fn trust(&self, address: IpAddr) -> bool {
         self.0.iter().any(|network| network.contains(&address.to_canonical()))
     }
+}
+
+/// An entry's address; some proxies add a port, which IPv6 needs brackets for.
+fn forwarded(entry: &[u8]) -> Option<IpAddr> {
+    let entry = std::str::from_utf8(entry).ok()?.trim();
+    let bracketed = || entry.strip_prefix('[')?.strip_suffix(']')?.parse().ok();
+    let address = entry.parse().ok().or_else(bracketed);
+    address.or_else(|| entry.parse::<SocketAddr>().ok().map(|address| address.ip()))
 }
 
 #[cfg(test)]
@@ -179,23 +188,30 @@ mod tests {
     fn only_a_trusted_proxy_says_whom_it_speaks_for() {
         let proxies = Proxies::parse("10.0.0.0/8, 192.0.2.7").expect("a sound list");
         assert!(Proxies::parse("10.0.0.0/33").is_none() && Proxies::parse("proxy.example.com").is_none());
-        let client = |peer: &str, lists: &[&str]| {
+        let client = |peer: &str, lists: &[&[u8]]| {
             let mut headers = HeaderMap::new();
             for list in lists {
-                let value = HeaderValue::from_str(list).expect("a header");
+                let value = HeaderValue::from_bytes(list).expect("a header");
                 headers.append(HeaderName::from_static(FORWARDED_FOR), value);
             }
             proxies.client(Some(SocketAddr::new(address(peer), 1)), &headers).map(|client| client.to_string())
         };
         for (peer, lists, expected) in [
-            ("198.51.100.1", &["203.0.113.9"][..], "198.51.100.1"),
-            ("10.1.2.3", &["203.0.113.9"], "203.0.113.9"),
-            ("10.1.2.3", &["spoofed, 203.0.113.9"], "203.0.113.9"),
-            ("10.1.2.3", &["198.51.100.2, 203.0.113.9, 192.0.2.7"], "203.0.113.9"),
-            ("10.1.2.3", &["198.51.100.2", "203.0.113.9, 10.9.9.9"], "203.0.113.9"),
+            ("198.51.100.1", &[&b"203.0.113.9"[..]][..], "198.51.100.1"),
+            ("10.1.2.3", &[b"203.0.113.9"], "203.0.113.9"),
+            ("10.1.2.3", &[b"spoofed, 203.0.113.9"], "203.0.113.9"),
+            ("10.1.2.3", &[b"spoof\xe9d, 203.0.113.9"], "203.0.113.9"),
+            ("10.1.2.3", &[b"\xff", b"203.0.113.9"], "203.0.113.9"),
+            ("10.1.2.3", &[b"198.51.100.2, 203.0.113.9, 192.0.2.7"], "203.0.113.9"),
+            ("10.1.2.3", &[b"198.51.100.2", b"203.0.113.9, 10.9.9.9"], "203.0.113.9"),
+            ("10.1.2.3", &[b"203.0.113.50:40, 10.9.9.9:65535"], "203.0.113.50"),
+            ("10.1.2.3", &[b"[2001:db8::1]:40"], "2001:db8::1"),
+            ("10.1.2.3", &[b"[2001:db8::1]"], "2001:db8::1"),
             ("10.1.2.3", &[], "10.1.2.3"),
-            ("10.1.2.3", &["nonsense"], "10.1.2.3"),
-            ("::ffff:10.1.2.3", &["2001:db8::1"], "2001:db8::1"),
+            ("10.1.2.3", &[b"nonsense"], "10.1.2.3"),
+            ("10.1.2.3", &[b"203.0.113.9, \xe9"], "10.1.2.3"),
+            ("10.1.2.3", &[b"203.0.113.9:70000"], "10.1.2.3"),
+            ("::ffff:10.1.2.3", &[b"2001:db8::1"], "2001:db8::1"),
         ] {
             assert_eq!(client(peer, lists).as_deref(), Some(expected), "{peer} {lists:?}");
         }
