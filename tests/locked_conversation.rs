@@ -1,4 +1,4 @@
-//! A conversation whose row somebody else holds: its messages are refused in time, and others do not wait for it.
+//! Rows that somebody else holds: what needs them is refused in time and for good, and others do not wait for it.
 
 mod support;
 
@@ -11,6 +11,8 @@ use support::{Server, new_id};
 
 /// More than the wait for a lock, and less than the wait for a batch.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// More than the pool has connections.
+const DELETIONS: usize = 12;
 /// So many that some share the locked one's lane.
 const OTHERS: usize = 12;
 
@@ -50,4 +52,36 @@ fn a_locked_conversation_is_refused_and_the_others_go_on() {
     sql.run("COMMIT");
     assert_eq!(server.texts(&ben, &locked), ["before"]);
     server.post(&ana, &locked, "after");
+}
+
+#[test]
+fn a_deletion_that_is_refused_is_not_carried_out_later_and_reads_go_on() {
+    let server = Server::start();
+    let (ana, ben) = (server.person("Ana"), server.person("Ben"));
+    let conversation = server.conversation(&ana, &ben);
+    let message = server.post(&ana, &conversation, "stays")["_id"].as_str().expect("an id").to_owned();
+    let path = format!("/api/chat/messages/{message}");
+    let sql = Sql::connect(server.directory());
+    sql.run(&format!("BEGIN; SELECT FROM messages WHERE id = decode('{message}', 'hex') FOR UPDATE"));
+    thread::scope(|scope| {
+        let deletions: Vec<_> =
+            (0..DELETIONS).map(|_| scope.spawn(|| server.rest(&ana.token, "DELETE", &path, None))).collect();
+        let mut reads = 0;
+        while reads == 0 || deletions.iter().any(|deletion| !deletion.is_finished()) {
+            let began = Instant::now();
+            assert_eq!(server.texts(&ana, &conversation), ["stays"]);
+            assert!(began.elapsed() < PATIENCE, "{:?}", began.elapsed());
+            reads += 1;
+            thread::sleep(Duration::from_millis(20));
+        }
+        for deletion in deletions {
+            let (status, reply) = deletion.join().expect("no panic");
+            assert_eq!((status, &reply["code"]), (503, &json!("OVERLOADED")));
+        }
+    });
+    sql.run("COMMIT");
+    // Whoever has waited for the lock would have it now, before this.
+    sql.run(&format!("UPDATE messages SET read_at = read_at WHERE id = decode('{message}', 'hex')"));
+    assert_eq!(server.texts(&ana, &conversation), ["stays"]);
+    assert_eq!(server.rest(&ana.token, "DELETE", &path, None).0, 200);
 }

@@ -69,9 +69,10 @@ pub const BATCH_ROWS: usize = 256;
 /// How long a row may wait for its batch before it is refused as overloaded.
 pub const LANE_WAIT: Duration = Duration::from_secs(5);
 /// How long a batch may wait for a conversation that somebody else has locked; then its conversations are tried one by
-/// one, and a locked one is refused as overloaded.
+/// one, and a locked one is refused as overloaded. The same for a statement of the pool, which is refused.
 pub const LOCK_TIMEOUT: Duration = Duration::from_secs(1);
-/// How long Postgres may work on a batch before it gives up by itself: refused as overloaded then.
+/// How long Postgres may work on a batch, or a statement of the pool, before it gives up by itself: refused as overloaded
+/// then.
 pub const STATEMENT_TIMEOUT: Duration = Duration::from_secs(7);
 /// How long a batch may take to commit before its connection is given up and its outcome looked up.
 pub const COMMIT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -92,7 +93,7 @@ pub const BACKOFF: (Duration, Duration) = (Duration::from_millis(50), Duration::
 pub const POOL_CONNECTIONS: usize = 8;
 /// How long a read waits for a connection of the pool. Longer: refused as overloaded.
 pub const POOL_WAIT: Duration = Duration::from_secs(5);
-/// How long one read may take. Longer: refused as overloaded.
+/// How long one read may take, on its connection. Longer: refused as overloaded, and the connection is closed.
 pub const READ_TIMEOUT: Duration = Duration::from_secs(10);
 /// Longest list of conversations, the last changed ones.
 pub const CONVERSATIONS: i64 = 1000;
@@ -114,4 +115,7 @@ const _: () = assert!(ROOM_IN_FLIGHT <= LANE_QUEUE);
 const _: () = assert!(WORKERS <= u64::BITS as usize);
 // Postgres says no before the outcome has to be looked up.
 const _: () = assert!(STATEMENT_TIMEOUT.as_millis() < COMMIT_TIMEOUT.as_millis());
+// And before whoever asked for a change is told that it was refused.
+const _: () = assert!(STATEMENT_TIMEOUT.as_millis() < READ_TIMEOUT.as_millis());
+const _: () = assert!(LOCK_TIMEOUT.as_millis() < STATEMENT_TIMEOUT.as_millis());
 const _: () = assert!(COMMIT_TIMEOUT.as_millis() < UNKNOWN_WAIT.as_millis());

@@ -7,17 +7,18 @@ mod history;
 mod kept_sessions;
 mod users;
 
-use std::{future::Future, time::Duration};
+use std::time::Duration;
 
 use deadpool_postgres::{Manager, ManagerConfig, Object, Pool, RecyclingMethod, Runtime};
 use thiserror::Error;
+use tokio::time::{Instant, error::Elapsed, timeout, timeout_at};
 use tokio_postgres::{Config, NoTls, Row, types::ToSql};
 
 pub use conversations::{Conversation, LastMessage, OpenConversationError};
 pub use history::{History, Page, Start};
 
 use crate::{
-    limits::{CONNECT_TIMEOUT, POOL_CONNECTIONS, POOL_WAIT, READ_TIMEOUT},
+    limits::{CONNECT_TIMEOUT, LOCK_TIMEOUT, POOL_CONNECTIONS, POOL_WAIT, READ_TIMEOUT, STATEMENT_TIMEOUT},
     refusal::Refusal,
 };
 
@@ -30,6 +31,12 @@ pub enum StoreError {
     /// A fault of the server or its schema.
     #[error("Postgres refused a statement: {0}")]
     Refused(String),
+}
+
+impl StoreError {
+    fn late() -> Self {
+        Self::Unavailable("no answer in time".to_owned())
+    }
 }
 
 impl From<StoreError> for Refusal {
@@ -45,8 +52,11 @@ impl From<tokio_postgres::Error> for StoreError {
     fn from(error: tokio_postgres::Error) -> Self {
         let explained = crate::link::explain(&error);
         match error.as_db_error() {
-            // Shutting down, starting up, out of connections: not the statement's fault.
-            Some(refused) if !matches!(&refused.code().code()[..2], "57" | "53" | "08") => Self::Refused(explained),
+            // Shutting down, starting up, out of connections, out of time, a row that somebody else has: not the statement's
+            // fault.
+            Some(refused) if !matches!(&refused.code().code()[..2], "57" | "53" | "08" | "55" | "40") => {
+                Self::Refused(explained)
+            }
             _ => Self::Unavailable(explained),
         }
     }
@@ -64,7 +74,12 @@ impl Store {
         // Else Postgres plans a page of a long conversation anew each time, which takes it twice as long as to fetch it. And
         // what is answered is committed, whatever the default of the database or the role is.
         let options = database.get_options().unwrap_or_default();
-        let options = format!("{options} -c plan_cache_mode=force_generic_plan -c synchronous_commit=on");
+        // Postgres gives up before this server does: what is refused here is not carried out later.
+        let (statement, lock) = (STATEMENT_TIMEOUT.as_millis(), LOCK_TIMEOUT.as_millis());
+        let options = format!(
+            "{options} -c plan_cache_mode=force_generic_plan -c synchronous_commit=on \
+             -c statement_timeout={statement} -c lock_timeout={lock}"
+        );
         database.options(options.trim_start());
         let manager = Manager::from_config(database, NoTls, ManagerConfig { recycling_method: RecyclingMethod::Fast });
         let pool = Pool::builder(manager)
@@ -88,21 +103,21 @@ impl Store {
     /// # Errors
     /// Postgres does not answer within a second.
     pub async fn ping(&self) -> Result<(), StoreError> {
-        let round_trip = async {
-            self.client().await?.simple_query("SELECT 1").await?;
-            Ok(())
-        };
-        within(Duration::from_secs(1), round_trip).await
+        let until = Instant::now() + Duration::from_secs(1);
+        let client = timeout_at(until, self.client()).await.unwrap_or_else(|_| Err(StoreError::late()))?;
+        let answer = timeout_at(until, client.simple_query("SELECT 1")).await;
+        in_time(answer, client).map(drop)
     }
 
     /// The rows of a statement.
     async fn query(&self, statement: &str, parameters: &[&(dyn ToSql + Sync)]) -> Result<Vec<Row>, StoreError> {
-        within(READ_TIMEOUT, async {
-            let client = self.client().await?;
+        let client = self.client().await?;
+        let answer = timeout(READ_TIMEOUT, async {
             let prepared = client.prepare_cached(statement).await?;
-            Ok(client.query(&prepared, parameters).await?)
-        })
-        .await
+            client.query(&prepared, parameters).await
+        });
+        let answer = answer.await;
+        in_time(answer, client)
     }
 
     async fn client(&self) -> Result<Object, StoreError> {
@@ -110,7 +125,13 @@ impl Store {
     }
 }
 
-async fn within<T>(limit: Duration, work: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
-    let timed = tokio::time::timeout(limit, work).await;
-    timed.unwrap_or_else(|_| Err(StoreError::Unavailable("no answer in time".to_owned())))
+/// What a connection has answered. One that has not is closed: in the pool, the next caller would wait for it.
+fn in_time<T>(answer: Result<Result<T, tokio_postgres::Error>, Elapsed>, client: Object) -> Result<T, StoreError> {
+    match answer {
+        Ok(answer) => Ok(answer?),
+        Err(_) => {
+            drop(Object::take(client));
+            Err(StoreError::late())
+        }
+    }
 }
