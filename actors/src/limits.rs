@@ -52,6 +52,9 @@ pub const RECOVERY_BYTES: usize = 256 * 1024;
 pub const RECOVERY_TOTAL_BYTES: usize = 256 << 20;
 /// Sessions that wait for another connection. Reached: a lost connection ends its session.
 pub const RECOVERY_SESSIONS: i64 = 100_000;
+/// The same of one user. Reached: the one that has waited longest ends. Without it a single user could take all of them;
+/// nobody has so many devices that lose their connections at the same time.
+pub const RECOVERY_SESSIONS_OF_USER: usize = 16;
 /// What was sent so long ago has come through: without heartbeats a connection ends sooner.
 pub const CONFIRMED_AFTER: Duration = Duration::from_secs(60);
 /// How often sessions are looked at whose client must have what is kept for it, or does not come back.
@@ -110,6 +113,7 @@ const _: () = assert!(BATCH_ROWS <= LANE_QUEUE);
 const _: () = assert!(2 * SESSION_IN_FLIGHT <= OUTBOX_PACKETS / 2);
 // What a session has missed fits into the outbox of its new connection.
 const _: () = assert!(RECOVERY_EVENTS <= OUTBOX_PACKETS / 2 && RECOVERY_BYTES <= OUTBOX_BYTES / 2);
+const _: () = assert!((RECOVERY_SESSIONS_OF_USER as i64) < RECOVERY_SESSIONS);
 const _: () = assert!(SESSION_IN_FLIGHT < ROOM_IN_FLIGHT && ROOM_IN_FLIGHT <= ROOM_QUEUE);
 const _: () = assert!(ROOM_IN_FLIGHT <= LANE_QUEUE);
 const _: () = assert!(WORKERS <= u64::BITS as usize);

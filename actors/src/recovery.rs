@@ -5,15 +5,17 @@
 //! it, and everything while nobody is connected; the session stays in its rooms meanwhile. Whoever comes back with the
 //! private id, a token of the same user and the offset of the last event that came through takes the session over, also
 //! while the connection before is not known to be lost, and is sent the rest first. Bounds: [`RECOVERY_EVENTS`],
-//! [`RECOVERY_BYTES`], [`RECOVERY_SESSIONS`], [`RECOVERY_TOTAL_BYTES`], and the configured window.
+//! [`RECOVERY_BYTES`], [`RECOVERY_SESSIONS`] and, of one user, `RECOVERY_SESSIONS_OF_USER`, [`RECOVERY_TOTAL_BYTES`], and the
+//! configured window.
 
 mod kept;
 mod log;
+mod waiting;
 
 use std::{
     fmt,
     sync::{
-        Arc, Mutex, MutexGuard, OnceLock, PoisonError,
+        Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak,
         atomic::{AtomicUsize, Ordering},
     },
     time::{Duration, Instant},
@@ -34,6 +36,7 @@ use crate::{
 };
 
 use log::Log;
+use waiting::WaitingSessions;
 
 pub(crate) use kept::{KeptRow, SentMessage, keep, restore};
 
@@ -81,6 +84,7 @@ pub struct Recover {
 #[derive(Debug)]
 pub(crate) struct Recoveries {
     sessions: DashMap<Pid, Arc<Recoverable>>,
+    waiting: Arc<WaitingSessions>,
     bytes: Arc<AtomicUsize>,
     /// How long a session waits for its client; zero: nobody's does.
     window: Duration,
@@ -89,7 +93,7 @@ pub(crate) struct Recoveries {
 
 impl Recoveries {
     pub(crate) fn new(window: Duration, counters: Arc<Counters>) -> Self {
-        Self { sessions: DashMap::new(), bytes: Arc::default(), window, counters }
+        Self { sessions: DashMap::new(), waiting: Arc::default(), bytes: Arc::default(), window, counters }
     }
 
     pub(crate) fn are_on(&self) -> bool {
@@ -102,9 +106,10 @@ impl Recoveries {
     }
 
     fn add(&self, pid: Pid, session: SessionId, user: UserId, log: Log, place: Place) -> Arc<Recoverable> {
-        self.counters.change(Gauge::LostSessions, place.lost());
+        let waits = place.lost();
         let state = Mutex::new(State { place, connection: 0, log });
-        let recoverable = Arc::new(Recoverable {
+        let recoverable = Arc::new_cyclic(|this| Recoverable {
+            this: this.clone(),
             pid,
             session,
             user,
@@ -112,8 +117,13 @@ impl Recoveries {
             state,
             address: OnceLock::new(),
             window: self.window,
+            waiting: self.waiting.clone(),
             counters: self.counters.clone(),
         });
+        self.counters.change(Gauge::LostSessions, waits);
+        if waits > 0 {
+            self.waiting.add(&recoverable);
+        }
         self.sessions.insert(pid, recoverable.clone());
         recoverable
     }
@@ -128,6 +138,7 @@ impl Recoveries {
 
     pub(crate) fn forget(&self, session: &Recoverable) {
         self.sessions.remove(&session.pid);
+        self.waiting.remove(session);
     }
 
     fn all(&self) -> Vec<Arc<Recoverable>> {
@@ -169,10 +180,16 @@ impl Seat {
             let place = if waits { Place::Lost { until: Instant::now() + this.window } } else { Place::Ended };
             this.put(&mut state, place);
         }
+        drop(state);
+        // Not under the lock of another one.
+        while let Some(oldest) = this.waiting.take_surplus(this.user) {
+            oldest.give_up();
+        }
     }
 }
 
 pub(crate) struct Recoverable {
+    this: Weak<Self>,
     pid: Pid,
     session: SessionId,
     user: UserId,
@@ -181,6 +198,7 @@ pub(crate) struct Recoverable {
     state: Mutex<State>,
     address: OnceLock<SessionAddress>,
     window: Duration,
+    waiting: Arc<WaitingSessions>,
     counters: Arc<Counters>,
 }
 
@@ -234,7 +252,13 @@ impl Recoverable {
 
     /// Changes the place; what was there comes back.
     fn put(&self, state: &mut State, place: Place) -> Place {
-        self.counters.change(Gauge::LostSessions, place.lost() - state.place.lost());
+        let change = place.lost() - state.place.lost();
+        self.counters.change(Gauge::LostSessions, change);
+        match change {
+            1.. => self.waiting.add(self),
+            0 => (),
+            ..0 => self.waiting.remove(self),
+        }
         match (&place, self.address.get()) {
             (Place::Ended, Some(address)) => address.end(),
             (Place::Lost { .. }, Some(address)) => address.lost(),
@@ -264,6 +288,14 @@ impl Recoverable {
             outbox.close(CloseReason::SlowConsumer);
         }
         Some(seat)
+    }
+
+    /// Waits no longer, if it does.
+    fn give_up(&self) {
+        let state = &mut *self.state();
+        if matches!(state.place, Place::Lost { .. }) {
+            self.put(state, Place::Ended);
+        }
     }
 
     fn sweep(&self, now: Instant) {

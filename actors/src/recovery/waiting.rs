@@ -1,0 +1,91 @@
+//! Which sessions wait for their client, by user: nobody's share of them is everybody's.
+
+use std::{
+    collections::VecDeque,
+    sync::{Arc, Weak},
+};
+
+use dashmap::DashMap;
+
+use crate::{ids::UserId, limits::RECOVERY_SESSIONS_OF_USER};
+
+use super::Recoverable;
+
+/// Those that wait, of each user the longest first. Its locks are taken inside a session's, never the other way round.
+#[derive(Debug, Default)]
+pub(super) struct WaitingSessions(DashMap<UserId, VecDeque<Weak<Recoverable>>>);
+
+impl WaitingSessions {
+    pub(super) fn add(&self, session: &Recoverable) {
+        self.0.entry(session.user).or_default().push_back(session.this.clone());
+    }
+
+    pub(super) fn remove(&self, session: &Recoverable) {
+        self.0.remove_if_mut(&session.user, |_, waiting| {
+            waiting.retain(|other| !other.ptr_eq(&session.this));
+            waiting.is_empty()
+        });
+    }
+
+    /// Takes out the one of a user's that has waited longest, if there are more than there may be.
+    pub(super) fn take_surplus(&self, user: UserId) -> Option<Arc<Recoverable>> {
+        let mut waiting = self.0.get_mut(&user)?;
+        while waiting.len() > RECOVERY_SESSIONS_OF_USER {
+            if let Some(oldest) = waiting.pop_front().and_then(|session| session.upgrade()) {
+                return Some(oldest);
+            }
+        }
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::{
+        counters::Gauge,
+        event::EncodedEvent,
+        ids::SessionId,
+        outbox::{AckId, CloseReason, Outbox, Queued},
+        recovery::{Pid, Recover, Recoveries, Seat},
+    };
+
+    struct Nobody;
+
+    impl Outbox for Nobody {
+        fn opened(&self, _: SessionId, _: Option<Pid>) {}
+        fn event(&self, _: &Arc<EncodedEvent>) -> Queued {
+            Queued::Yes
+        }
+        fn ack(&self, _: AckId, _: &str) {}
+        fn close(&self, _: CloseReason) {}
+    }
+
+    fn lost(recoveries: &Recoveries, user: UserId) -> Pid {
+        let recoverable = recoveries.begin(user, Arc::new(Nobody));
+        Seat::first(recoverable.clone()).leave(Some(CloseReason::TransportLost));
+        recoverable.pid
+    }
+
+    #[test]
+    fn those_of_a_user_that_have_waited_longest_end_when_there_are_too_many() {
+        const MORE: usize = 4;
+        let recoveries = Recoveries::new(Duration::from_secs(60), Arc::default());
+        let (user, other) = (UserId::new(), UserId::new());
+        let others = lost(&recoveries, other);
+        let pids: Vec<_> = (0..RECOVERY_SESSIONS_OF_USER + MORE).map(|_| lost(&recoveries, user)).collect();
+        let waiting = || recoveries.counters.get(Gauge::LostSessions);
+        assert_eq!(waiting(), RECOVERY_SESSIONS_OF_USER as i64 + 1);
+        let nobody: Arc<dyn Outbox> = Arc::new(Nobody);
+        let comes_back =
+            |pid, user| recoveries.take_over(Recover { pid: Some(pid), offset: None }, user, &nobody).is_some();
+        let back: Vec<_> = pids.iter().map(|pid| comes_back(*pid, user)).collect();
+        let expected: Vec<_> = (0..pids.len()).map(|number| number >= MORE).collect();
+        assert_eq!(back, expected);
+        assert!(comes_back(others, other));
+        assert_eq!(waiting(), 0);
+        assert!(recoveries.waiting.0.is_empty());
+    }
+}
