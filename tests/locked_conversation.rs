@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 use support::postgres::Sql;
-use support::{Server, new_id};
+use support::{Person, Server, SocketIo, new_id};
 
 /// More than the wait for a lock, and less than the wait for a batch.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -16,18 +16,21 @@ const DELETIONS: usize = 12;
 /// So many that some share the locked one's lane.
 const OTHERS: usize = 12;
 
+fn other_conversations(server: &Server, ana: &Person, ben: &Person) -> Vec<String> {
+    let about_a_horse = |_| {
+        let body = json!({ "recipient_id": ben.id, "horse_id": new_id() });
+        let (_, reply) = server.rest(&ana.token, "POST", "/api/chat/conversations", Some(&body));
+        reply["data"]["_id"].as_str().expect("an id").to_owned()
+    };
+    (0..OTHERS).map(about_a_horse).collect()
+}
+
 #[test]
 fn a_locked_conversation_is_refused_and_the_others_go_on() {
     let server = Server::start();
     let (ana, ben) = (server.person("Ana"), server.person("Ben"));
     let locked = server.conversation(&ana, &ben);
-    let others: Vec<_> = (0..OTHERS)
-        .map(|_| {
-            let body = json!({ "recipient_id": ben.id, "horse_id": new_id() });
-            let (_, reply) = server.rest(&ana.token, "POST", "/api/chat/conversations", Some(&body));
-            reply["data"]["_id"].as_str().expect("an id").to_owned()
-        })
-        .collect();
+    let others = other_conversations(&server, &ana, &ben);
     for conversation in others.iter().chain([&locked]) {
         server.post(&ana, conversation, "before");
     }
@@ -52,6 +55,42 @@ fn a_locked_conversation_is_refused_and_the_others_go_on() {
     sql.run("COMMIT");
     assert_eq!(server.texts(&ben, &locked), ["before"]);
     server.post(&ana, &locked, "after");
+}
+
+#[test]
+fn marks_in_a_locked_conversation_are_refused_and_others_are_made() {
+    /// Two waits for the lock with what follows each, and less than five.
+    const PATIENCE: Duration = Duration::from_secs(4);
+    let server = Server::start();
+    let (ana, ben) = (server.person("Ana"), server.person("Ben"));
+    let locked = server.conversation(&ana, &ben);
+    let others = other_conversations(&server, &ana, &ben);
+    others.iter().chain([&locked]).for_each(|conversation| drop(server.post(&ana, conversation, "unread")));
+    let sql = Sql::connect(server.directory());
+    sql.run(&format!("BEGIN; SELECT FROM conversations WHERE id = decode('{locked}', 'hex') FOR UPDATE"));
+    let mark = |conversation: &str| {
+        let mut client = SocketIo::connect(&server, &ben);
+        let began = Instant::now();
+        let ack = client.call("mark_read", &json!({ "conversation_id": conversation, "up_to_seq": 1 }));
+        assert!(began.elapsed() < PATIENCE, "{:?}", began.elapsed());
+        ack
+    };
+    thread::scope(|scope| {
+        // The first of them holds its lane up; further ones share their batch with what comes meanwhile.
+        let held: Vec<_> = (0..3).map(|_| scope.spawn(|| mark(&locked))).collect();
+        let going: Vec<_> = others.iter().map(|other| scope.spawn(|| mark(other))).collect();
+        for other in going {
+            assert_eq!(other.join().expect("no panic")["success"], true);
+        }
+        for held in held {
+            assert_eq!(held.join().expect("no panic")["code"], "OVERLOADED");
+        }
+    });
+    sql.run("COMMIT");
+    let path = "/api/chat/unread-count";
+    assert_eq!(server.rest(&ben.token, "GET", path, None).1["unread_count"], 1);
+    assert_eq!(mark(&locked)["success"], true);
+    assert_eq!(server.rest(&ben.token, "GET", path, None).1["unread_count"], 0);
 }
 
 #[test]

@@ -16,12 +16,12 @@ use tokio_postgres::Config;
 
 use crate::{
     backoff::Backoff,
-    batch::{Append, Batch, FlushReason, Mark, ReadAnswer, Receipt},
+    batch::{Append, Batch, FlushReason, Mark, ReadAnswer},
     counters::{Counters, Gauge},
     draft::Draft,
     ids::{ConversationId, MessageId, UserId},
     limits::{BATCH_ROWS, EXIT_ACTOR_FAILED, LANE_LOOK, LANE_QUEUE, LANE_WAIT, UNKNOWN_WAIT},
-    link::{Attempt, Link},
+    link::{Attempt, Link, Marked},
     mailbox::{Mailbox, Waiting},
     message::StoredMessage,
     refusal::Refusal,
@@ -157,10 +157,10 @@ impl Lane {
 
     fn attempted(&mut self, link: Link, mut batch: Batch, attempt: Attempt, ctx: &mut Context<Self>) {
         match attempt {
-            Attempt::Done { appends, marks } => {
+            Attempt::Done { appends, marked } => {
                 self.link = Some(link);
                 self.backoff.reset();
-                self.finished(batch, appends, marks);
+                self.finished(batch, appends, marked);
                 return self.flush(FlushReason::Gathered, ctx);
             }
             Attempt::Unreachable => self.finish_expired(&mut batch),
@@ -176,21 +176,21 @@ impl Lane {
         });
     }
 
-    fn finished(&mut self, batch: Batch, appends: Vec<Outcome>, marks: Result<Vec<Receipt>, Refusal>) {
+    fn finished(&mut self, batch: Batch, appends: Vec<Outcome>, marked: Marked) {
         let stored = appends.iter().filter(|outcome| matches!(outcome, Outcome::Stored(_))).count();
         self.counters.change(Gauge::MessagesCommitted, stored as i64);
         self.counters.add(Gauge::BatchesCommitted);
-        let marked = marks.as_ref().map(drop).map_err(Clone::clone);
         let rooms: HashMap<_, _> = batch.marks.iter().map(|mark| (mark.conversation, mark.room.clone())).collect();
         // Before the answers: an orderly stop waits for the ones and then for the others.
-        for receipt in marks.into_iter().flatten() {
+        for receipt in marked.receipts {
             if let Some(room) = rooms.get(&receipt.conversation) {
                 room.marked(receipt, self.counters.hold(Gauge::Announcements));
             }
         }
         for mark in batch.marks {
             self.waiting.taken();
-            mark.answer.finish(marked.clone());
+            let is_refused = marked.refused.contains(&mark.conversation);
+            mark.answer.finish(if is_refused { Err(Refusal::unavailable()) } else { Ok(()) });
         }
         self.give_back(batch.appends.into_iter().zip(appends));
     }

@@ -72,7 +72,8 @@ pub const BATCH_ROWS: usize = 256;
 /// How long a row may wait for its batch before it is refused as overloaded.
 pub const LANE_WAIT: Duration = Duration::from_secs(5);
 /// How long a batch may wait for a conversation that somebody else has locked; then its conversations are tried one by
-/// one, and a locked one is refused as overloaded. The same for a statement of the pool, which is refused.
+/// one, and a locked one is refused as overloaded; its read marks wait as long once more, all together. The same for a
+/// statement of the pool, which is refused.
 pub const LOCK_TIMEOUT: Duration = Duration::from_secs(1);
 /// How long Postgres may work on a batch, or a statement of the pool, before it gives up by itself: refused as overloaded
 /// then.
@@ -83,8 +84,6 @@ pub const COMMIT_TIMEOUT: Duration = Duration::from_secs(10);
 pub const UNKNOWN_WAIT: Duration = Duration::from_secs(30);
 /// How long connecting to Postgres may take, once.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
-/// How often read marks are tried whose rows somebody else has locked.
-pub const MARK_TRIES: u32 = 5;
 /// How often a batch is tried again in which somebody else was first to store a message.
 pub const REPEAT_TRIES: u32 = 5;
 /// How often a lane looks for rows that have waited too long.

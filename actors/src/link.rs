@@ -3,7 +3,12 @@
 //! Each connection holds an advisory lock of its lane. A new one has to get it first, so that the backend before it is
 //! gone and can commit nothing any more: only then do the ids of a batch decide whether it is stored.
 
-use std::{collections::HashMap, future::Future, sync::Arc};
+use std::{
+    collections::{HashMap, HashSet},
+    future::Future,
+    sync::Arc,
+    time::Duration,
+};
 
 use tokio::{task::JoinHandle, time::timeout};
 use tokio_postgres::{
@@ -13,10 +18,10 @@ use tokio_postgres::{
 };
 
 use crate::{
-    batch::{Batch, Columns, Part, Receipt},
-    ids::MessageId,
+    batch::{Batch, Columns, Mark, Part, Receipt},
+    ids::{ConversationId, MessageId},
     lane::Outcome,
-    limits::{COMMIT_TIMEOUT, CONNECT_TIMEOUT, LOCK_TIMEOUT, MARK_TRIES, REPEAT_TRIES, STATEMENT_TIMEOUT},
+    limits::{BATCH_ROWS, COMMIT_TIMEOUT, CONNECT_TIMEOUT, LOCK_TIMEOUT, REPEAT_TRIES, STATEMENT_TIMEOUT},
     message::StoredMessage,
     refusal::Refusal,
     sql,
@@ -25,11 +30,19 @@ use crate::{
 /// What came of trying to commit a batch.
 pub(crate) enum Attempt {
     /// Each row has its outcome.
-    Done { appends: Vec<Outcome>, marks: Result<Vec<Receipt>, Refusal> },
+    Done { appends: Vec<Outcome>, marked: Marked },
     /// Postgres could not be reached; nothing was sent.
     Unreachable,
     /// It was sent, and no answer came. The same batch has to be given again, until it is done.
     Unknown,
+}
+
+/// What came of a batch's read marks.
+#[derive(Default)]
+pub(crate) struct Marked {
+    pub(crate) receipts: Vec<Receipt>,
+    /// Where nothing was marked.
+    pub(crate) refused: HashSet<ConversationId>,
 }
 
 pub(crate) struct Link {
@@ -106,19 +119,23 @@ impl Link {
         let (appended, marked) =
             tokio::join!(connection.append(batch, &mut known), connection.mark(batch, self.unknown));
         appended?;
-        let marks = match marked {
-            Ok(receipts) => Ok(receipts),
+        let marked = match marked {
             Err(Failure::Refused(error)) => {
-                tracing::error!(error = describe(&error), "Postgres refused read marks");
-                Err(Refusal::unavailable())
+                tracing::warn!(
+                    error = describe(&error),
+                    marks = batch.marks.len(),
+                    "Postgres refused a batch of read marks"
+                );
+                connection.mark_apart(batch, self.unknown).await
             }
-            Err(failure) => return Err(failure.into_message()),
+            marked => marked,
         };
+        let marked = marked.map_err(Failure::into_message)?;
         let mut outcome = |id: &MessageId| {
             // Not stored, and not refused either: the sender has no part in such a conversation.
             known.remove(id).unwrap_or_else(|| Outcome::Refused(Refusal::conversation_not_found()))
         };
-        Ok(Attempt::Done { appends: batch.appends.iter().map(|append| outcome(&append.post.id)).collect(), marks })
+        Ok(Attempt::Done { appends: batch.appends.iter().map(|append| outcome(&append.post.id)).collect(), marked })
     }
 
     async fn ensure_connected(&mut self) -> Result<(), String> {
@@ -211,25 +228,52 @@ impl Connection {
         Ok(outcomes(&rows))
     }
 
-    async fn mark(&self, batch: &Batch, again: bool) -> Result<Vec<Receipt>, Failure> {
-        if batch.marks.is_empty() {
-            return Ok(Vec::new());
+    /// All at once. `again`: it may have been committed before.
+    async fn mark(&self, batch: &Batch, again: bool) -> Result<Marked, Failure> {
+        let receipts = if batch.marks.is_empty() { Vec::new() } else { self.mark_some(&batch.marks, again).await? };
+        Ok(Marked { receipts, refused: HashSet::new() })
+    }
+
+    /// What was refused at once, conversation by conversation, so that a locked one does not hold up others. It has been
+    /// waited for: now all together are waited for as long once more, at most.
+    async fn mark_apart(&self, batch: &Batch, again: bool) -> Result<Marked, Failure> {
+        self.set_lock_timeout(LOCK_TIMEOUT / BATCH_ROWS as u32).await?;
+        let mut by_conversation: HashMap<_, Vec<&Mark>> = HashMap::new();
+        for mark in &batch.marks {
+            by_conversation.entry(mark.conversation).or_default().push(mark);
         }
-        let conversations: Vec<_> = batch.marks.iter().map(|mark| mark.conversation).collect();
-        let readers: Vec<_> = batch.marks.iter().map(|mark| mark.reader).collect();
-        let seqs: Vec<_> = batch.marks.iter().map(|mark| mark.seq).collect();
-        let read_at: Vec<_> = batch.marks.iter().map(|mark| mark.read_at).collect();
-        let mut tries = 0;
-        loop {
-            let marks: [&(dyn ToSql + Sync); 5] = [&conversations, &readers, &seqs, &read_at, &again];
-            let marked = bounded(self.client.query(&self.mark, &marks)).await;
-            tries += 1;
-            match marked {
-                // Somebody changes the same rows by hand, in another order perhaps: one of the two goes on, then the other.
-                Err(Failure::Refused(error)) if is_conflict(&error) && tries < MARK_TRIES => (),
-                marked => return Ok(marked?.iter().map(receipt).collect()),
+        let mut marked = Marked::default();
+        for (conversation, marks) in by_conversation {
+            match self.mark_some(marks, again).await {
+                Ok(receipts) => marked.receipts.extend(receipts),
+                Err(Failure::Refused(error)) => {
+                    tracing::error!(error = describe(&error), %conversation, "Postgres refused read marks");
+                    marked.refused.insert(conversation);
+                }
+                Err(failure) => return Err(failure),
             }
         }
+        self.set_lock_timeout(LOCK_TIMEOUT).await?;
+        Ok(marked)
+    }
+
+    async fn mark_some(
+        &self,
+        marks: impl IntoIterator<Item = &Mark, IntoIter: Clone>,
+        again: bool,
+    ) -> Result<Vec<Receipt>, Failure> {
+        let marks = marks.into_iter();
+        let conversations: Vec<_> = marks.clone().map(|mark| mark.conversation).collect();
+        let readers: Vec<_> = marks.clone().map(|mark| mark.reader).collect();
+        let seqs: Vec<_> = marks.clone().map(|mark| mark.seq).collect();
+        let read_at: Vec<_> = marks.map(|mark| mark.read_at).collect();
+        let columns: [&(dyn ToSql + Sync); 5] = [&conversations, &readers, &seqs, &read_at, &again];
+        Ok(bounded(self.client.query(&self.mark, &columns)).await?.iter().map(receipt).collect())
+    }
+
+    async fn set_lock_timeout(&self, wait: Duration) -> Result<(), Failure> {
+        let set = format!("SET lock_timeout = {}", wait.as_millis().max(1));
+        bounded(async { self.client.batch_execute(&set).await.map(|()| Vec::new()) }).await.map(drop)
     }
 }
 
@@ -301,11 +345,6 @@ fn is_passing(error: &DbError) -> bool {
     let code = error.code();
     let class = &code.code()[..2];
     matches!(class, "40" | "53" | "55" | "57" | "58") || *code == SqlState::READ_ONLY_SQL_TRANSACTION
-}
-
-/// Whether somebody else had the rows: a deadlock, or a lock that was not given in time.
-fn is_conflict(error: &DbError) -> bool {
-    error.code().code().starts_with("40") || *error.code() == SqlState::LOCK_NOT_AVAILABLE
 }
 
 /// A refusal without its details: those may show a row, and so the text of a message, which does not belong into a log.
