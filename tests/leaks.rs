@@ -22,8 +22,16 @@ const GROWTH_KIB: u64 = 8 * 1024;
 const CLEARED_LIMIT: Duration = Duration::from_secs(90);
 /// One of so many clients that poll goes without a word.
 const SILENT: usize = 40;
-const GAUGES: [&str; 7] =
-    ["connections", "sessions", "lost_sessions", "rooms", "hub_members", "unanswered", "messages_in_flight"];
+const GAUGES: [&str; 8] = [
+    "connections",
+    "sessions",
+    "lost_sessions",
+    "rooms",
+    "hub_members",
+    "unanswered",
+    "messages_in_flight",
+    "announcements",
+];
 
 /// Who comes and goes.
 struct Visitor<'a> {

@@ -26,9 +26,10 @@ use crate::{
     refusal::{Code, Refusal},
     reply::{Committed, PostError},
     session::SessionHandle,
-    shared::{Shared, Turns},
+    shared::Shared,
     store::{Page, Store, StoreError},
     timestamp::Timestamp,
+    turns::Turns,
     workers::Workers,
 };
 

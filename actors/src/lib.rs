@@ -18,7 +18,7 @@
 //! | file | |
 //! | --- | --- |
 //! | `chat.rs` | what the layers around see of all this |
-//! | `directory.rs`, `workers.rs`, `shared.rs` | where a room is, where it runs, what all actors share |
+//! | `directory.rs`, `workers.rs`, `shared.rs`, `turns.rs` | where a room is, where it runs, what all actors share, in which order a user's unread messages are counted |
 //! | `store/` | reads through the pool, profiles and conversations in the database |
 //! | `profile.rs`, `feed.rs` | the profiles in use, and how changes in the database reach the server |
 //! | `credentials.rs` | how long a session is whose it is |
@@ -72,6 +72,7 @@ pub mod sql;
 pub mod store;
 mod text;
 mod timestamp;
+mod turns;
 mod workers;
 
 pub use chat::{Chat, ChatConfig};

@@ -7,7 +7,6 @@
 
 use std::{
     collections::{HashMap, VecDeque},
-    fmt,
     sync::Arc,
     time::Instant,
 };
@@ -17,25 +16,30 @@ use tokio::sync::oneshot;
 
 use crate::{
     batch::ReadAnswer,
-    counters::{Counters, Gauge},
+    counters::Gauge,
     credentials::Credentials,
     draft::Draft,
     event::encode,
-    gate::Permit,
     hub::HubHandle,
     ids::{ConversationId, SessionId, UserId},
     limits::{RESUME_BYTES, SESSION_IN_FLIGHT, SESSION_ROOMS, TYPING_END},
-    mailbox::{Mailbox, Waiting, WeakMailbox},
+    mailbox::{Mailbox, Waiting},
     message::TokenTimes,
-    outbox::{AckId, CloseReason, Outbox},
-    recovery::{Recover, Recoverable, Seat},
+    outbox::{CloseReason, Outbox},
+    recovery::Recoverable,
     refusal::Refusal,
-    reply::{Reply, Unanswered},
+    reply::Reply,
     room::{RoomHandle, WeakRoom},
     sends::Sends,
     shared::Shared,
     timestamp::Timestamp,
 };
+
+mod handle;
+
+pub use handle::SessionHandle;
+use handle::WeakSession;
+pub(crate) use handle::{SessionAddress, start_kept};
 
 /// What a client asks of the chat, valid by its types.
 pub enum Request {
@@ -82,147 +86,6 @@ impl Request {
         if matches!(self, Self::Join { since: Some(_), .. }) { RESUME_BYTES } else { 0 }
     }
 }
-
-/// A transport's side of its session.
-#[derive(Clone)]
-pub struct SessionHandle {
-    address: SessionAddress,
-    /// The connection's own.
-    outbox: Arc<dyn Outbox>,
-    counters: Arc<Counters>,
-    /// For a session that outlives its connection.
-    seat: Option<Seat>,
-}
-
-impl SessionHandle {
-    /// Takes a request; `ack` is given where the client wants an answer. Requests are handled in the order they come.
-    pub fn request(&self, request: Request, ack: Option<AckId>, permit: Permit) {
-        let recoverable = self.seat.as_ref().map(|seat| seat.recoverable.clone());
-        let unanswered = Unanswered::begin(&self.counters, recoverable);
-        let reply = Reply::session(self.outbox.clone(), ack, permit, unanswered);
-        self.address.0.push(SessionCommand::Request(request, reply));
-    }
-
-    /// The client has left.
-    pub fn end(&self) {
-        match &self.seat {
-            Some(seat) => seat.leave(None),
-            None => self.address.end(),
-        }
-    }
-
-    /// The connection is over. The client may come back to its session, if it has asked for that.
-    pub fn disconnected(&self, reason: CloseReason) {
-        match &self.seat {
-            Some(seat) => seat.leave(Some(reason)),
-            None => self.address.end(),
-        }
-    }
-
-    /// Starts a session on this worker.
-    pub(crate) fn start(
-        user: UserId,
-        credentials: Credentials,
-        outbox: Arc<dyn Outbox>,
-        shared: &Arc<Shared>,
-        hub: HubHandle,
-    ) -> Self {
-        let session = Session::new(SessionId::new(), user, outbox.clone(), hub, shared);
-        let address = session.start(credentials, &actix::Arbiter::current());
-        Self { address, outbox, counters: shared.counters.clone(), seat: None }
-    }
-
-    /// The same for one that outlives its connection.
-    pub(crate) fn start_recoverable(
-        user: UserId,
-        credentials: Credentials,
-        outbox: Arc<dyn Outbox>,
-        shared: &Arc<Shared>,
-        hub: HubHandle,
-    ) -> Self {
-        let recoverable = shared.recoveries.begin(user, outbox.clone());
-        let address = Session::recoverable(&recoverable, hub, shared).start(credentials, &actix::Arbiter::current());
-        recoverable.started(address.clone());
-        Self { address, outbox, counters: shared.counters.clone(), seat: Some(Seat::first(recoverable)) }
-    }
-
-    /// Gives a client the session it had, if all that it has missed is there.
-    pub(crate) fn recover(
-        recover: Recover,
-        user: UserId,
-        credentials: Credentials,
-        outbox: Arc<dyn Outbox>,
-        shared: &Arc<Shared>,
-    ) -> Option<Self> {
-        let seat = shared.recoveries.take_over(recover, user, &outbox)?;
-        let address = seat.recoverable.address()?.clone();
-        address.0.push(SessionCommand::Renew(credentials));
-        Some(Self { address, outbox, counters: shared.counters.clone(), seat: Some(seat) })
-    }
-}
-
-/// Starts a session that the server before has kept; whether it could be.
-pub(crate) fn start_kept(recoverable: &Arc<Recoverable>, rooms: &[ConversationId], shared: &Arc<Shared>) -> bool {
-    let (hub, arbiter) = shared.workers.of_session(recoverable.session());
-    let rooms: Option<HashMap<_, _>> = rooms.iter().map(|room| Some((*room, shared.room(*room)?))).collect();
-    let Some(rooms) = rooms else {
-        shared.recoveries.forget(recoverable);
-        return false;
-    };
-    let mut session = Session::recoverable(recoverable, hub.clone(), shared);
-    for (conversation, room) in &rooms {
-        session.enter(*conversation, room.clone());
-    }
-    let address = session.start(Credentials::NONE_YET, arbiter);
-    recoverable.started(address.clone());
-    for room in rooms.values() {
-        let if_refused = Some((address.downgrade(), SessionCommand::Fail));
-        let (session, user, hub) = (recoverable.session(), recoverable.user(), hub.clone());
-        room.join(Member { session, user, hub, if_refused }, None, Reply::nobody());
-    }
-    true
-}
-
-#[cfg(test)]
-impl SessionHandle {
-    pub(crate) fn panic(&self) {
-        self.address.0.push(SessionCommand::Panic);
-    }
-}
-
-impl fmt::Debug for SessionHandle {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SessionHandle").finish_non_exhaustive()
-    }
-}
-
-/// A session as the server sees it. Whoever holds one keeps it.
-#[derive(Clone)]
-pub(crate) struct SessionAddress(Mailbox<Session>);
-
-impl SessionAddress {
-    pub(crate) fn end(&self) {
-        self.0.push(SessionCommand::End);
-    }
-
-    pub(crate) fn lost(&self) {
-        self.0.push(SessionCommand::Lost);
-    }
-
-    /// The rooms it has joined; `None` if it has ended.
-    pub(crate) async fn rooms(&self) -> Option<Vec<ConversationId>> {
-        let (answer, answered) = oneshot::channel();
-        self.0.push(SessionCommand::Rooms(answer));
-        answered.await.ok()
-    }
-
-    fn downgrade(&self) -> WeakSession {
-        self.0.downgrade()
-    }
-}
-
-/// A session as those see it who have something to tell it; it may have ended.
-type WeakSession = WeakMailbox<Session>;
 
 /// A session that wants to be a room's member.
 pub(crate) struct Member {

@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use tokio::sync::{OwnedMutexGuard, SetOnce};
+use tokio::sync::SetOnce;
 
 use crate::{
     counters::Counters,
@@ -13,35 +13,15 @@ use crate::{
     directory::Directory,
     hub::Presence,
     ids::{ConversationId, UserId},
-    limits::COUNT_TURNS,
     outbox::CloseReason,
     profile::{LiveProfile, Profiles},
     recovery::Recoveries,
     room::RoomHandle,
     store::{Store, StoreError},
     timestamp::Timestamp,
+    turns::Turns,
     workers::Workers,
 };
-
-/// Turns of users, so that what is counted of one user in several rooms is counted and told in one order. Users share them
-/// by hash.
-#[derive(Debug)]
-pub(crate) struct Turns(Vec<Arc<tokio::sync::Mutex<()>>>);
-
-impl Default for Turns {
-    fn default() -> Self {
-        Self((0..COUNT_TURNS).map(|_| Arc::default()).collect())
-    }
-}
-
-impl Turns {
-    /// Waits for the user's turn, which ends when what is returned is dropped.
-    pub(crate) async fn of(&self, user: UserId) -> OwnedMutexGuard<()> {
-        // The counter within an id: what it ends with differs most.
-        let place = user.bytes().iter().rev().take(4).fold(0, |place, byte| (place << 8) | usize::from(*byte));
-        self.0[place % COUNT_TURNS].clone().lock_owned().await
-    }
-}
 
 #[derive(Debug)]
 pub(crate) struct Shared {

@@ -153,6 +153,16 @@ impl World {
         *self.on_ack.borrow_mut() = Some(Box::new(act));
     }
 
+    /// Sends one message of each of these users in turn, whenever one is due.
+    pub(crate) fn send_in_turn(&self, sockets: &[Rc<Socket>]) -> impl FnMut(Instant) {
+        let mut in_turn = sockets.iter().cycle();
+        move |due| {
+            let socket = in_turn.next().expect("somebody talks");
+            self.send(socket, due);
+            socket.flush();
+        }
+    }
+
     /// Queues a message that was due at a moment; its latency counts from there.
     pub(crate) fn send(&self, socket: &Socket, due: Instant) {
         if socket.is_over() {

@@ -1,11 +1,12 @@
 // Connection state recovery (contract, section 5): what a stock client misses while it is away.
-import { after, afterEach, describe, test } from 'node:test';
+import { afterEach, describe, test } from 'node:test';
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { MODES, ask, client, closeClients, connect, connected, inbox, join, send, upgraded } from './support/clients.js';
+import { COMES_BACK, back, recoverable } from './support/recovering.js';
 import { Relay, closeRelays } from './support/relay.js';
 import { call, succeeded } from './support/rest.js';
-import { makeDataDir, removeDataDir, serverForFile, startServer } from './support/server.js';
+import { serverForFile, startServer } from './support/server.js';
 import { range, seqs } from './support/shapes.js';
 import { snippets } from './support/snippet.js';
 import { eventually, within } from './support/wait.js';
@@ -17,19 +18,6 @@ afterEach(() => {
   closeClients();
   closeRelays();
 });
-
-const COMES_BACK = { reconnection: true, reconnectionDelay: 20, reconnectionDelayMax: 50, randomizationFactor: 0 };
-
-/** A client of `user` that recovers and comes back by itself. */
-async function recoverable(target, user, { mode = 'websocket', ...options } = {}) {
-  const auth = { token: user.token, recover: true };
-  const socket = client(target, { auth, mode, ...COMES_BACK, ...options });
-  await connected(socket);
-  return socket;
-}
-
-/** Settles at the next connect. */
-const back = (socket) => within(once(socket, 'connect'), 'connect');
 
 /** While the client changes to WebSocket, it may not see that its connection broke before it misses a heartbeat. */
 async function steady(socket) {
@@ -330,104 +318,5 @@ describe('the time that a session waits', () => {
     } finally {
       await off.stop();
     }
-  });
-});
-
-describe('when the server is started again', () => {
-  const dir = makeDataDir();
-  let life;
-  after(async () => {
-    await life?.stop();
-    await removeDataDir(dir);
-  });
-
-  /** Ends the server by `end`, while one client is connected and another one away, and starts the next. */
-  async function over(end) {
-    life = await startServer({ dir });
-    const relays = [await Relay.to(life), await Relay.to(life)];
-    const pair = await newPair(life);
-    const sockets = await Promise.all(relays.map((relay) => recoverable(relay, pair.bob)));
-    const heard = sockets.map((socket) => inbox(socket, 'new_message'));
-    const notified = sockets.map((socket) => inbox(socket, 'message_notification'));
-    const read = sockets.map((socket) => inbox(socket, 'message_read'));
-    for (const socket of sockets) await join(socket, pair.conversation);
-    const speak = async (n) => say(life, pair.alice, pair.conversation, `${n} 🐎`);
-    await speak(1);
-    for (const inboxes of [heard, notified]) for (const one of inboxes) await one.count(1);
-    const gone = sockets.map((socket) => once(socket, 'disconnect'));
-    relays[0].down();
-    await gone[0];
-    await speak(2);
-    await heard[1].count(2);
-    await history(life, pair.alice, pair.conversation);
-    await history(life, pair.bob, pair.conversation);
-    await end(life);
-    await gone[1];
-    relays[1].down();
-    life = await startServer({ dir });
-    await speak(3);
-    const isBack = sockets.map(back);
-    for (const relay of relays) {
-      relay.target = life.port;
-      relay.up();
-    }
-    await Promise.all(isBack);
-    return { sockets, heard, notified, read, speak };
-  }
-
-  test('as planned, the sessions go on there', async () => {
-    const { sockets, heard, notified, read, speak } = await over((server) => server.stop());
-    assert.deepEqual(sockets.map((socket) => socket.recovered), [true, true]);
-    await speak(4);
-    for (const inboxes of [heard, notified]) {
-      for (const one of inboxes) await one.count(4);
-    }
-    for (const one of heard) assert.deepEqual(one.all.map(({ seq, text }) => [seq, text]), range(1, 4).map((n) => [n, `${n} 🐎`]));
-    for (const one of read) assert.deepEqual((await one.count(1)).map((receipt) => receipt.up_to_seq), [2]);
-    for (const one of notified) assert.deepEqual(one.all.map(({ preview }) => preview), range(1, 4).map((n) => `${n} 🐎`));
-    const { hub_members: members, sessions } = await stats(life);
-    assert.deepEqual([members, sessions], [2, 2]);
-    await life.stop();
-  });
-
-  test('what is read and deleted while it stops is heard of, once', async () => {
-    const ROUNDS = 4;
-    life = await startServer({ dir });
-    const relay = await Relay.to(life);
-    const { alice, bob, conversation } = await newPair(life);
-    const socket = await recoverable(relay, bob);
-    const unread = inbox(socket, 'unread_update');
-    const deleted = inbox(socket, 'message_deleted');
-    await join(socket, conversation);
-    for (const round of range(1, ROUNDS)) {
-      const { _id: id, seq } = await say(life, alice, conversation, `${round}`);
-      const gone = once(socket, 'disconnect');
-      const read = ask(socket, 'mark_read', { conversation_id: conversation, up_to_seq: seq });
-      const ended = read.then(() => life.stop());
-      assert.deepEqual(await read, { success: true });
-      const removal = await call(life, 'DELETE', `/api/chat/messages/${id}`, { token: alice.token }).catch(() => null);
-      await ended;
-      await gone;
-      relay.down();
-      life = await startServer({ dir });
-      relay.target = life.port;
-      const isBack = back(socket);
-      relay.up();
-      await isBack;
-      assert.equal(socket.recovered, true);
-      await say(life, bob, conversation, 'an end');
-      const isDeleted = removal?.status === 200;
-      await unread.find(({ unread_count: left }) => left === 0);
-      if (isDeleted) await deleted.find(({ _id }) => _id === id);
-      assert.equal(deleted.all.some(({ _id }) => _id === id), isDeleted);
-      unread.all.length = 0;
-    }
-    await life.stop();
-  });
-
-  test('after a crash they are new', async () => {
-    const { sockets } = await over((server) => server.kill());
-    assert.deepEqual(sockets.map((socket) => socket.recovered), [false, false]);
-    await life.stop();
   });
 });

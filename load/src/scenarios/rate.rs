@@ -1,7 +1,5 @@
 //! Messages at a fixed rate, from users in turn; an acknowledgement's latency counts from the moment the message was due.
 
-use std::cell::Cell;
-
 use clap::Args;
 use serde::Serialize;
 
@@ -26,12 +24,7 @@ pub(super) fn names() -> Names {
 pub(crate) async fn run(common: &Common, options: &Options) -> Result<Outcome, Failure> {
     let names = names();
     let (world, sockets) = options.talk.begin(common, &names).await?;
-    let turn = Cell::new(0);
-    let send = |due| {
-        let socket = &sockets[turn.replace(turn.get() + 1) % sockets.len()];
-        world.send(socket, due);
-        socket.flush();
-    };
+    let send = world.send_in_turn(&sockets);
     let rate = f64::from(options.rate);
     world.measure_at(rate, common, send).await;
     world.compare(

@@ -1,6 +1,6 @@
 //! Messages at a fixed rate, in turn without and with readers that have stopped reading in the same conversations.
 
-use std::{cell::Cell, time::Duration};
+use std::time::Duration;
 
 use clap::Args;
 use futures::future::{join_all, try_join_all};
@@ -49,12 +49,7 @@ pub(crate) async fn run(common: &Common, options: &Options) -> Result<Outcome, F
     let names = names();
     let (world, sockets) = options.talk.begin(common, &names).await?;
     raise_open_files(sockets.len() + options.readers as usize, AT_ONCE, common.transport)?;
-    let turn = Cell::new(0);
-    let send = |due| {
-        let socket = &sockets[turn.replace(turn.get() + 1) % sockets.len()];
-        world.send(socket, due);
-        socket.flush();
-    };
+    let send = world.send_in_turn(&sockets);
     let rate = f64::from(options.rate);
     let closed = pace(rate, rounds(&world, common, options), send).await?;
     let costs = world.watch.borrow_mut().cost_so_far(None, None);

@@ -3,7 +3,6 @@
 //! The crowd that comes back has a thread of its own: on the one of the talk, the talk would wait for the tool.
 
 use std::{
-    cell::Cell,
     rc::Rc,
     thread,
     time::{Duration, Instant},
@@ -77,12 +76,7 @@ pub(crate) async fn run(common: &Common, options: &Options) -> Result<Outcome, F
     crowd.opened().await?;
     let world = World::prepare(common, TALKERS, &pairs(TALKERS), names.over_time).await?;
     let talkers = world.connect_all(&World::seats_of_pairs(&pairs(TALKERS))).await?;
-    let turn = Cell::new(0);
-    let talk = |due| {
-        let socket = &talkers[turn.replace(turn.get() + 1) % talkers.len()];
-        world.send(socket, due);
-        socket.flush();
-    };
+    let talk = world.send_in_turn(&talkers);
     let asked = f64::from(options.background);
     let back = pace(asked, storm(&world, &mut crowd, common), talk).await?;
     let costs = world.watch.borrow_mut().cost_so_far(None, None);
