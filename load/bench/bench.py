@@ -36,7 +36,7 @@ import report
 import servers
 from rows import Run
 from scenarios import scenarios
-from servers import OURS, PEERS, ROOT, Failed, Postgres, Product
+from servers import BEFORE, OURS, PEERS, ROOT, Failed, Postgres, Product
 from stage import SMALL, Sizes, Stage
 
 # What is open in the tool and in a server besides the connections.
@@ -90,15 +90,21 @@ def parse() -> argparse.Namespace:
     parser.add_argument(
         "--only", type=names_of(names), metavar="SCENARIO,…", default=names, help="only these scenarios"
     )
-    parser.add_argument(
+    with_whom = parser.add_mutually_exclusive_group()
+    with_whom.add_argument(
         "--servers", type=names_of([OURS, *PEERS]), metavar="SERVER,…", default=[OURS, *PEERS],
         help="only these servers",
+    )
+    with_whom.add_argument(
+        "--before", type=program, metavar="BINARY",
+        help="another binary of this server instead of the peers: what a change costs",
     )
     parser.add_argument(
         "--quick", action="store_true", help="small sizes: shows within minutes that the benchmark itself works"
     )
     parser.add_argument(
-        "--output", type=Path, metavar="DIR", help="where the results go (load; with --quick load/bench/quick)"
+        "--output", type=Path, metavar="DIR",
+        help="where the results go (load; with --quick load/bench/quick, with --before load/bench/before)",
     )
     parser.add_argument(
         "--render", type=Path, metavar="FILE", help="run nothing; write the document and the chart of a results.json"
@@ -106,7 +112,10 @@ def parse() -> argparse.Namespace:
     arguments = parser.parse_args()
     arguments.repeat = arguments.repeat or (1 if arguments.quick else 5)
     arguments.seconds = arguments.seconds or (2 if arguments.quick else 5)
-    arguments.output = arguments.output or ROOT / ("load/bench/quick" if arguments.quick else "load")
+    if arguments.before:
+        arguments.servers = [OURS, BEFORE]
+    default = "load/bench/before" if arguments.before else "load/bench/quick" if arguments.quick else "load"
+    arguments.output = arguments.output or ROOT / default
     return arguments
 
 
@@ -114,6 +123,14 @@ def positive(text: str) -> int:
     if not text.isdigit() or int(text) == 0:
         raise argparse.ArgumentTypeError("must be a whole number, 1 or more")
     return int(text)
+
+
+def program(text: str) -> Path:
+    # It is started in another directory.
+    path = Path(text).resolve()
+    if shutil.which(path) is None:
+        raise argparse.ArgumentTypeError(f"there is no program {path}")
+    return path
 
 
 def names_of(known: list[str]) -> Any:
@@ -131,7 +148,7 @@ def compare(arguments: argparse.Namespace, postgres: Postgres) -> int:
     target = os.environ.get("CARGO_TARGET_DIR")
     binaries = Path(target or ROOT / "target").resolve() / "release"
     peer_binaries = binaries if target else ROOT / "load/peers/socketioxide/target/release"
-    products = servers.products(binaries, peer_binaries)
+    products = servers.products(binaries, peer_binaries, arguments.before)
     sizes, notes = allowed(SMALL if arguments.quick else Sizes(), arguments.only)
     used = [products[server].command[0] for server in {OURS, *arguments.servers}]
     servers.check_built([str(binaries / "chat-load"), *used])

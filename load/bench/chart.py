@@ -6,12 +6,14 @@ from pathlib import Path
 from typing import Any, Callable
 
 from rows import Medians
-from servers import OURS, PEERS
+from servers import BEFORE, OURS, SERVERS
 
 Panel = tuple[str, str, float, list[tuple[str, str, str]]]
 
 # Okabe and Ito's colours, told apart by everybody.
-COLOURS = {OURS: "#0072b2", "socketioxide": "#e69f00", "node-tuned": "#009e73", "node-faithful": "#cc79a7"}
+COLOURS = {
+    OURS: "#0072b2", BEFORE: "#56b4e9", "socketioxide": "#e69f00", "node-tuned": "#009e73", "node-faithful": "#cc79a7",
+}
 
 # Title, unit, scale, and the groups of bars: label, scenario, figure.
 PANELS = [
@@ -60,7 +62,7 @@ def draw(results: dict[str, Any], path: Path) -> None:
     from matplotlib import pyplot
 
     medians = Medians(results["runs"])
-    servers = [server for server in [OURS, *PEERS] if server in results["settings"]["servers"]]
+    servers = [server for server in SERVERS if server in results["settings"]["servers"]]
     panels = [panel for panel in map(measured(medians), PANELS) if panel[-1]]
     columns = min(COLUMNS, max(1, len(panels)))
     rows = max(1, -(-len(panels) // columns))

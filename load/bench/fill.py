@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from servers import OURS, ROOT, SCHEMA_OF_PEERS, Postgres, Product, environment_of, run
+from servers import ROOT, SCHEMA_OF_PEERS, Postgres, Product, environment_of, run
 
 # Of one lane; a batch has each of them once at most.
 PLACES = 128
@@ -20,8 +20,9 @@ def long_conversation(postgres: Postgres, product: Product, secret: str, message
 
     As the server leaves it, or a peer: the same rows, and what each derives from them.
     """
-    is_ours = product.name == OURS
-    name = "long_ours" if is_ours else "long_peers"
+    is_ours = product.is_ours
+    # Each binary of this server has a schema of its own.
+    name = f"long_{product.name.replace('-', '_')}" if is_ours else "long_peers"
     if postgres.has(name):
         return name
     make_schema(postgres, product, secret, name)
@@ -117,7 +118,7 @@ FROM moved;
 
 def make_schema(postgres: Postgres, product: Product, secret: str, database: str) -> None:
     postgres.fresh(database)
-    if product.name == OURS:
+    if product.is_ours:
         command = [product.command[0], "migrate"]
         run(command, postgres.directory, 60, environment_of(product, postgres, database, secret))
     else:

@@ -9,7 +9,7 @@ from typing import Any
 
 from rows import Medians, Row, Topic, goals, topics
 from scenarios import BATCHES, scenarios
-from servers import OURS, PEERS, ROOT
+from servers import BEFORE, OURS, PEERS, ROOT, SERVERS
 from stage import Sizes
 
 Results = dict[str, Any]
@@ -26,6 +26,10 @@ not is a failure. Server, Postgres and the load generator share the machine.
 Measured time of a run: {seconds:g} s; repetitions: {repeat}, interleaved: each scenario goes through all servers \
 before the next one begins, and each repetition begins with another server. Cells are medians, with the range in \
 parentheses. *Ratio* is this server's median over the better peer's: above 1 is better for rates, below 1 for costs.
+"""
+
+WITH_BEFORE = """\
+*before* is another binary of this server, which takes the place of the peers here.
 """
 
 SMOKE = """\
@@ -45,9 +49,11 @@ def document(results: Results, directory: Path) -> str:
     runs = results["runs"]
     medians = Medians(runs)
     settings = results["settings"]
-    servers = [server for server in [OURS, *PEERS] if server in settings["servers"]]
+    servers = [server for server in SERVERS if server in settings["servers"]]
     load = os.path.relpath(ROOT / "load", directory)
     parts = ["# Results\n", *paragraphs(INTRO.format(command=results["command"], load=load, **settings))]
+    if BEFORE in servers:
+        parts += paragraphs(WITH_BEFORE)
     if settings["quick"]:
         parts += paragraphs(SMOKE)
     parts += paragraphs(chosen(medians, servers))
@@ -80,7 +86,7 @@ def chosen(medians: Medians, servers: list[str]) -> str:
     parts = []
     if len(some) < len(names):
         parts.append(f"of the {len(names)} scenarios {', '.join(f'`{name}`' for name in some)}")
-    if len(servers) < 1 + len(PEERS):
+    if BEFORE not in servers and len(servers) < 1 + len(PEERS):
         parts.append(f"of the {1 + len(PEERS)} servers {', '.join(servers)}")
     return f"Chosen were {'; '.join(parts)}. The others were not measured, and are left out here." if parts else ""
 

@@ -6,7 +6,7 @@ import statistics
 from dataclasses import dataclass
 from typing import Any, Callable
 
-from servers import OURS, PEERS
+from servers import OURS, PEERS, SERVERS
 
 # A run as it stands in results.json.
 Run = dict[str, Any]
@@ -162,7 +162,8 @@ class Medians:
         return self._failed.get((scenario, server), 0)
 
     def best_peer(self, scenario: str, figure: str, better: Better) -> str | None:
-        known = {peer: value for peer in PEERS if (value := self.value(scenario, figure, peer)) is not None}
+        others = (server for server in SERVERS if server != OURS)
+        known = {peer: value for peer in others if (value := self.value(scenario, figure, peer)) is not None}
         return better(known, key=known.get) if known else None
 
     def ratio(self, scenario: str, figure: str, peer: str | None) -> float | None:

@@ -22,8 +22,11 @@ from typing import Iterator
 ROOT = Path(__file__).resolve().parents[2]
 SCHEMA_OF_PEERS = ROOT / "load/peers/schema.sql"
 OURS = "horsetrust-chat"
-# The peers, in the order of the tables' columns.
 PEERS = ["socketioxide", "node-tuned", "node-faithful"]
+# Another binary of this server, which `--before` names: it takes the peers' place.
+BEFORE = "before"
+# In the order of the tables' columns, too.
+SERVERS = [OURS, BEFORE, *PEERS]
 ROLE = "bench"
 START_SECONDS = 30
 # A server may take so long to answer what it accepted; ours allows itself 20 s.
@@ -42,17 +45,22 @@ class Product:
     command: list[str]
     environment: dict[str, str]
 
+    @property
+    def is_ours(self) -> bool:
+        return self.name in (OURS, BEFORE)
 
-def products(binaries: Path, peer_binaries: Path) -> dict[str, Product]:
-    """All servers by name: this one, then the peers."""
+
+def products(binaries: Path, peer_binaries: Path, before: Path | None = None) -> dict[str, Product]:
+    """All servers by name."""
     node = str(ROOT / "load/peers/node")
-    ours = [str(binaries / OURS), "serve", "--port", "0", "--log", "warn"]
     # Port 0: a free one.
     free = {"PORT": "0"}
     # Counted as ever, and beyond what is asked for.
     rates = {name: "1000000" for name in ("RATE_SENDS", "RATE_TYPING", "RATE_JOINS", "RATE_REST")}
+    ours = {OURS: binaries / OURS, **({BEFORE: before} if before else {})}
     all_products = [
-        Product(OURS, ours, {**rates, "CONNECTIONS_PER_ADDRESS": "1000000"}),
+        *(Product(name, [str(binary), "serve", "--port", "0", "--log", "warn"],
+                  {**rates, "CONNECTIONS_PER_ADDRESS": "1000000"}) for name, binary in ours.items()),
         Product("socketioxide", [str(peer_binaries / "peer-socketioxide")], free),
         Product("node-tuned", ["node", f"{node}/tuned.js"], {**free, "NODE_ENV": "production"}),
         Product("node-faithful", ["node", f"{node}/faithful.js"], {**free, "NODE_ENV": "production"}),

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ContextManager
 
-from servers import OURS, Failed, Postgres, Product, Server, run, running
+from servers import Failed, Postgres, Product, Server, run, running
 
 # What `chat-load --json` writes.
 Outcome = dict[str, Any]
@@ -94,7 +94,7 @@ class Stage:
             raise Wrong(verdict)
         # A second each is in the tool's own page; here it would only make the file long.
         outcome.pop("timeline", None)
-        if server.product.name == OURS:
+        if server.product.is_ours:
             outcome["stats"] = server.stats()
         return all(threshold["holds"] for threshold in outcome["thresholds"]), outcome
 

@@ -21,7 +21,7 @@ from rows import HIGHER, LOWER, Medians, Row, Run, Topic, goals
 from scenarios import (
     LANES, WORKERS_OF_ONE_LANE, HighestRate, find_highest, lanes, of_messages, of_pages, scenarios
 )
-from servers import OURS, PEERS, ROOT, Failed, admin_token, products
+from servers import BEFORE, OURS, PEERS, ROOT, Failed, admin_token, products
 from stage import SMALL, Sizes, Wrong, reason_of
 
 
@@ -225,6 +225,15 @@ class TheDocument(unittest.TestCase):
         everything = results(*(a_run(scenario.name, OURS) for scenario in scenarios(Sizes())))
         self.assertNotIn("Chosen", report.document(everything, ROOT / "load"))
 
+    def test_another_binary_of_this_server_takes_the_peers_place(self) -> None:
+        results_of_both = results(a_run("rest", OURS, post_per_s=30), a_run("rest", BEFORE, post_per_s=20))
+        results_of_both["settings"]["servers"] = [OURS, BEFORE]
+        text = report.document(results_of_both, ROOT / "load")
+        self.assertIn(f"| | {OURS} | {BEFORE} | ratio |", text)
+        self.assertIn(f"| POST a message: requests/s | 30 | 20 | 1.50 × {BEFORE} |", text)
+        self.assertNotIn("the better peer |", text)
+        self.assertNotIn("servers horsetrust-chat", text)
+
     def test_links_are_relative_to_where_the_document_is(self) -> None:
         some = results(a_run("rest", OURS, post_per_s=10))
         self.assertIn("[peers](./peers/README.md)", report.document(some, ROOT / "load"))
@@ -275,6 +284,17 @@ class TheCommandLine(unittest.TestCase):
             (2, "typing", "node-tuned"), (2, "typing", OURS), (2, "postgres-alone", OURS),
             (3, "typing", OURS), (3, "typing", "node-tuned"), (3, "postgres-alone", OURS),
         ])
+
+    def test_another_binary_of_this_server_is_started_as_this_one(self) -> None:
+        both = products(Path("a"), Path("b"), Path("old/chat"))
+        self.assertEqual(both[BEFORE].command, ["old/chat", *both[OURS].command[1:]])
+        self.assertEqual(both[BEFORE].environment, both[OURS].environment)
+        self.assertTrue(both[BEFORE].is_ours)
+        self.assertNotIn(BEFORE, products(Path("a"), Path("b")))
+
+    def test_a_program_that_is_not_there_is_refused_before_anything_runs(self) -> None:
+        with self.assertRaisesRegex(argparse.ArgumentTypeError, "there is no program /nowhere/chat"):
+            bench.program("/nowhere/chat")
 
     def test_small_and_full_sizes_have_the_same_scenarios(self) -> None:
         self.assertEqual([s.name for s in scenarios(SMALL)], [s.name for s in scenarios(Sizes())])
