@@ -1,13 +1,16 @@
-//! The doors of a worker: new sessions, and connections that ended, pass one after the other when they come by thousands,
-//! so that those who stay are heard in between.
+//! The doors of a worker: new connections, new sessions, and connections that ended, pass one after the other when they
+//! come by thousands, so that those who stay are heard in between.
 //!
 //! When a network fails, thousands of connections end in the same moment and come back in the next. Without a door their
-//! work would stand before every message that comes meanwhile. REST calls and health checks pass no door.
+//! work would stand before every message that comes meanwhile, and a message comes by it several times: as it is read, at
+//! each actor, when it is committed. Calls on connections that are open pass no door.
 
 use std::{cell::Cell, thread::LocalKey, time::Duration};
 
 use tokio::time::{Instant, sleep_until};
 
+/// Between two new connections: looking at one takes about a quarter of it.
+const ARRIVE: Duration = Duration::from_micros(80);
 /// Between two new sessions: opening one takes about a quarter of it.
 const ENTER: Duration = Duration::from_micros(250);
 /// Between two connections that are cleared away, which takes about a quarter of it.
@@ -18,8 +21,14 @@ const AT_ONCE: u32 = 32;
 const LONGEST: Duration = Duration::from_secs(4);
 
 thread_local! {
+    static ARRIVING: Cell<Option<Instant>> = const { Cell::new(None) };
     static ENTERING: Cell<Option<Instant>> = const { Cell::new(None) };
     static LEAVING: Cell<Option<Instant>> = const { Cell::new(None) };
+}
+
+/// Waits for one's turn to be looked at.
+pub(crate) async fn arrive() {
+    pass(&ARRIVING, ARRIVE).await;
 }
 
 /// Waits for one's turn to open a session.
@@ -77,13 +86,14 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn who_leaves_does_not_stand_before_who_enters() {
+    async fn who_leaves_or_arrives_does_not_stand_before_who_enters() {
         let begun = Instant::now();
-        let crowd = join_all((0..10_000).map(|_| leave()));
+        let leaving = join_all((0..10_000).map(|_| leave()));
+        let arriving = join_all((0..10_000).map(|_| arrive()));
         let entered = async {
             enter().await;
             begun.elapsed()
         };
-        assert_eq!(tokio::join!(crowd, entered).1, Duration::ZERO);
+        assert_eq!(tokio::join!(leaving, arriving, entered).2, Duration::ZERO);
     }
 }

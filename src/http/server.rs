@@ -112,6 +112,7 @@ async fn admit(app: App, stream: TcpStream) -> Result<Accepted, DispatchError> {
         app.chat.counters().add(Gauge::Refused);
         return Err(io::Error::from(io::ErrorKind::ConnectionRefused).into());
     };
+    door::arrive().await;
     if opens_session(&stream).await? {
         door::enter().await;
     }
