@@ -46,8 +46,11 @@ OTHER_FILES = 300
 def main() -> int:
     arguments = parse()
     if arguments.render:
-        write(json.loads(arguments.render.read_text()), arguments.output)
-        print(written(arguments.output))
+        try:
+            write_all(read(arguments.render), arguments.output)
+        except Failed as failed:
+            print(f"bench: {failed}", file=sys.stderr)
+            return 1
         return 0
     for signal_number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(signal_number, interrupt)
@@ -130,6 +133,8 @@ def program(text: str) -> Path:
     path = Path(text).resolve()
     if shutil.which(path) is None:
         raise argparse.ArgumentTypeError(f"there is no program {path}")
+    if not machine.said([str(path), "--version"]).startswith(f"{OURS} "):
+        raise argparse.ArgumentTypeError(f"{path} --version does not answer as {OURS} does")
     return path
 
 
@@ -158,6 +163,7 @@ def compare(arguments: argparse.Namespace, postgres: Postgres) -> int:
         "command": shlex.join(["make", "bench", *([f"ARGS={shlex.join(sys.argv[1:])}"] if sys.argv[1:] else [])]),
         "date": datetime.now(timezone.utc).strftime("%Y-%m-%d %H:%M UTC"),
         "commit": machine.commit(),
+        "before": machine.identity(arguments.before) if arguments.before else None,
         "machine": machine.machine(),
         "versions": machine.versions(postgres),
         "settings": {
@@ -187,12 +193,12 @@ def compare(arguments: argparse.Namespace, postgres: Postgres) -> int:
         runs.append(run)
         print(f"    {summary(run)}", flush=True)
         # What is measured stays, should the rest be interrupted.
-        if done + 1 == len(steps) or steps[done + 1][0] != repetition:
+        if done + 1 < len(steps) and steps[done + 1][0] != repetition:
             write(results, arguments.output)
     failed_runs = [run for run in runs if run["failure"] and run["server"] not in PEERS]
     for run in failed_runs:
         print(f"bench: {run['scenario']} failed on {run['server']}: {run['failure']}", file=sys.stderr)
-    print(written(arguments.output))
+    write_all(results, arguments.output)
     return 1 if failed_runs else 0
 
 
@@ -249,17 +255,31 @@ def duration(seconds: float) -> str:
     return f"{whole // 60} h {whole % 60} min" if whole >= 60 else f"{whole} min"
 
 
-def written(directory: Path) -> str:
-    return f"written: {directory}/RESULTS.md, results.svg and results.json"
-
-
 def summary(run: Run) -> str:
     if run["failure"]:
         return f"failed: {run['failure']}"
     return ", ".join(f"{name} {report.number(value)}" for name, value in run["figures"].items())
 
 
-def write(results: dict[str, Any], directory: Path) -> None:
+def read(path: Path) -> dict[str, Any]:
+    """An earlier comparison's results.json."""
+    try:
+        results = json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise Failed(f"--render: cannot read {path}: {error}") from None
+    if not isinstance(results, dict) or not {"runs", "settings", "machine"} <= results.keys():
+        raise Failed(f"--render: {path} is no results.json of this benchmark")
+    return results
+
+
+def write_all(results: dict[str, Any], directory: Path) -> None:
+    """Writes what there is, and says what that was."""
+    chart = write(results, directory)
+    print(f"written: {directory}/RESULTS.md{', results.svg' if chart else ''} and results.json")
+
+
+def write(results: dict[str, Any], directory: Path) -> bool:
+    """Whether there was a chart to write, too."""
     directory.mkdir(parents=True, exist_ok=True)
     runs = ",\n".join(json.dumps(run, ensure_ascii=False) for run in results["runs"])
     head = json.dumps({**results, "runs": []}, ensure_ascii=False, indent=2)
@@ -272,6 +292,8 @@ def write(results: dict[str, Any], directory: Path) -> None:
         chart.draw(results, directory / "results.svg")
     except ModuleNotFoundError as error:
         print(f"bench: no chart: {error}; install load/bench/requirements.txt", file=sys.stderr)
+        return False
+    return True
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import platform
@@ -51,6 +52,11 @@ def commit() -> str:
     # What a comparison writes changes nothing of what is compared.
     results = [":!load/RESULTS.md", ":!load/results.json", ":!load/results.svg"]
     return f"{revision} with changes" if said(["git", "status", "--porcelain", "--", ".", *results]) else revision
+
+
+def identity(binary: Path) -> str:
+    """Which binary it was, when another one has its place."""
+    return f"`{binary}`, SHA-256 {hashlib.sha256(binary.read_bytes()).hexdigest()[:12]}"
 
 
 def locked(lock: Path, name: str) -> str:

@@ -93,6 +93,8 @@ def chosen(medians: Medians, servers: list[str]) -> str:
 
 def about(results: Results) -> str:
     facts = {"date": results["date"], "commit": results["commit"], **results["machine"]}
+    if before := results.get("before"):
+        facts[BEFORE] = before
     versions = ", ".join(f"{name} {version}" for name, version in results["versions"].items())
     lines = [f"| {name} | {value} |" for name, value in {**facts, "versions": versions}.items()]
     return "\n" + "\n".join(["| | |", "| --- | --- |", *lines]) + "\n"

@@ -9,6 +9,7 @@ import hmac
 import json
 import re
 import sys
+import tempfile
 import unittest
 from pathlib import Path
 
@@ -228,9 +229,11 @@ class TheDocument(unittest.TestCase):
     def test_another_binary_of_this_server_takes_the_peers_place(self) -> None:
         results_of_both = results(a_run("rest", OURS, post_per_s=30), a_run("rest", BEFORE, post_per_s=20))
         results_of_both["settings"]["servers"] = [OURS, BEFORE]
+        results_of_both["before"] = "`/old/chat`, SHA-256 0123456789ab"
         text = report.document(results_of_both, ROOT / "load")
         self.assertIn(f"| | {OURS} | {BEFORE} | ratio |", text)
         self.assertIn(f"| POST a message: requests/s | 30 | 20 | 1.50 × {BEFORE} |", text)
+        self.assertIn("| before | `/old/chat`, SHA-256 0123456789ab |", text)
         self.assertNotIn("the better peer |", text)
         self.assertNotIn("servers horsetrust-chat", text)
 
@@ -295,6 +298,25 @@ class TheCommandLine(unittest.TestCase):
     def test_a_program_that_is_not_there_is_refused_before_anything_runs(self) -> None:
         with self.assertRaisesRegex(argparse.ArgumentTypeError, "there is no program /nowhere/chat"):
             bench.program("/nowhere/chat")
+
+    def test_a_program_that_is_not_this_server_is_refused_before_anything_runs(self) -> None:
+        with self.assertRaisesRegex(argparse.ArgumentTypeError, "does not answer as horsetrust-chat does"):
+            bench.program("/bin/true")
+        with tempfile.TemporaryDirectory() as directory:
+            old = Path(directory) / "old"
+            old.write_text("#!/bin/sh\necho horsetrust-chat 0.0.1\n")
+            old.chmod(0o755)
+            self.assertEqual(bench.program(str(old)), old.resolve())
+
+    def test_what_cannot_be_rendered_is_refused_in_a_line(self) -> None:
+        for path, why in (("/nowhere", "cannot read /nowhere"), ("/etc/hostname", "/etc/hostname")):
+            with self.assertRaisesRegex(Failed, why):
+                bench.read(Path(path))
+        with tempfile.TemporaryDirectory() as directory:
+            other = Path(directory) / "other.json"
+            other.write_text("[]")
+            with self.assertRaisesRegex(Failed, "is no results.json"):
+                bench.read(other)
 
     def test_small_and_full_sizes_have_the_same_scenarios(self) -> None:
         self.assertEqual([s.name for s in scenarios(SMALL)], [s.name for s in scenarios(Sizes())])
