@@ -4,9 +4,22 @@
 # Ends with the exit code of chat-load. SIGTERM and Ctrl-C end what it started, too.
 set -euo pipefail
 
+if [[ $# -eq 0 || $1 == -h || $1 == --help ]]; then
+    echo "usage: $0 DIRECTORY_WITH_BINARIES [SCENARIO [OPTION …]], such as: $0 target/release rate --rate 1500"
+    exit $(($# == 0))
+fi
+for binary in horsetrust-chat chat-load; do
+    [[ -x $1/$binary ]] || { echo "there is no $1/$binary: cargo build --release --workspace --locked" >&2; exit 1; }
+done
 binaries=$(cd "$1" && pwd)
 shift
 [[ $# -gt 0 ]] || set -- chat
+
+# What only asks, or is wrong, needs no server: asked for help besides, the tool reads what is before, and runs nothing.
+for argument in "$@"; do
+    case $argument in -h | --help | help | -V | --version) exec "$binaries/chat-load" "$@" ;; esac
+done
+"$binaries/chat-load" "$@" --help >/dev/null
 
 # Below /tmp: the path of a Unix socket must be short, and the user of Postgres must be able to enter it.
 directory=$(mktemp -d /tmp/chat-load-XXXXXX)
