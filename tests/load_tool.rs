@@ -7,11 +7,15 @@ use std::{
     fs::{self, File},
     net::{SocketAddr, TcpListener},
     path::Path,
-    process::{Command, Output},
+    process::{Command, Output, Stdio},
     thread,
     time::{Duration, Instant},
 };
 
+use nix::{
+    sys::signal::{Signal, kill},
+    unistd::Pid,
+};
 use support::{
     SECRET, Server,
     holding_proxy::HoldingProxy,
@@ -241,4 +245,24 @@ fn posts_that_are_answered_and_not_stored_are_noticed() {
     let said = text(&run);
     assert_eq!(run.status.code(), Some(2), "{said}");
     assert!(said.contains("is not on the pages of conversation") && said.contains("more of this sort"), "{said}");
+}
+
+#[test]
+fn an_interrupted_run_says_so_and_leaves_the_files_as_they_were() {
+    let server = Server::start();
+    let (earlier, new) = (server.directory().path().join("earlier.json"), server.directory().path().join("new.html"));
+    fs::write(&earlier, "of an earlier run").expect("it can be written");
+    for (signal, code) in [(Signal::SIGINT, 130), (Signal::SIGTERM, 143)] {
+        let proxy = HoldingProxy::start(server.address());
+        let arguments =
+            format!("chat --users 4 --duration 60 --no-progress --json {} --html {}", earlier.display(), new.display());
+        let mut run = tool(proxy.address, &arguments);
+        let run = run.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the tool runs");
+        proxy.has_connections(4);
+        kill(Pid::from_raw(i32::try_from(run.id()).expect("a pid")), signal).expect("it runs");
+        let run = run.wait_with_output().expect("it ends");
+        assert_eq!((run.status.code(), text(&run).as_str()), (Some(code), "chat-load: interrupted\n"), "{signal}");
+        assert_eq!(fs::read_to_string(&earlier).expect("it is there"), "of an earlier run", "{signal}");
+        assert!(!new.exists(), "{signal}");
+    }
 }

@@ -14,7 +14,7 @@ use crate::{
 
 /// Load generator for horsetrust-chat and every server that speaks its contract. Exit codes: 0 all is well, 1 the run
 /// could not be made, 2 messages were lost, repeated, reordered or altered, or nothing was measured, 3 a threshold does not
-/// hold
+/// hold, 130 or 143 it was interrupted
 #[derive(Parser, Debug)]
 #[command(name = "chat-load", version, max_term_width = 100)]
 pub(crate) struct Cli {

@@ -41,3 +41,10 @@ impl Progress {
         self.bar.finish_and_clear();
     }
 }
+
+impl Drop for Progress {
+    /// A run that ends early leaves no half line either.
+    fn drop(&mut self) {
+        self.end();
+    }
+}

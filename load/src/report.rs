@@ -3,10 +3,7 @@
 use std::{
     collections::BTreeMap,
     fmt::Write as _,
-    fs::File,
     io::{Write as _, stdout},
-    os::unix::fs::MetadataExt,
-    path::{Path, PathBuf},
     rc::Rc,
     time::SystemTime,
 };
@@ -17,6 +14,7 @@ use serde_json::Value;
 use crate::{
     cli::{Common, Scenario},
     failure::Failure,
+    files::Files,
     meter::{Second, Summary},
     processes::Cost,
     scenarios::Names,
@@ -260,54 +258,6 @@ impl Outcome {
         }
         text
     }
-}
-
-/// Where the result is written.
-#[derive(Default)]
-pub(crate) struct Files {
-    json: Option<(PathBuf, File)>,
-    html: Option<(PathBuf, File)>,
-}
-
-impl Files {
-    /// Empties them, so that none is left of an earlier run.
-    ///
-    /// # Errors
-    /// One cannot be written, or both are the same.
-    pub(crate) fn create(common: &Common) -> Result<Self, Failure> {
-        let create = |path: &PathBuf| {
-            let file = File::create(path).map_err(|error| cannot_write(path, &error))?;
-            Ok::<_, Failure>((path.clone(), file))
-        };
-        let json = common.json.as_ref().map(create).transpose()?;
-        let html = common.html.as_ref().map(create).transpose()?;
-        let identity = |(_, file): &(PathBuf, File)| file.metadata().ok().map(|file| (file.dev(), file.ino()));
-        if let (Some(one), Some(other)) = (&json, &html)
-            && identity(one) == identity(other)
-        {
-            return Err(Failure::new(format!("--json and --html are the same file, {}", one.0.display())));
-        }
-        Ok(Self { json, html })
-    }
-
-    /// # Errors
-    /// One cannot be written.
-    pub(crate) fn write(self, outcome: &Outcome) -> Result<(), Failure> {
-        let write = |(path, mut file): (PathBuf, File), text: String| {
-            file.write_all(text.as_bytes()).map_err(|error| cannot_write(&path, &error))
-        };
-        if let Some(json) = self.json {
-            write(json, serde_json::to_string_pretty(outcome).expect("numbers and strings always serialize"))?;
-        }
-        if let Some(html) = self.html {
-            write(html, crate::html::page(outcome)?)?;
-        }
-        Ok(())
-    }
-}
-
-fn cannot_write(path: &Path, error: &std::io::Error) -> Failure {
-    Failure::new(format!("cannot write {}: {error}", path.display()))
 }
 
 /// Seconds since 1970.
