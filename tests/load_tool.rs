@@ -266,3 +266,22 @@ fn an_interrupted_run_says_so_and_leaves_the_files_as_they_were() {
         assert!(!new.exists(), "{signal}");
     }
 }
+
+#[test]
+fn what_parts_of_a_run_cost_is_told_apart() {
+    let server = Server::start();
+    for (scenario, parts) in [
+        ("stalled --readers 4 --users 4 --rate 50 --rounds 2", ["without", "with"]),
+        ("storm --connections 20 --background 40", ["before", "storm"]),
+    ] {
+        let json = server.directory().path().join("parts.json");
+        let run = format!("{scenario} --warmup 0.2 --duration 0.5 --no-progress --json {}", json.display());
+        let run = output(&mut tool(server.address(), &run));
+        assert!(run.status.success(), "{}", text(&run));
+        let result: serde_json::Value =
+            serde_json::from_slice(&fs::read(&json).expect("the result")).expect("the result is JSON");
+        for part in parts {
+            assert!(result["processes"][format!("load ({part})")]["cpu_s"].as_f64() > Some(0.0), "{part}: {result}");
+        }
+    }
+}

@@ -112,7 +112,7 @@ struct Column {
 const COLUMNS: [Column; 5] = [
     Column {
         head: "CPU s",
-        means: "seconds of processor time in the measured time",
+        means: "seconds of processor time in the measured time, or in the part of it that is named",
         cell: |cost| Some(format!("{:.2}", cost.cpu_s)),
     },
     Column {

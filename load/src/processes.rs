@@ -1,7 +1,7 @@
 //! What processes cost: CPU seconds from their clocks, resident memory from `/proc`.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, HashMap, btree_map},
     fs,
     str::FromStr,
     time::{Duration, Instant},
@@ -54,6 +54,29 @@ pub(crate) struct Cost {
     pub(crate) rss_growth_kb: i64,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) rss_growth_bytes_per_connection: Option<f64>,
+}
+
+/// What the parts of a run cost, by process and part: `server (storm)`.
+#[derive(Default)]
+pub(crate) struct CostOfParts(BTreeMap<String, Cost>);
+
+impl CostOfParts {
+    /// One part is over, or another round of it: CPU is the sum of all rounds, memory that of the last one.
+    pub(crate) fn add(&mut self, part: &str, costs: Vec<(String, Cost)>) {
+        for (process, cost) in costs {
+            let known = self.0.entry(format!("{process} ({part})")).or_default();
+            *known = Cost { cpu_s: known.cpu_s + cost.cpu_s, ..cost };
+        }
+    }
+}
+
+impl IntoIterator for CostOfParts {
+    type Item = (String, Cost);
+    type IntoIter = btree_map::IntoIter<String, Cost>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.0.into_iter()
+    }
 }
 
 /// Measures processes from one moment on.
@@ -179,4 +202,20 @@ fn read(pid: u32) -> Option<(Duration, u64)> {
 fn children(pid: u32) -> Vec<u32> {
     let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
     children.split_whitespace().filter_map(|pid| pid.parse().ok()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_part_that_is_measured_twice_cost_the_sum_of_both() {
+        let mut parts = CostOfParts::default();
+        for (cpu_s, rss_peak_kb) in [(1.0, 10), (2.0, 20)] {
+            parts.add("with", vec![("server".to_owned(), Cost { cpu_s, rss_peak_kb, ..Cost::default() })]);
+        }
+        let costs: Vec<_> = parts.into_iter().collect();
+        let [(name, cost)] = &costs[..] else { panic!("one process, one part: {costs:?}") };
+        assert_eq!((name.as_str(), cost.cpu_s, cost.rss_peak_kb), ("server (with)", 3.0, 20));
+    }
 }

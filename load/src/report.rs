@@ -78,7 +78,7 @@ impl Outcome {
         scenario: &'static str,
         names: &Names,
         figures: impl IntoIterator<Item = (N, f64)>,
-        costs: Vec<(String, Cost)>,
+        costs: impl IntoIterator<Item = (String, Cost)>,
     ) -> Self {
         world.progress.end();
         let (mut ledger, mut meter) = (world.ledger.borrow_mut(), world.meter.borrow_mut());

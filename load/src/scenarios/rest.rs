@@ -21,7 +21,7 @@ use crate::{
     cli::Common,
     failure::Failure,
     meter::Part,
-    processes::OWN,
+    processes::{CostOfParts, OWN},
     report::Outcome,
     rest::Rest,
     wire::Message,
@@ -109,7 +109,7 @@ pub(crate) async fn run(common: &Common, options: &Options) -> Result<Outcome, F
     let world = World::prepare(common, users, &pairs(users), names.over_time).await?;
     fill(&world, options.fill).await?;
     let mut posts = Posts::new(&world);
-    let (mut figures, mut costs) = (Vec::new(), Vec::new());
+    let (mut figures, mut costs) = (Vec::new(), CostOfParts::default());
     for (name, page) in options.phases() {
         world.progress.show(name.clone());
         // The names of kinds live as long as the program does.
@@ -143,10 +143,10 @@ pub(crate) async fn run(common: &Common, options: &Options) -> Result<Outcome, F
         let (_, (done, cost)) = tokio::try_join!(calls, measured)?;
         let seconds = (world.meter.borrow().measured() - before).as_secs_f64();
         figures.push((format!("{name}_per_s"), done as f64 / seconds));
-        for (process, cost) in cost {
-            figures.push((cpu_of(&name, &process), cost.cpu_us_per_op.unwrap_or_default()));
-            costs.push((format!("{process} ({name})"), cost));
+        for (process, cost) in &cost {
+            figures.push((cpu_of(&name, process), cost.cpu_us_per_op.unwrap_or_default()));
         }
+        costs.add(&name, cost);
         world.measured(done, &format!("call of {name} was answered"));
         if page.is_none() {
             world.progress.show("reading what was posted".to_owned());

@@ -12,6 +12,7 @@ use crate::{
     failure::Failure,
     meter::Part,
     opening::{Opening, Width},
+    processes::CostOfParts,
     report::Outcome,
     socket::Seat,
     world::World,
@@ -51,8 +52,7 @@ pub(crate) async fn run(common: &Common, options: &Options) -> Result<Outcome, F
     raise_open_files(sockets.len() + options.readers as usize, AT_ONCE, common.transport)?;
     let send = world.send_in_turn(&sockets);
     let rate = f64::from(options.rate);
-    let closed = pace(rate, rounds(&world, common, options), send).await?;
-    let costs = world.watch.borrow_mut().cost_so_far(None, None);
+    let (closed, costs) = pace(rate, rounds(&world, common, options), send).await?;
     let both = |kind, quiet| world.meter.borrow().in_time(kind) + world.meter.borrow().in_time(quiet);
     let (sends, deliveries) = (both("ack", "ack_quiet"), both("delivery", "delivery_quiet"));
     world.compare(format_args!("messages were acknowledged"), world.per_second(sends), rate);
@@ -71,22 +71,25 @@ pub(crate) async fn run(common: &Common, options: &Options) -> Result<Outcome, F
     Ok(Outcome::new(&world, "stalled", &names, figures, costs))
 }
 
-/// Measures all rounds; how many of the readers the server has closed.
-async fn rounds(world: &World, common: &Common, options: &Options) -> Result<usize, Failure> {
+/// Measures all rounds; how many of the readers the server has closed, and what both parts cost.
+async fn rounds(world: &World, common: &Common, options: &Options) -> Result<(usize, CostOfParts), Failure> {
     let (warmup, time) = [common.warmup, common.duration].map(Duration::from_secs_f64).into();
-    let mut closed = 0;
+    let (mut closed, mut costs) = (0, CostOfParts::default());
+    let mut measured = |part: Part| costs.add(part.name, world.watch.borrow_mut().cost_so_far(None, None));
     for _ in 0..options.rounds {
         // What the readers before left behind is cleared away.
         world.pass(warmup).await;
         world.measure(QUIET, time).await;
+        measured(QUIET);
         let mut readers = stall(world, options.readers as usize).await?;
         world.measure(STALLED, time).await;
+        measured(STALLED);
         // The last messages are answered before the readers go on reading, which is another load.
         world.pass(warmup).await;
         let ends = join_all(readers.iter_mut().map(Opening::is_closed)).await;
         closed += ends.into_iter().filter(|is_closed| *is_closed).count();
     }
-    Ok(closed)
+    Ok((closed, costs))
 }
 
 /// Opens so many readers, spread over all users, who read nothing after their join.

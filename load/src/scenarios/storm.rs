@@ -25,6 +25,7 @@ use crate::{
     cli::Common,
     failure::Failure,
     meter::{Part, Summary},
+    processes::CostOfParts,
     report::Outcome,
     socket::{Seat, Socket, connect},
     verdict::Verdict,
@@ -78,8 +79,7 @@ pub(crate) async fn run(common: &Common, options: &Options) -> Result<Outcome, F
     let talkers = world.connect_all(&World::seats_of_pairs(&pairs(TALKERS))).await?;
     let talk = world.send_in_turn(&talkers);
     let asked = f64::from(options.background);
-    let back = pace(asked, storm(&world, &mut crowd, common), talk).await?;
-    let costs = world.watch.borrow_mut().cost_so_far(None, None);
+    let (back, costs) = pace(asked, storm(&world, &mut crowd, common), talk).await?;
     let acks = world.meter.borrow().in_time("ack_quiet") + world.meter.borrow().in_time("ack");
     let background = world.per_second(acks);
     world.compare(format_args!("messages of the others were acknowledged"), background, asked);
@@ -105,15 +105,19 @@ pub(crate) async fn run(common: &Common, options: &Options) -> Result<Outcome, F
     Ok(outcome)
 }
 
-/// Measures the quiet before it, then the storm until all are back.
-async fn storm(world: &World, crowd: &mut Crowd, common: &Common) -> Result<Back, Failure> {
+/// Measures the quiet before it, then the storm until all are back; what both parts cost.
+async fn storm(world: &World, crowd: &mut Crowd, common: &Common) -> Result<(Back, CostOfParts), Failure> {
+    let mut costs = CostOfParts::default();
+    let mut measured = |part: Part| costs.add(part.name, world.watch.borrow_mut().cost_so_far(None, None));
     world.pass(Duration::from_secs_f64(common.warmup)).await;
     world.measure(QUIET, Duration::from_secs_f64(common.duration)).await;
+    measured(QUIET);
     world.begin(STORM);
     crowd.drop_all();
     let back = world.meanwhile(crowd.back()).await?;
     world.meter.borrow_mut().end();
-    Ok(back)
+    measured(STORM);
+    Ok((back, costs))
 }
 
 /// The connections that drop and come back, and their thread.
