@@ -130,7 +130,8 @@ pub(crate) struct Common {
     #[arg(long, global = true, value_name = "FILE")]
     #[serde(skip)]
     pub(crate) html: Option<PathBuf>,
-    /// Fail unless this holds, such as 'ack.p99<50ms' or 'sends_per_s>=1000'; may be given several times
+    /// Fail unless this holds, such as 'ack.p99<50ms' or 'sends_per_s>=1000'; a latency without a unit is in ms; may be
+    /// given several times
     #[arg(long, global = true, value_name = "RULE")]
     #[serde(skip)]
     pub(crate) threshold: Vec<Threshold>,
@@ -190,6 +191,9 @@ mod tests {
         for (line, says) in [
             ("chat --duration 1e-12".to_owned(), "0.1 seconds"),
             ("fanout --rate 1e-300".to_owned(), "0.001 a second"),
+            ("chat --users 0".to_owned(), "an even number, 2 at least"),
+            ("rate --rate 0.5".to_owned(), "a whole number from 1 to 1000000"),
+            ("rest --pages ".to_owned(), "a whole number, 1 or more"),
             ("chat --threshold typing.p99<1s".to_owned(), "latencies ack, delivery"),
             ("rest --pages 1,7,1".to_owned(), "page 1 is given twice"),
             (format!("chat --process a={this} --process a={this}"), "the name a is given twice"),

@@ -37,7 +37,8 @@ pub(crate) struct User {
 /// # Errors
 /// Too few tokens, no secret, or the server refuses.
 pub(crate) async fn users(common: &Common, target: &Target, numbers: Range<usize>) -> Result<Vec<User>, Failure> {
-    match (&common.tokens, &common.secret) {
+    // An empty JWT_SECRET is none.
+    match (&common.tokens, common.secret.as_ref().filter(|secret| !secret.is_empty())) {
         (Some(file), _) => from_tokens(file, numbers),
         (None, Some(secret)) => make(common, target, secret, numbers).await,
         (None, None) => Err(Failure::new(

@@ -26,10 +26,16 @@ impl Target {
     /// Not an `http://` URL, or its host is not known.
     pub(crate) async fn resolve(url: &str) -> Result<Self, Failure> {
         let wrong = |why: &str| Failure::new(format!("--url {url}: {why}; it must be like http://127.0.0.1:3000"));
-        let host = url.strip_prefix("http://").ok_or_else(|| wrong("not http (TLS ends in front of the server)"))?;
-        let host = host.trim_end_matches('/');
-        if host.is_empty() || host.contains('/') {
-            return Err(wrong("it has no host, or a path"));
+        let host = match url.split_once("://") {
+            Some(("http", host)) => host.trim_end_matches('/'),
+            Some(_) => return Err(wrong("only http is spoken (TLS ends in front of the server)")),
+            None => return Err(wrong("http:// is missing")),
+        };
+        if host.is_empty() {
+            return Err(wrong("it has no host"));
+        }
+        if host.contains(['/', '?', '#']) {
+            return Err(wrong("it has a path, and the server's paths are known: leave it out"));
         }
         let with_port = match host.rsplit_once(':').filter(|(_, port)| !port.ends_with(']')) {
             Some((_, port)) if port.parse::<NonZeroU16>().is_err() => {
@@ -117,8 +123,10 @@ mod tests {
             assert_eq!(Target::resolve(url).await.map(|target| target.host).ok().as_deref(), Some(host));
         }
         for (url, why) in [
-            ("https://127.0.0.1", "not http"),
-            ("http://127.0.0.1/path", "a path"),
+            ("https://127.0.0.1", "only http"),
+            ("127.0.0.1:3000", "http:// is missing"),
+            ("http://", "no host"),
+            ("http://127.0.0.1/path", "has a path"),
             ("http://127.0.0.1:70000", "1 to 65535"),
             ("http://127.0.0.1:0", "1 to 65535"),
         ] {

@@ -5,14 +5,14 @@ use std::{cell::Cell, rc::Rc, time::Instant};
 use clap::Args;
 use serde::Serialize;
 
-use super::{Names, Talk, outcome_of_sends};
+use super::{Names, Talk, outcome_of_sends, whole};
 use crate::{cli::Common, failure::Failure, meter::Part, report::Outcome};
 
 /// What can be chosen.
 #[derive(Args, Debug, Serialize)]
 pub(crate) struct Options {
-    /// Messages that each user has in flight
-    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=256))]
+    /// Messages that each user has in flight, 1 to 256
+    #[arg(long, default_value_t = 1, value_parser = whole::<u32>(1..=256))]
     in_flight: u32,
     #[command(flatten)]
     #[serde(flatten)]

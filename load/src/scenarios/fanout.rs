@@ -3,20 +3,20 @@
 use clap::Args;
 use serde::Serialize;
 
-use super::{ASKED, Names, per_second};
+use super::{ASKED, Names, per_second, whole};
 use crate::{cli::Common, failure::Failure, report::Outcome, socket::Seat, world::World};
 
 /// What can be chosen.
 #[derive(Args, Debug, Serialize)]
 pub(crate) struct Options {
-    /// Sockets in the room
-    #[arg(long, default_value_t = 1000, value_parser = clap::value_parser!(u32).range(2..=60_000))]
+    /// Sockets in the room, 2 to 60000
+    #[arg(long, default_value_t = 1000, value_parser = whole::<u32>(2..=60_000))]
     sockets: u32,
     /// Bursts a second
     #[arg(long, default_value_t = 10.0, value_parser = per_second)]
     rate: f64,
-    /// Messages in each burst, sent at once
-    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=100))]
+    /// Messages in each burst, sent at once, 1 to 100
+    #[arg(long, default_value_t = 1, value_parser = whole::<u32>(1..=100))]
     burst: u32,
 }
 

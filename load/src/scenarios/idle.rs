@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::{
     Names,
     crowd::{OPENING, open, raise_open_files, seat},
-    per_second,
+    per_second, whole,
 };
 use crate::{
     cli::Common,
@@ -27,8 +27,8 @@ const PING_CPU: &str = "server_cpu_us_per_ping";
 /// What can be chosen.
 #[derive(Args, Debug, Serialize)]
 pub(crate) struct Options {
-    /// Connections, each of a user of its own
-    #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(1..=500_000))]
+    /// Connections, each of a user of its own, 1 to 500000
+    #[arg(long, default_value_t = 10_000, value_parser = whole::<u32>(1..=500_000))]
     connections: u32,
     /// Connections opened a second
     #[arg(long, default_value_t = 2000.0, value_parser = per_second)]

@@ -30,22 +30,22 @@ use crate::{
 /// Files of connections that are being closed while their next ones are opened already.
 const RETURNING: usize = 200;
 
-/// What can be chosen; the rates are of everybody together, a second.
+/// What can be chosen; the rates are of everybody together.
 #[derive(Args, Debug, Serialize)]
 pub(crate) struct Options {
-    /// Connections that only listen
+    /// Connections that only listen, an even number
     #[arg(long, default_value_t = 2000, value_parser = even)]
     idle: usize,
-    /// Users who talk, two in each conversation
+    /// Users who talk, two in each conversation: an even number
     #[arg(long, default_value_t = 200, value_parser = even)]
     talkers: usize,
-    /// Messages, each after a typing event
+    /// Messages a second, each after a typing event
     #[arg(long, default_value_t = 200.0, value_parser = per_second)]
     messages: f64,
-    /// Pages fetched by REST
+    /// Pages a second, fetched by REST; 0 for none
     #[arg(long, default_value_t = 50.0, value_parser = per_second_or_none)]
     pages: f64,
-    /// Listeners that go away and come back
+    /// Listeners a second that go away and come back; 0 for none
     #[arg(long, default_value_t = 20.0, value_parser = per_second_or_none)]
     reconnects: f64,
     /// Seed of who talks and whose page is read: the same one makes the same day again

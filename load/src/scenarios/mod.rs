@@ -13,7 +13,7 @@ pub(crate) mod stalled;
 pub(crate) mod storm;
 pub(crate) mod typing;
 
-use std::rc::Rc;
+use std::{ops::RangeInclusive, rc::Rc};
 
 use clap::Args;
 use serde::Serialize;
@@ -93,11 +93,11 @@ impl Names {
 /// Users in pairs who send texts of a length.
 #[derive(Args, Debug, Serialize)]
 pub(crate) struct Talk {
-    /// Users, two in each conversation
+    /// Users, two in each conversation: an even number
     #[arg(long, default_value_t = 256, value_parser = even)]
     users: usize,
-    /// Length of a message's text, in characters
-    #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u16).range(40..=2000))]
+    /// Length of a message's text, in characters, 40 to 2000
+    #[arg(long, default_value_t = 100, value_parser = whole::<u16>(40..=2000))]
     text_length: u16,
 }
 
@@ -138,11 +138,24 @@ fn per_second_or_none(text: &str) -> Result<f64, String> {
     if text.parse::<f64>() == Ok(0.0) { Ok(0.0) } else { per_second(text).map_err(|error| format!("{error}, or 0")) }
 }
 
+/// A whole number in a range.
+fn whole<T: TryFrom<u64> + 'static>(range: RangeInclusive<u64>) -> impl Fn(&str) -> Result<T, String> + Clone {
+    let (least, most) = (*range.start(), *range.end());
+    move |text| {
+        let number = text.parse::<u64>().ok().filter(|number| range.contains(number));
+        number.and_then(|number| T::try_from(number).ok()).ok_or_else(|| match most {
+            // What no run comes near is the type's bound, and not a rule.
+            most if most >= u32::MAX.into() => format!("must be a whole number, {least} or more"),
+            most => format!("must be a whole number from {least} to {most}"),
+        })
+    }
+}
+
 /// An even number of users, two at least.
 fn even(text: &str) -> Result<usize, String> {
     match text.parse::<usize>() {
         Ok(users) if users >= 2 && users.is_multiple_of(2) => Ok(users),
-        _ => Err("must be an even number of users: they talk in pairs".to_owned()),
+        _ => Err("must be an even number, 2 at least: users talk in pairs".to_owned()),
     }
 }
 

@@ -3,14 +3,14 @@
 use clap::Args;
 use serde::Serialize;
 
-use super::{ASKED, Names, Talk, outcome_of_sends};
+use super::{ASKED, Names, Talk, outcome_of_sends, whole};
 use crate::{cli::Common, failure::Failure, report::Outcome};
 
 /// What can be chosen.
 #[derive(Args, Debug, Serialize)]
 pub(crate) struct Options {
-    /// Messages a second
-    #[arg(long, default_value_t = 1500, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    /// Messages a second, a whole number up to 1000000
+    #[arg(long, default_value_t = 1500, value_parser = whole::<u32>(1..=1_000_000))]
     rate: u32,
     #[command(flatten)]
     #[serde(flatten)]

@@ -16,6 +16,7 @@ use super::{
     Names,
     crowd::raise_open_files,
     read_back::{Poster, Posts},
+    whole,
 };
 use crate::{
     cli::Common,
@@ -31,17 +32,17 @@ use crate::{
 /// What can be chosen.
 #[derive(Args, Debug, Serialize)]
 pub(crate) struct Options {
-    /// Connections that call, each one call after the other
-    #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u16).range(1..=1000))]
+    /// Connections that call, each one call after the other, 1 to 1000
+    #[arg(long, default_value_t = 64, value_parser = whole::<u16>(1..=1000))]
     concurrency: u16,
-    /// Pages that are fetched, each for a while
-    #[arg(long, default_value = "1", value_delimiter = ',', value_parser = clap::value_parser!(u32).range(1..))]
+    /// Pages that are fetched, each for a while: numbers from 1 on, with commas between them
+    #[arg(long, default_value = "1", value_delimiter = ',', value_parser = whole::<u32>(1..=u64::from(u32::MAX)))]
     pages: Vec<u32>,
-    /// Messages in a page
-    #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(u16).range(1..=100))]
+    /// Messages in a page, 1 to 100
+    #[arg(long, default_value_t = 30, value_parser = whole::<u16>(1..=100))]
     limit: u16,
     /// Make sure, by sockets, that the conversation has so many messages before pages are fetched
-    #[arg(long, default_value_t = 0)]
+    #[arg(long, default_value_t = 0, value_parser = whole::<u64>(0..=u64::MAX))]
     fill: u64,
     /// Fetch pages only
     #[arg(long)]

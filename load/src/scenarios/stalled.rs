@@ -6,7 +6,7 @@ use clap::Args;
 use futures::future::{join_all, try_join_all};
 use serde::Serialize;
 
-use super::{ASKED, Names, SENDS, Talk, crowd::raise_open_files, pace::pace};
+use super::{ASKED, Names, SENDS, Talk, crowd::raise_open_files, pace::pace, whole};
 use crate::{
     cli::Common,
     failure::Failure,
@@ -27,14 +27,14 @@ const AT_ONCE: usize = 64;
 /// What can be chosen.
 #[derive(Args, Debug, Serialize)]
 pub(crate) struct Options {
-    /// Readers that join and then read nothing more
-    #[arg(long, default_value_t = 500, value_parser = clap::value_parser!(u32).range(1..=50_000))]
+    /// Readers that join and then read nothing more, 1 to 50000
+    #[arg(long, default_value_t = 500, value_parser = whole::<u32>(1..=50_000))]
     readers: u32,
     /// How often it is measured without and then with them; --duration is how long each time
-    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    #[arg(long, default_value_t = 3, value_parser = whole::<u32>(1..=1000))]
     rounds: u32,
-    /// Messages a second
-    #[arg(long, default_value_t = 500, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    /// Messages a second, a whole number up to 1000000
+    #[arg(long, default_value_t = 500, value_parser = whole::<u32>(1..=1_000_000))]
     rate: u32,
     #[command(flatten)]
     #[serde(flatten)]

@@ -20,6 +20,7 @@ use super::{
     Names,
     crowd::{open, raise_open_files, seat},
     pace::pace,
+    whole,
 };
 use crate::{
     cli::Common,
@@ -45,11 +46,11 @@ const DIALS: usize = 32;
 /// What can be chosen.
 #[derive(Args, Debug, Serialize)]
 pub(crate) struct Options {
-    /// Connections that drop and come back; --duration is how long the others are measured before
-    #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(1..=500_000))]
+    /// Connections that drop and come back, 1 to 500000; --duration is how long the others are measured before
+    #[arg(long, default_value_t = 10_000, value_parser = whole::<u32>(1..=500_000))]
     connections: u32,
-    /// Messages a second between other users, before, during and after
-    #[arg(long, default_value_t = 200, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    /// Messages a second between other users, before, during and after, 1 to 100000
+    #[arg(long, default_value_t = 200, value_parser = whole::<u32>(1..=100_000))]
     background: u32,
 }
 

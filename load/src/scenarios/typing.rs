@@ -5,7 +5,7 @@ use std::cell::Cell;
 use clap::Args;
 use serde::Serialize;
 
-use super::{ASKED, Names, even};
+use super::{ASKED, Names, even, whole};
 use crate::{
     cli::Common,
     failure::Failure,
@@ -16,14 +16,14 @@ use crate::{
 /// What can be chosen.
 #[derive(Args, Debug, Serialize)]
 pub(crate) struct Options {
-    /// Events a second
-    #[arg(long, default_value_t = 5000, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    /// Events a second, a whole number up to 1000000
+    #[arg(long, default_value_t = 5000, value_parser = whole::<u32>(1..=1_000_000))]
     rate: u32,
-    /// Users, two in each conversation
+    /// Users, two in each conversation: an even number
     #[arg(long, default_value_t = 256, value_parser = even)]
     users: usize,
     /// One of so many events asks for an acknowledgement, whose latency is shown
-    #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, default_value_t = 50, value_parser = whole::<u32>(1..=u64::from(u32::MAX)))]
     ask_every: u32,
 }
 
