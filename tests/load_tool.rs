@@ -285,3 +285,15 @@ fn what_parts_of_a_run_cost_is_told_apart() {
         }
     }
 }
+
+#[test]
+fn files_that_the_machine_does_not_allow_are_missed_before_anything_is_made() {
+    let nobody = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a free port");
+    for scenario in ["chat", "rate", "fanout", "typing", "stalled", "storm", "idle", "mixed"] {
+        let run = tool(nobody, scenario);
+        let mut limited = Command::new("sh");
+        limited.env("JWT_SECRET", SECRET).args(["-c", r#"ulimit -n 100; exec "$@""#, "sh"]);
+        let said = text(&output(limited.arg(run.get_program()).args(run.get_args())));
+        assert!(said.contains("open files, and this shell may have 100"), "{scenario}: {said}");
+    }
+}

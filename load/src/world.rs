@@ -23,7 +23,6 @@ use crate::{
     processes::Watch,
     progress::Progress,
     rest::{Rest, Target},
-    scenarios::crowd::raise_open_files,
     socket::{Asked, Join, Seat, Socket, connect},
     wire::{self, Ack, Event, Message, Packet},
 };
@@ -32,6 +31,8 @@ mod measuring;
 
 /// How long what comes before the run may take: joins, say.
 pub(crate) const SETUP_LIMIT: Duration = Duration::from_secs(60);
+/// Connections that [`World::connect_all`] opens at the same time.
+pub(crate) const CONNECTING: usize = 64;
 /// What a scenario does when a send was answered.
 type OnAck = Box<dyn Fn(&Rc<World>, &Rc<Socket>)>;
 
@@ -133,12 +134,10 @@ impl World {
     /// Connects several, a few at a time, and waits until every join is answered.
     ///
     /// # Errors
-    /// One cannot be opened, or the machine has not files enough.
+    /// One cannot be opened.
     pub(crate) async fn connect_all(self: &Rc<Self>, seats: &[Seat]) -> Result<Vec<Rc<Socket>>, Failure> {
-        const AT_ONCE: usize = 64;
-        raise_open_files(seats.len(), AT_ONCE, self.transport)?;
         let mut sockets = Vec::with_capacity(seats.len());
-        for some in seats.chunks(AT_ONCE) {
+        for some in seats.chunks(CONNECTING) {
             self.progress.show(format!("connecting: {} of {}", sockets.len(), seats.len()));
             sockets.extend(futures::future::try_join_all(some.iter().map(|seat| connect(self, *seat))).await?);
         }

@@ -25,7 +25,7 @@ pub(super) fn names() -> Names {
 
 pub(crate) async fn run(common: &Common, options: &Options) -> Result<Outcome, Failure> {
     let names = names();
-    let (world, sockets) = options.talk.begin(common, &names).await?;
+    let (world, sockets) = options.talk.begin(common, &names, 0).await?;
     let goes_on = Rc::new(Cell::new(true));
     let next = goes_on.clone();
     // The reader flushes after it has handled what came.

@@ -3,8 +3,14 @@
 use clap::Args;
 use serde::Serialize;
 
-use super::{ASKED, Names, per_second, whole};
-use crate::{cli::Common, failure::Failure, report::Outcome, socket::Seat, world::World};
+use super::{ASKED, Names, crowd::raise_open_files, per_second, whole};
+use crate::{
+    cli::Common,
+    failure::Failure,
+    report::Outcome,
+    socket::Seat,
+    world::{CONNECTING, World},
+};
 
 /// What can be chosen.
 #[derive(Args, Debug, Serialize)]
@@ -27,6 +33,7 @@ pub(super) fn names() -> Names {
 
 pub(crate) async fn run(common: &Common, options: &Options) -> Result<Outcome, Failure> {
     let names = names();
+    raise_open_files(options.sockets as usize, CONNECTING, common.transport)?;
     let world = World::prepare(common, 2, &[[0, 1]], names.over_time).await?;
     let seat = |number: u32| Seat { user: number as usize % 2, room: 0, joins: true, source: None };
     let sockets = world.connect_all(&(0..options.sockets).map(seat).collect::<Vec<_>>()).await?;

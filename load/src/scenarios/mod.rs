@@ -23,8 +23,9 @@ use crate::{
     failure::Failure,
     report::Outcome,
     socket::Socket,
-    world::{World, pairs},
+    world::{CONNECTING, World, pairs},
 };
+use crowd::raise_open_files;
 
 /// Runs a scenario to its result.
 ///
@@ -102,8 +103,14 @@ pub(crate) struct Talk {
 }
 
 impl Talk {
-    /// Everybody is there and joined, each by one socket.
-    async fn begin(&self, common: &Common, names: &Names) -> Result<(Rc<World>, Vec<Rc<Socket>>), Failure> {
+    /// Everybody is there and joined, each by one socket; files are left for so many other connections.
+    async fn begin(
+        &self,
+        common: &Common,
+        names: &Names,
+        others: usize,
+    ) -> Result<(Rc<World>, Vec<Rc<Socket>>), Failure> {
+        raise_open_files(self.users + others, CONNECTING, common.transport)?;
         let pairs = pairs(self.users);
         let world = World::prepare(common, self.users, &pairs, names.over_time).await?;
         world.text_length.set(self.text_length.into());

@@ -23,7 +23,7 @@ pub(super) fn names() -> Names {
 
 pub(crate) async fn run(common: &Common, options: &Options) -> Result<Outcome, Failure> {
     let names = names();
-    let (world, sockets) = options.talk.begin(common, &names).await?;
+    let (world, sockets) = options.talk.begin(common, &names, 0).await?;
     let send = world.send_in_turn(&sockets);
     let rate = f64::from(options.rate);
     world.measure_at(rate, common, send).await;

@@ -6,7 +6,7 @@ use clap::Args;
 use futures::future::{join_all, try_join_all};
 use serde::Serialize;
 
-use super::{ASKED, Names, SENDS, Talk, crowd::raise_open_files, pace::pace, whole};
+use super::{ASKED, Names, SENDS, Talk, pace::pace, whole};
 use crate::{
     cli::Common,
     failure::Failure,
@@ -15,14 +15,12 @@ use crate::{
     processes::CostOfParts,
     report::Outcome,
     socket::Seat,
-    world::World,
+    world::{CONNECTING, World},
 };
 
 /// What is measured without them has names of its own.
 const QUIET: Part = Part { name: "without", aliases: &[("ack", "ack_quiet"), ("delivery", "delivery_quiet")] };
 const STALLED: Part = Part { name: "with", aliases: &[] };
-/// Readers being opened at the same time.
-const AT_ONCE: usize = 64;
 
 /// What can be chosen.
 #[derive(Args, Debug, Serialize)]
@@ -48,8 +46,7 @@ pub(super) fn names() -> Names {
 
 pub(crate) async fn run(common: &Common, options: &Options) -> Result<Outcome, Failure> {
     let names = names();
-    let (world, sockets) = options.talk.begin(common, &names).await?;
-    raise_open_files(sockets.len() + options.readers as usize, AT_ONCE, common.transport)?;
+    let (world, sockets) = options.talk.begin(common, &names, options.readers as usize).await?;
     let send = world.send_in_turn(&sockets);
     let rate = f64::from(options.rate);
     let (closed, costs) = pace(rate, rounds(&world, common, options), send).await?;
@@ -96,7 +93,7 @@ async fn rounds(world: &World, common: &Common, options: &Options) -> Result<(us
 async fn stall(world: &World, count: usize) -> Result<Vec<Opening>, Failure> {
     let mut readers = Vec::with_capacity(count);
     while readers.len() < count {
-        let numbers = readers.len()..count.min(readers.len() + AT_ONCE);
+        let numbers = readers.len()..count.min(readers.len() + CONNECTING);
         readers.extend(try_join_all(numbers.map(|number| stalled(world, number))).await?);
     }
     Ok(readers)

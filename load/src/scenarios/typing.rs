@@ -5,12 +5,12 @@ use std::cell::Cell;
 use clap::Args;
 use serde::Serialize;
 
-use super::{ASKED, Names, even, whole};
+use super::{ASKED, Names, crowd::raise_open_files, even, whole};
 use crate::{
     cli::Common,
     failure::Failure,
     report::Outcome,
-    world::{World, pairs},
+    world::{CONNECTING, World, pairs},
 };
 
 /// What can be chosen.
@@ -34,6 +34,7 @@ pub(super) fn names() -> Names {
 
 pub(crate) async fn run(common: &Common, options: &Options) -> Result<Outcome, Failure> {
     let names = names();
+    raise_open_files(options.users, CONNECTING, common.transport)?;
     let pairs = pairs(options.users);
     let world = World::prepare(common, options.users, &pairs, names.over_time).await?;
     let sockets = world.connect_all(&World::seats_of_pairs(&pairs)).await?;
