@@ -17,7 +17,7 @@ use nix::{
     unistd::Pid,
 };
 use support::{
-    SECRET, Server,
+    DataDir, Launch, SECRET, Server,
     holding_proxy::HoldingProxy,
     lying_server::lying_server,
     meddling_proxy::{Mischief, meddling_proxy},
@@ -295,5 +295,19 @@ fn files_that_the_machine_does_not_allow_are_missed_before_anything_is_made() {
         limited.env("JWT_SECRET", SECRET).args(["-c", r#"ulimit -n 100; exec "$@""#, "sh"]);
         let said = text(&output(limited.arg(run.get_program()).args(run.get_args())));
         assert!(said.contains("open files, and this shell may have 100"), "{scenario}: {said}");
+    }
+}
+
+#[test]
+fn a_server_that_is_full_is_told_in_its_own_words() {
+    let server = Launch::on(&DataDir::new()).env("CONNECTIONS", "40").start();
+    for transport in ["websocket", "upgrade"] {
+        let run = format!("idle --connections 400 --warmup 0 --duration 0.5 --no-progress --transport {transport}");
+        let run = output(&mut tool(server.address(), &run));
+        let said = text(&run);
+        assert_eq!(run.status.code(), Some(2), "{said}");
+        for part in ["503", "Too many connections", "its CONNECTIONS or CONNECTIONS_PER_ADDRESS", "were not tried"] {
+            assert!(said.contains(part), "{part}: {said}");
+        }
     }
 }

@@ -33,7 +33,7 @@ const FRAME_BYTES: usize = 4 << 20;
 /// Receive buffer and segments of a narrow connection, in bytes: the kernel then keeps little for it on the server's side,
 /// too.
 const NARROW: (usize, u32) = (4096, 536);
-/// How long it may take to read to the end of what the server has sent.
+/// How long it may take to read to the end of what the server has sent, of a refusal as well.
 const CLOSED_WITHIN: Duration = Duration::from_secs(1);
 
 /// How much a connection takes before anybody reads.
@@ -111,8 +111,20 @@ impl Opening {
         if head.starts_with(b"HTTP/1.1 101") {
             return Ok(opening);
         }
-        let status = String::from_utf8_lossy(&head).lines().next().unwrap_or_default().to_owned();
-        Err(Failure::new(format!("the server refuses a WebSocket: {status}")))
+        let head = String::from_utf8_lossy(&head).into_owned();
+        let status = head.split(' ').nth(1).unwrap_or_default();
+        Err(refuses("a WebSocket", status, &opening.body(&head).await))
+    }
+
+    /// What a refusal has to say besides its head.
+    async fn body(&mut self, head: &str) -> String {
+        let length = head.lines().filter_map(|line| line.split_once(':'));
+        let mut length = length.filter(|(name, _)| name.eq_ignore_ascii_case("content-length"));
+        let length = length.next().and_then(|(_, length)| length.trim().parse().ok()).unwrap_or(0);
+        let all = async { while self.buffer.len() < length && self.read().await.is_ok() {} };
+        // The status alone tells enough.
+        let _ = timeout(CLOSED_WITHIN, all).await;
+        String::from_utf8_lossy(&self.buffer[..length.min(self.buffer.len())]).into_owned()
     }
 
     /// Joins a conversation, up to the answer; what comes before it is passed over.
@@ -227,5 +239,14 @@ async fn polling_session(world: &World) -> Result<(String, Duration), Failure> {
     let (status, body) = rest.call(Method::GET, "/socket.io/?EIO=4&transport=polling", "", None).await?;
     let body = String::from_utf8_lossy(&body);
     let session = Packet::parse(&body).ok().as_ref().and_then(opened);
-    session.ok_or_else(|| Failure::new(format!("the server refuses polling: {status} {body}")))
+    session.ok_or_else(|| refuses("polling", status.as_str(), &body))
+}
+
+/// A handshake that was refused: in the server's words, and what may be the reason.
+fn refuses(what: &str, status: &str, body: &str) -> Failure {
+    let full = match status {
+        "429" | "503" => "; its CONNECTIONS or CONNECTIONS_PER_ADDRESS may be the limit",
+        _ => "",
+    };
+    Failure::new(format!("the server refuses {what}: {status} {}{full}", body.trim()))
 }

@@ -104,13 +104,14 @@ impl Verdict {
         Self { ok: violations.count == 0, checked, violations, notes: Vec::new() }
     }
 
-    /// With the connections and the violations of another part of the run.
+    /// With the connections, the violations and the notes of another part of the run.
     pub(crate) fn add(&mut self, other: Self) {
         self.checked.connections += other.checked.connections;
         self.checked.pings += other.checked.pings;
         self.violations.count += other.violations.count;
         self.violations.lost += other.violations.lost;
         self.violations.named.extend(other.violations.named);
+        self.notes.extend(other.notes);
         self.ok = self.violations.count == 0;
     }
 

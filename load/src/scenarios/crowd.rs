@@ -45,7 +45,8 @@ pub(super) async fn open(
     let begun = Instant::now();
     let mut opened = Opened::default();
     let mut opening = JoinSet::new();
-    for (number, seat) in seats.enumerate() {
+    let mut seats = seats.enumerate();
+    while let Some((number, seat)) = seats.next() {
         let due = begun + Duration::from_secs_f64(number as f64 / per_second);
         if due > Instant::now() {
             tokio::time::sleep_until(due.into()).await;
@@ -58,6 +59,10 @@ pub(super) async fn open(
             opened.add(world, next.expect("connecting neither panics nor is cancelled"))?;
         }
         if opened.failed_in_a_row >= FAILED {
+            let more = seats.count();
+            let why =
+                format!("after {FAILED} connections in a row that could not be opened, {more} more were not tried");
+            world.notes.borrow_mut().push(why);
             break;
         }
     }

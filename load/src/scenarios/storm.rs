@@ -175,7 +175,7 @@ impl Crowd {
                 let _ = left.await;
                 let mut ledger = world.ledger.borrow_mut();
                 let violations = ledger.finish();
-                Ok(Verdict::new(ledger.checked, violations))
+                Ok(Verdict { notes: world.notes.take(), ..Verdict::new(ledger.checked, violations) })
             })
         });
         Self { opened, drop_all: Some(drop_all), back, leave, thread: Some(thread) }
