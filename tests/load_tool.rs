@@ -311,3 +311,15 @@ fn a_server_that_is_full_is_told_in_its_own_words() {
         }
     }
 }
+
+#[test]
+fn typing_that_was_dropped_is_not_waited_for_as_long_as_messages_are() {
+    let server = Server::start();
+    let address = meddling_proxy(server.address(), Mischief::Drop, "42[\"user_typing\"");
+    let begun = Instant::now();
+    let run = "typing --users 4 --rate 100 --warmup 0.2 --duration 0.5 --patience 60 --no-progress";
+    let run = output(&mut tool(address, run));
+    let said = text(&run);
+    assert!(run.status.success() && said.contains("typing events, warm-up included, were dropped"), "{said}");
+    assert!(begun.elapsed() < Duration::from_secs(20), "{:?}", begun.elapsed());
+}

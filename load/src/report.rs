@@ -113,7 +113,8 @@ impl Outcome {
             notes.push(format!("{:.1} % was refused", 100.0 * share));
         }
         if typing.came < typing.sent {
-            notes.push(format!("{} of {} typing events were dropped", typing.sent - typing.came, typing.sent));
+            let (dropped, sent) = (typing.sent - typing.came, typing.sent);
+            notes.push(format!("{dropped} of {sent} typing events, warm-up included, were dropped"));
         }
         outcome
     }

@@ -31,6 +31,8 @@ mod measuring;
 
 /// How long what comes before the run may take: joins, say.
 pub(crate) const SETUP_LIMIT: Duration = Duration::from_secs(60);
+/// How long typing events are waited for at the end: they may have been dropped.
+const TYPING_PATIENCE: Duration = Duration::from_secs(2);
 /// Connections that [`World::connect_all`] opens at the same time.
 pub(crate) const CONNECTING: usize = 64;
 /// What a scenario does when a send was answered.
@@ -341,9 +343,11 @@ impl World {
 
     /// Waits until nothing is under way, or nobody is there to whom it could come; what still is then, the verdict names.
     pub(crate) async fn settle(&self, and: impl Fn() -> bool) {
+        let since = Instant::now();
         let is_settled = || {
             let (ledger, typing) = (self.ledger.borrow(), self.typing.get());
-            ledger.is_deserted() || (ledger.under_way() == 0 && typing.came >= typing.sent && and())
+            let has_typing = typing.came >= typing.sent || since.elapsed() >= TYPING_PATIENCE;
+            ledger.is_deserted() || (ledger.under_way() == 0 && has_typing && and())
         };
         // In vain: the verdict says what is missing.
         let _ = self.until(self.patience, "everything arrives", is_settled).await;
