@@ -268,34 +268,14 @@ fn an_interrupted_run_says_so_and_leaves_the_files_as_they_were() {
 }
 
 #[test]
-fn what_parts_of_a_run_cost_is_told_apart() {
-    let server = Server::start();
-    for (scenario, parts) in [
-        ("stalled --readers 4 --users 4 --rate 50 --rounds 2", ["without", "with"]),
-        ("storm --connections 20 --background 40", ["before", "storm"]),
-    ] {
-        let json = server.directory().path().join("parts.json");
-        let run = format!("{scenario} --warmup 0.2 --duration 0.5 --no-progress --json {}", json.display());
-        let run = output(&mut tool(server.address(), &run));
-        assert!(run.status.success(), "{}", text(&run));
-        let result: serde_json::Value =
-            serde_json::from_slice(&fs::read(&json).expect("the result")).expect("the result is JSON");
-        for part in parts {
-            assert!(result["processes"][format!("load ({part})")]["cpu_s"].as_f64() > Some(0.0), "{part}: {result}");
-        }
-    }
-}
-
-#[test]
-fn files_that_the_machine_does_not_allow_are_missed_before_anything_is_made() {
-    let nobody = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a free port");
-    for scenario in ["chat", "rate", "fanout", "typing", "stalled", "storm", "idle", "mixed"] {
-        let run = tool(nobody, scenario);
-        let mut limited = Command::new("sh");
-        limited.env("JWT_SECRET", SECRET).args(["-c", r#"ulimit -n 100; exec "$@""#, "sh"]);
-        let said = text(&output(limited.arg(run.get_program()).args(run.get_args())));
-        assert!(said.contains("open files, and this shell may have 100"), "{scenario}: {said}");
-    }
+fn calls_beyond_a_limit_are_refused_and_nothing_of_them_is_lost() {
+    let server = Launch::on(&DataDir::new()).env("RATE_REST", "1").start();
+    let run = "rest --concurrency 2 --warmup 0 --duration 2 --no-progress";
+    let run = output(&mut tool(server.address(), run));
+    let said = text(&run);
+    assert!(run.status.success() && said.contains("verdict: correct"), "{said}");
+    assert!(said.contains("times RATE_LIMITED") && said.contains("were refusals"), "{said}");
+    assert!(said.contains("start the server without its limits: RATE_SENDS=0"), "{said}");
 }
 
 #[test]
@@ -313,6 +293,18 @@ fn a_server_that_is_full_is_told_in_its_own_words() {
 }
 
 #[test]
+fn files_that_the_machine_does_not_allow_are_missed_before_anything_is_made() {
+    let nobody = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a free port");
+    for scenario in ["chat", "rate", "fanout", "typing", "stalled", "storm", "idle", "mixed"] {
+        let run = tool(nobody, scenario);
+        let mut limited = Command::new("sh");
+        limited.env("JWT_SECRET", SECRET).args(["-c", r#"ulimit -n 100; exec "$@""#, "sh"]);
+        let said = text(&output(limited.arg(run.get_program()).args(run.get_args())));
+        assert!(said.contains("open files, and this shell may have 100"), "{scenario}: {said}");
+    }
+}
+
+#[test]
 fn typing_that_was_dropped_is_not_waited_for_as_long_as_messages_are() {
     let server = Server::start();
     let address = meddling_proxy(server.address(), Mischief::Drop, "42[\"user_typing\"");
@@ -322,4 +314,23 @@ fn typing_that_was_dropped_is_not_waited_for_as_long_as_messages_are() {
     let said = text(&run);
     assert!(run.status.success() && said.contains("typing events, warm-up included, were dropped"), "{said}");
     assert!(begun.elapsed() < Duration::from_secs(20), "{:?}", begun.elapsed());
+}
+
+#[test]
+fn what_parts_of_a_run_cost_is_told_apart() {
+    let server = Server::start();
+    for (scenario, parts) in [
+        ("stalled --readers 4 --users 4 --rate 50 --rounds 2", ["without", "with"]),
+        ("storm --connections 20 --background 40", ["before", "storm"]),
+    ] {
+        let json = server.directory().path().join("parts.json");
+        let run = format!("{scenario} --warmup 0.2 --duration 0.5 --no-progress --json {}", json.display());
+        let run = output(&mut tool(server.address(), &run));
+        assert!(run.status.success(), "{}", text(&run));
+        let result: serde_json::Value =
+            serde_json::from_slice(&fs::read(&json).expect("the result")).expect("the result is JSON");
+        for part in parts {
+            assert!(result["processes"][format!("load ({part})")]["cpu_s"].as_f64() > Some(0.0), "{part}: {result}");
+        }
+    }
 }

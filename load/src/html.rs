@@ -90,7 +90,11 @@ fn verdict(body: &mut String, outcome: &Outcome) {
         format!("{} {}: {value}", if kept.holds { "✓" } else { "✗" }, kept.text)
     });
     list(body, "Thresholds", kept);
-    list(body, "Refused", outcome.refusals.iter().map(|(code, count)| format!("{count} times {code}")));
+    list(
+        body,
+        "Refused, warm-up included",
+        outcome.refusals.iter().map(|(code, count)| format!("{count} times {code}")),
+    );
 }
 
 fn latencies(body: &mut String, outcome: &Outcome) {

@@ -22,7 +22,7 @@ use tokio::{
 use crate::{
     cli::Transport,
     failure::Failure,
-    rest::Rest,
+    rest::{Answer, Rest},
     socket::Seat,
     wire::{self, Packet},
     world::World,
@@ -236,7 +236,8 @@ fn opened(packet: &Packet<'_>) -> Option<(String, Duration)> {
 async fn polling_session(world: &World) -> Result<(String, Duration), Failure> {
     let mut rest = Rest::connect(&world.target).await?;
     world.dialled_at.set(Instant::now());
-    let (status, body) = rest.call(Method::GET, "/socket.io/?EIO=4&transport=polling", "", None).await?;
+    let path = "/socket.io/?EIO=4&transport=polling";
+    let Answer { status, body, .. } = rest.call(Method::GET, path, "", None).await?;
     let body = String::from_utf8_lossy(&body);
     let session = Packet::parse(&body).ok().as_ref().and_then(opened);
     session.ok_or_else(|| refuses("polling", status.as_str(), &body))

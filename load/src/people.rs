@@ -17,7 +17,7 @@ use serde::Deserialize;
 use crate::{
     cli::Common,
     failure::Failure,
-    rest::{Rest, Target},
+    rest::{Answer, Rest, Target},
 };
 
 /// Set-up calls under way at the same time.
@@ -118,7 +118,7 @@ async fn make(common: &Common, target: &Target, secret: &str, numbers: Range<usi
         }
         let path = format!("/api/chat/users/{}", users[number].id);
         let body = format!(r#"{{"full_name":"Rider {}"}}"#, numbers.start + number);
-        let (status, body) = rest.call(Method::PUT, &path, &admin, Some(body)).await?;
+        let Answer { status, body, .. } = rest.call_patiently(Method::PUT, &path, &admin, Some(body)).await?;
         match status {
             status if status.is_success() => Ok(()),
             // Another server of the contract: its users exist, or the next calls say that they do not.
@@ -156,7 +156,8 @@ pub(crate) async fn conversations(
     side_by_side(target, pairs.len(), async |rest, number| {
         let [one, other] = pairs[number];
         let body = format!(r#"{{"recipient_id":"{}"}}"#, users[other].id);
-        let (status, body) = rest.call(Method::POST, "/api/chat/conversations", &users[one].token, Some(body)).await?;
+        let (path, token) = ("/api/chat/conversations", &users[one].token);
+        let Answer { status, body, .. } = rest.call_patiently(Method::POST, path, token, Some(body)).await?;
         let made = serde_json::from_slice::<Made>(&body).ok().filter(|_| status.is_success());
         let made = made.ok_or_else(|| {
             let body = String::from_utf8_lossy(&body).into_owned();

@@ -24,6 +24,10 @@ use crate::{
 
 /// So large a share of refusals is said in the verdict.
 const MANY_REFUSED: f64 = 0.01;
+/// The code of what is more than a user may ask for, and what to do about it.
+const RATE_LIMITED: &str = "RATE_LIMITED";
+const WITHOUT_LIMITS: &str =
+    " (start the server without its limits: RATE_SENDS=0 RATE_TYPING=0 RATE_JOINS=0 RATE_REST=0)";
 /// Messages were lost, repeated, reordered or altered, or nothing was measured.
 const EXIT_VIOLATED: u8 = 2;
 /// A threshold does not hold.
@@ -107,10 +111,11 @@ impl Outcome {
         };
         let notes = &mut outcome.verdict.notes;
         notes.append(&mut world.notes.borrow_mut());
-        let done = ledger.checked.acks + ledger.checked.posts + ledger.checked.pages;
-        let share = refused as f64 / (refused + done) as f64;
-        if share > MANY_REFUSED {
-            notes.push(format!("{:.1} % was refused", 100.0 * share));
+        let answers = world.answers.get();
+        if refused as f64 > MANY_REFUSED * answers as f64 {
+            let share = 100.0 * refused as f64 / answers as f64;
+            let limited = if outcome.refusals.contains_key(RATE_LIMITED) { WITHOUT_LIMITS } else { "" };
+            notes.push(format!("{share:.1} % of {answers} answers, warm-up included, were refusals{limited}"));
         }
         if typing.came < typing.sent {
             let (dropped, sent) = (typing.sent - typing.came, typing.sent);
@@ -234,7 +239,7 @@ impl Outcome {
             let _ = writeln!(text, "  {name:<24}{:>10.2}{per_op:>12}{now:>12.1}{peak:>12.1}{each:>14}", cost.cpu_s);
         }
         for (code, count) in &self.refusals {
-            let _ = writeln!(text, "\n  refused: {count} times {code}");
+            let _ = writeln!(text, "\n  refused: {count} times {code}, warm-up included");
         }
         text.push('\n');
         text + &self.judgement()

@@ -6,12 +6,18 @@ use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
 use hyper::{Method, Request, StatusCode, client::conn::http1, header};
 use hyper_util::rt::TokioIo;
-use tokio::{net::TcpStream, task::JoinHandle, time::timeout};
+use tokio::{
+    net::TcpStream,
+    task::JoinHandle,
+    time::{Instant, sleep, timeout},
+};
 
 use crate::failure::Failure;
 
 /// How long a call may take.
 const CALL_LIMIT: Duration = Duration::from_secs(60);
+/// A server that says "after 0 seconds" is not asked in a loop.
+pub(crate) const SHORTEST_WAIT: Duration = Duration::from_millis(100);
 
 /// Where the server is.
 #[derive(Clone, Debug)]
@@ -50,23 +56,35 @@ impl Target {
     }
 }
 
-/// One connection.
-pub(crate) struct Rest {
-    sender: http1::SendRequest<Full<Bytes>>,
-    driver: JoinHandle<()>,
-    host: String,
+/// What the server has to say to a call.
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) body: Bytes,
+    /// How long to wait before the same is asked again, if it says so.
+    pub(crate) retry_after: Option<Duration>,
 }
 
-impl Drop for Rest {
+/// One connection; the next one where the server has ended it with an answer.
+pub(crate) struct Rest {
+    target: Target,
+    connection: Connection,
+    /// The last answer was that of a connection that ends with it.
+    is_over: bool,
+}
+
+struct Connection {
+    sender: http1::SendRequest<Full<Bytes>>,
+    driver: JoinHandle<()>,
+}
+
+impl Drop for Connection {
     fn drop(&mut self) {
         self.driver.abort();
     }
 }
 
-impl Rest {
-    /// # Errors
-    /// The server does not answer.
-    pub(crate) async fn connect(target: &Target) -> Result<Self, Failure> {
+impl Connection {
+    async fn open(target: &Target) -> Result<Self, Failure> {
         let reach = |error: io::Error| Failure::cannot_reach(&format_args!("http://{}", target.host), &error);
         let stream = TcpStream::connect(target.address).await.map_err(reach)?;
         stream.set_nodelay(true).map_err(reach)?;
@@ -76,10 +94,18 @@ impl Rest {
             // What goes wrong with it, the next call says.
             let _ = connection.await;
         });
-        Ok(Self { sender, driver, host: target.host.clone() })
+        Ok(Self { sender, driver })
+    }
+}
+
+impl Rest {
+    /// # Errors
+    /// The server does not answer.
+    pub(crate) async fn connect(target: &Target) -> Result<Self, Failure> {
+        Ok(Self { target: target.clone(), connection: Connection::open(target).await?, is_over: false })
     }
 
-    /// One call: the status and the body.
+    /// One call.
     ///
     /// # Errors
     /// The connection broke, or the server hangs.
@@ -89,8 +115,11 @@ impl Rest {
         path: &str,
         token: &str,
         body: Option<String>,
-    ) -> Result<(StatusCode, Bytes), Failure> {
-        let mut request = Request::builder().method(method).uri(path).header(header::HOST, &self.host);
+    ) -> Result<Answer, Failure> {
+        if self.is_over {
+            self.connection = Connection::open(&self.target).await?;
+        }
+        let mut request = Request::builder().method(method).uri(path).header(header::HOST, &self.target.host);
         if !token.is_empty() {
             request = request.header(header::AUTHORIZATION, format!("Bearer {token}"));
         }
@@ -100,13 +129,40 @@ impl Rest {
         let broke = |error: &dyn std::fmt::Display| Failure::new(format!("{path}: the connection broke: {error}"));
         let request = request.body(Full::from(body.unwrap_or_default())).map_err(|error| broke(&error))?;
         let answered = async {
-            self.sender.ready().await?;
-            let answer = self.sender.send_request(request).await?;
-            Ok::<_, hyper::Error>((answer.status(), answer.into_body().collect().await?.to_bytes()))
+            self.connection.sender.ready().await?;
+            let answer = self.connection.sender.send_request(request).await?;
+            let says = |name| answer.headers().get(name).and_then(|value| value.to_str().ok());
+            self.is_over = says(header::CONNECTION).is_some_and(|value| value.eq_ignore_ascii_case("close"));
+            let seconds = says(header::RETRY_AFTER).and_then(|value| value.parse().ok());
+            let (status, retry_after) = (answer.status(), seconds.map(Duration::from_secs));
+            let body = answer.into_body().collect().await?.to_bytes();
+            Ok::<_, hyper::Error>(Answer { status, body, retry_after })
         };
         match timeout(CALL_LIMIT, answered).await {
             Ok(answered) => answered.map_err(|error| broke(&error)),
             Err(_) => Err(Failure::new(format!("{path}: no answer after {} s", CALL_LIMIT.as_secs()))),
+        }
+    }
+
+    /// A call that is not measured: made again after the wait that the server asks for, but not for ever.
+    ///
+    /// # Errors
+    /// The connection broke, or the server hangs.
+    pub(crate) async fn call_patiently(
+        &mut self,
+        method: Method,
+        path: &str,
+        token: &str,
+        body: Option<String>,
+    ) -> Result<Answer, Failure> {
+        let give_up_at = Instant::now() + CALL_LIMIT;
+        loop {
+            let answer = self.call(method.clone(), path, token, body.clone()).await?;
+            let again_at = answer.retry_after.map(|wait| Instant::now() + wait.max(SHORTEST_WAIT));
+            match again_at.filter(|at| !answer.status.is_success() && *at < give_up_at) {
+                Some(at) => sleep(at - Instant::now()).await,
+                None => return Ok(answer),
+            }
         }
     }
 }

@@ -8,8 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use bytes::Bytes;
-use hyper::{Method, StatusCode};
+use hyper::Method;
 use serde::Deserialize;
 use tokio::time::{sleep, timeout_at};
 
@@ -22,7 +21,7 @@ use crate::{
     people::{self, User},
     processes::Watch,
     progress::Progress,
-    rest::{Rest, Target},
+    rest::{Answer, Rest, Target},
     socket::{Asked, Join, Seat, Socket, connect},
     wire::{self, Ack, Event, Message, Packet},
 };
@@ -58,8 +57,10 @@ pub(crate) struct World {
     pub(crate) ledger: RefCell<Ledger>,
     pub(crate) meter: RefCell<Meter>,
     pub(crate) watch: RefCell<Watch>,
-    /// Refused requests, by code.
+    /// Refused requests of the whole run, by code.
     pub(crate) refusals: RefCell<BTreeMap<String, u64>>,
+    /// Answers of the whole run, refusals included.
+    pub(crate) answers: Cell<u64>,
     /// What the verdict has to say besides.
     pub(crate) notes: RefCell<Vec<String>>,
     pub(crate) typing: Cell<TypingCount>,
@@ -118,6 +119,7 @@ impl World {
             meter: RefCell::new(Meter::new(over_time)),
             watch: RefCell::new(Watch::new(&common.process)),
             refusals: RefCell::default(),
+            answers: Cell::default(),
             notes: RefCell::default(),
             typing: Cell::default(),
             dialled_at: Cell::new(Instant::now()),
@@ -229,7 +231,9 @@ impl World {
                 format_args!("socket {} got ack {number}, which it did not ask for or had already", socket.number);
             return self.ledger.borrow_mut().violation(what);
         };
-        if !ack.success {
+        if ack.success {
+            self.answers.update(|answers| answers + 1);
+        } else {
             let code = ack.code.as_deref().or(ack.message.as_deref()).unwrap_or("no code").to_owned();
             self.refused(code);
         }
@@ -263,6 +267,7 @@ impl World {
     }
 
     fn refused(&self, code: String) {
+        self.answers.update(|answers| answers + 1);
         *self.refusals.borrow_mut().entry(code).or_default() += 1;
     }
 
@@ -299,7 +304,7 @@ impl World {
         (method, path, user, body): (Method, &str, usize, Option<String>),
         kinds: &[&'static str],
         until: Instant,
-    ) -> Option<(StatusCode, Bytes)> {
+    ) -> Option<Answer> {
         #[derive(Deserialize)]
         struct Refused {
             code: String,
@@ -309,14 +314,15 @@ impl World {
         let answered = answered.unwrap_or_else(|_| Err(Failure::new(format!("{path}: no answer"))));
         let mut meter = self.meter.borrow_mut();
         match answered {
-            Ok((status, body)) if status.is_success() => {
+            Ok(answer) if answer.status.is_success() => {
+                self.answers.update(|answers| answers + 1);
                 kinds.iter().for_each(|kind| meter.record(kind, since));
-                Some((status, body))
+                Some(answer)
             }
-            Ok((status, body)) => {
-                let refused = serde_json::from_slice::<Refused>(&body);
-                self.refused(refused.map_or_else(|_| status.to_string(), |refused| refused.code));
-                Some((status, body))
+            Ok(answer) => {
+                let refused = serde_json::from_slice::<Refused>(&answer.body);
+                self.refused(refused.map_or_else(|_| answer.status.to_string(), |refused| refused.code));
+                Some(answer)
             }
             Err(failure) => {
                 kinds.iter().for_each(|kind| meter.waited(kind, since));

@@ -116,7 +116,7 @@ async fn pages(world: &World, options: &Options, end: Instant, random: &RefCell<
         since = Instant::now();
         let call = (Method::GET, path.as_str(), user, None);
         match world.call(&mut rest, call, &["page"], end + world.patience).await {
-            Some((status, _)) if status.is_success() => world.ledger.borrow_mut().checked.pages += 1,
+            Some(answer) if answer.status.is_success() => world.ledger.borrow_mut().checked.pages += 1,
             Some(_) => (),
             None => break,
         }

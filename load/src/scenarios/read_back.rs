@@ -8,7 +8,7 @@ use super::rest::{Fetched, messages};
 use crate::{
     failure::Failure,
     ledger::Ledger,
-    rest::Rest,
+    rest::{Answer, Rest},
     stamp::{Stamp, UserNumber, is_whole},
     track::Track,
     world::World,
@@ -107,7 +107,8 @@ impl Posts {
         let mut newest_first = Vec::new();
         for page in 1.. {
             let path = format!("{}?page={page}&limit={LIMIT}", messages(world, room));
-            let (status, body) = rest.call(Method::GET, &path, &world.users[2 * room].token, None).await?;
+            let token = &world.users[2 * room].token;
+            let Answer { status, body, .. } = rest.call_patiently(Method::GET, &path, token, None).await?;
             let fetched = serde_json::from_slice::<Fetched<'_>>(&body).ok().filter(|fetched| fetched.success);
             let fetched = fetched.ok_or_else(|| Failure::new(format!("{path}: {status}, and no page")))?;
             let entries: Vec<_> = fetched

@@ -6,11 +6,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use bytes::Bytes;
 use clap::Args;
 use futures::future::try_join_all;
-use hyper::{Method, StatusCode};
+use hyper::Method;
 use serde::{Deserialize, Serialize};
+use tokio::time::sleep_until;
 
 use super::{
     Names,
@@ -24,7 +24,7 @@ use crate::{
     meter::Part,
     processes::{CostOfParts, OWN},
     report::Outcome,
-    rest::Rest,
+    rest::{Answer, Rest, SHORTEST_WAIT},
     wire::Message,
     world::{SETUP_LIMIT, World, pairs},
 };
@@ -175,10 +175,15 @@ struct Caller<'a> {
 }
 
 impl Caller<'_> {
-    /// The answer to a call; `None` where no further call can be made.
-    async fn call(&self, rest: &mut Rest, method: Method, body: Option<String>) -> Option<(StatusCode, Bytes)> {
+    /// The answer to a call, and after a refusal the wait that it asks for; `None` where no further call can be made.
+    async fn call(&self, rest: &mut Rest, method: Method, body: Option<String>) -> Option<Answer> {
         let call = (method, self.path.as_str(), self.user, body);
-        self.world.call(rest, call, &["call", self.kind], self.until + self.world.patience).await
+        let answer = self.world.call(rest, call, &["call", self.kind], self.until + self.world.patience).await?;
+        if let Some(wait) = answer.retry_after {
+            let again_at = Instant::now() + wait.max(SHORTEST_WAIT);
+            sleep_until(again_at.min(self.until).into()).await;
+        }
+        Some(answer)
     }
 
     async fn connect(&self) -> Result<Rest, Failure> {
@@ -191,7 +196,7 @@ impl Caller<'_> {
         let mut rest = self.connect().await?;
         while Instant::now() < self.until {
             let text = poster.next();
-            let Some((status, body)) =
+            let Some(Answer { status, body, .. }) =
                 self.call(&mut rest, Method::POST, Some(format!(r#"{{"text":"{text}"}}"#))).await
             else {
                 poster.unanswered();
@@ -215,7 +220,7 @@ impl Caller<'_> {
     async fn fetch(self) -> Result<(), Failure> {
         let mut rest = self.connect().await?;
         while Instant::now() < self.until {
-            let Some((status, body)) = self.call(&mut rest, Method::GET, None).await else { break };
+            let Some(Answer { status, body, .. }) = self.call(&mut rest, Method::GET, None).await else { break };
             if !status.is_success() {
                 continue;
             }
@@ -251,7 +256,7 @@ async fn fill(world: &Rc<World>, count: u64) -> Result<(), Failure> {
     let path = messages(world, 0);
     let has = async |rest: &mut Rest, number: u64| {
         let path = format!("{path}?page={number}&limit=1");
-        let (_, body) = rest.call(Method::GET, &path, &world.users[0].token, None).await?;
+        let Answer { body, .. } = rest.call_patiently(Method::GET, &path, &world.users[0].token, None).await?;
         Ok::<_, Failure>(serde_json::from_slice::<Fetched<'_>>(&body).is_ok_and(|page| !page.data.is_empty()))
     };
     // How many there are, to a hundredth, is near enough.
