@@ -1,6 +1,6 @@
 //! The command line.
 
-use std::{fmt::Display, io::Write as _, process::ExitCode, time::Duration};
+use std::{fmt::Display, io::Write as _, path::PathBuf, process::ExitCode, time::Duration};
 
 use actors::{Profile, UserId, store::Store};
 use clap::{Args, Parser, Subcommand};
@@ -8,7 +8,7 @@ use clap::{Args, Parser, Subcommand};
 use crate::{
     auth::{self, Role},
     config::{Overrides, Settings},
-    logging, startup,
+    logging, startup, transfer,
 };
 
 /// Realtime two-party conversations: Socket.IO and REST on Postgres.
@@ -48,6 +48,25 @@ enum Command {
         /// How long it holds, in seconds
         #[arg(long, value_name = "SECONDS", default_value_t = 24 * 3600, value_parser = clap::value_parser!(u32).range(1..))]
         ttl: u32,
+    },
+    /// Take users, conversations and messages of the service before, as mongoexport has written them
+    ///
+    /// Reads users.json, conversations.json and messages.json (JSON lines or arrays, canonical or relaxed extended JSON);
+    /// those that are missing are left out. Can be run again: only what is new is stored then, and what was read or
+    /// deleted since becomes so. Documents that are refused are listed in the report, and the others are taken.
+    Import {
+        /// The directory with the files
+        #[arg(long, value_name = "DIR")]
+        from: PathBuf,
+        /// Where to list what is refused
+        #[arg(long, value_name = "FILE", default_value = "import-refused.jsonl")]
+        report: PathBuf,
+    },
+    /// Write users, conversations and messages as mongoexport would, all of one moment
+    Export {
+        /// The directory for users.json, conversations.json and messages.json
+        #[arg(long, value_name = "DIR")]
+        to: PathBuf,
     },
     /// Users' profiles
     User {
@@ -123,6 +142,20 @@ async fn run(command: Command, settings: &Settings) -> Result<(), startup::Start
         Command::Token { user, role, ttl } => {
             let secret = startup::signing_secret(settings)?;
             println!("{}", auth::mint(&secret, user, role, Duration::from_secs(ttl.into())));
+            Ok(())
+        }
+        Command::Import { from, report } => {
+            let (database, postgres) = startup::open_database_beside(settings).await?;
+            let imported = transfer::import(&database, &from, &report).await;
+            stop(postgres).await;
+            println!("{}", imported.map_err(|error| startup::StartError::Other(error.to_string()))?);
+            Ok(())
+        }
+        Command::Export { to } => {
+            let (database, postgres) = startup::open_database_beside(settings).await?;
+            let exported = transfer::export(&database, &to).await;
+            stop(postgres).await;
+            println!("{}", exported.map_err(|error| startup::StartError::Other(error.to_string()))?);
             Ok(())
         }
         Command::User { command: UserCommand::Put(put) } => {

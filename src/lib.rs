@@ -10,6 +10,7 @@
 //! | `http/` | the port, the REST routes, CORS, errors as answers |
 //! | `socket_io/` | Engine.IO on actix-web's port, Socket.IO's packets, clients' events |
 //! | `demo.rs` | a few users and conversations to try |
+//! | `transfer/` | to and from the files of the service before |
 
 pub mod auth;
 pub mod cli;
@@ -21,3 +22,4 @@ pub mod postgres;
 pub mod rates;
 pub mod socket_io;
 pub mod startup;
+pub mod transfer;

@@ -3,7 +3,7 @@
 //! `server` starts and ends the built binary, `process` looks at it from outside, `people` speaks REST for users, `http` is
 //! one raw connection, `crowd` opens many, and `websocket`, `socket_io` and `polling` build the protocol on it layer by
 //! layer; `witnessed` has a client who must not notice what another one does; `postgres` and `cutting_proxy` stand behind the
-//! server; `relay` with `meddling_proxy` and `holding_proxy` before it, and `lying_server` in its place, for those who judge
+//! server; `old_files` is what it imports and exports; `relay` with `meddling_proxy` and `holding_proxy` before it, and `lying_server` in its place, for those who judge
 //! it. Everything blocks; every wait ends after [`EVENT_LIMIT`].
 #![allow(dead_code, unused_imports, reason = "each test crate uses its own part of this")]
 
@@ -15,6 +15,7 @@ pub(crate) mod holding_proxy;
 pub(crate) mod http;
 pub(crate) mod lying_server;
 pub(crate) mod meddling_proxy;
+pub(crate) mod old_files;
 pub(crate) mod people;
 pub(crate) mod polling;
 pub(crate) mod postgres;

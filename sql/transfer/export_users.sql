@@ -1,0 +1,3 @@
+SELECT id, full_name, profile_picture_url
+FROM users
+ORDER BY id

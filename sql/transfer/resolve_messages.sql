@@ -1,0 +1,28 @@
+-- The staged messages that are new, changed or wrong; what is stored as it is, is not among them.
+CREATE TEMP TABLE incoming AS
+SELECT *
+FROM (
+    SELECT staged.number, staged.line, staged.id, staged.sender_id, staged.text, staged.sent_at, staged.read_at,
+           staged.deleted_at, staged.seq, staged.client_msg_id,
+           conversations.id AS conversation_id,
+           stored.id IS NOT NULL AS is_stored,
+           coalesce(
+               stored.read_at IS NULL AND staged.read_at IS NOT NULL
+               OR stored.deleted_at IS NULL AND staged.deleted_at IS NOT NULL,
+               false
+           ) AS is_changed,
+           CASE
+               WHEN row_number() OVER (PARTITION BY staged.id ORDER BY staged.number) > 1
+                   THEN 'a message before it has its id'
+               WHEN conversations.id IS NULL THEN 'its conversation is not there'
+               WHEN staged.sender_id NOT IN (conversations.creator_id, conversations.recipient_id)
+                   THEN 'its sender is not a participant'
+               WHEN stored.conversation_id <> conversations.id THEN 'a message of another conversation has its id'
+           END AS reason
+    FROM staged_messages staged
+    LEFT JOIN (SELECT DISTINCT ON (id) id, target FROM staged_conversations ORDER BY id, number) aimed
+        ON aimed.id = staged.conversation_id
+    LEFT JOIN conversations ON conversations.id = coalesce(aimed.target, staged.conversation_id)
+    LEFT JOIN messages stored ON stored.id = staged.id
+) resolved
+WHERE reason IS NOT NULL OR NOT is_stored OR is_changed

@@ -1,0 +1,10 @@
+-- Of two users' conversations about one horse the oldest, unless there is one already.
+INSERT INTO conversations (id, creator_id, recipient_id, horse_id, created_at, updated_at)
+SELECT DISTINCT ON (least(creator_id, recipient_id), greatest(creator_id, recipient_id), coalesce(horse_id::bytea, ''::bytea))
+       id, creator_id, recipient_id, horse_id, created_at, updated_at
+FROM staged_conversations
+WHERE EXISTS (SELECT FROM users WHERE users.id = creator_id)
+  AND EXISTS (SELECT FROM users WHERE users.id = recipient_id)
+ORDER BY least(creator_id, recipient_id), greatest(creator_id, recipient_id), coalesce(horse_id::bytea, ''::bytea),
+         created_at, id
+ON CONFLICT DO NOTHING

@@ -1,0 +1,279 @@
+//! Takes what `mongoexport` has written of the service before.
+//!
+//! Each file is read once, document by document, and laid down in temporary tables by COPY; Postgres, not this process,
+//! holds and sorts it. Then users, conversations and messages are stored, messages in chunks of whole conversations: what
+//! was stored when an import breaks off stays, and the next one stores the rest.
+
+use std::{
+    fmt,
+    fs::File,
+    io::BufReader,
+    path::{Path, PathBuf},
+    pin::pin,
+};
+
+use tokio_postgres::{
+    Client, Config,
+    binary_copy::BinaryCopyInWriter,
+    types::{ToSql, Type},
+};
+
+use super::{
+    TransferError, connect,
+    cut::{Cut, Documents},
+    documents::{Conversation, Document, Message, Refused, User},
+    progress::Progress,
+    refusals::{Entry, Refusals},
+    statements::{
+        AIM_CONVERSATIONS, DIVIDE, LIST_MERGED, LOCK_CHUNK, NUMBER_CHUNK, RECOUNT_CHUNK, REFUSE_CONVERSATIONS,
+        REFUSE_MESSAGES, RESOLVE_MESSAGES, STAGE, STORE_CONVERSATIONS, STORE_MESSAGES, STORE_USERS, UPDATE_MESSAGES,
+    },
+};
+
+/// The advisory lock that an import holds.
+const LOCK: i64 = 0x686f_7273_6569_6d70;
+/// The endings under which a file is looked for.
+const ENDINGS: [&str; 2] = ["json", "jsonl"];
+/// How much is read at once, in bytes.
+const READ_BYTES: usize = 256 * 1024;
+/// How many documents until the progress is shown again.
+const SHOW_EVERY: i64 = 1000;
+
+/// What an import did.
+#[derive(Clone, Default, Debug)]
+pub struct Imported {
+    /// New ones.
+    pub users: u64,
+    /// New ones.
+    pub conversations: u64,
+    /// Conversations whose messages went to another one of the same users about the same horse.
+    pub merged: u64,
+    /// New ones.
+    pub messages: u64,
+    /// Messages that were there, and were read or deleted since.
+    pub changed: u64,
+    /// Documents that were not taken.
+    pub refused: u64,
+    /// Where it stands what was refused or merged.
+    pub report: Option<PathBuf>,
+}
+
+impl fmt::Display for Imported {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { users, conversations, messages, changed, merged, refused, report } = self;
+        writeln!(f, "new: {users} users, {conversations} conversations, {messages} messages")?;
+        writeln!(f, "read or deleted since the last import: {changed} messages")?;
+        write!(f, "refused: {refused} documents; merged: {merged} conversations")?;
+        match report {
+            Some(path) => write!(f, "; see {}", path.display()),
+            None => Ok(()),
+        }
+    }
+}
+
+/// A kind of documents with the temporary table that it is laid down in.
+trait Staged: Document {
+    /// The table and its columns behind `number` and `line`.
+    const COLUMNS: &'static str;
+    /// The types of those columns.
+    const TYPES: &'static [Type];
+
+    /// Gives the values of those columns to `write`.
+    fn row(&self) -> Vec<&(dyn ToSql + Sync)>;
+}
+
+impl Staged for User {
+    const COLUMNS: &'static str = "staged_users (number, line, id, full_name, profile_picture_url)";
+    const TYPES: &'static [Type] = &[Type::BYTEA, Type::TEXT, Type::TEXT];
+
+    fn row(&self) -> Vec<&(dyn ToSql + Sync)> {
+        vec![&self.0.id, &self.0.full_name, &self.0.profile_picture_url]
+    }
+}
+
+impl Staged for Conversation {
+    const COLUMNS: &'static str = "staged_conversations \
+        (number, line, id, creator_id, recipient_id, horse_id, created_at, updated_at, last_seq)";
+    const TYPES: &'static [Type] =
+        &[Type::BYTEA, Type::BYTEA, Type::BYTEA, Type::BYTEA, Type::TIMESTAMPTZ, Type::TIMESTAMPTZ, Type::INT8];
+
+    fn row(&self) -> Vec<&(dyn ToSql + Sync)> {
+        let Self { id, creator, recipient, horse, created_at, updated_at, last_seq } = self;
+        vec![id, creator, recipient, horse, created_at, updated_at, last_seq]
+    }
+}
+
+impl Staged for Message {
+    const COLUMNS: &'static str = "staged_messages \
+        (number, line, id, conversation_id, sender_id, text, sent_at, read_at, deleted_at, seq, client_msg_id)";
+    const TYPES: &'static [Type] = &[
+        Type::BYTEA,
+        Type::BYTEA,
+        Type::BYTEA,
+        Type::TEXT,
+        Type::TIMESTAMPTZ,
+        Type::TIMESTAMPTZ,
+        Type::TIMESTAMPTZ,
+        Type::INT8,
+        Type::TEXT,
+    ];
+
+    fn row(&self) -> Vec<&(dyn ToSql + Sync)> {
+        let Self { id, conversation, sender, text, sent_at, read_at, deleted_at, seq, client_msg_id } = self;
+        vec![id, conversation, sender, text, sent_at, read_at, deleted_at, seq, client_msg_id]
+    }
+}
+
+/// Imports the files of a directory into a database whose schema is up to date. What is there already stays; messages
+/// that were read or deleted since become so.
+///
+/// # Errors
+/// A file or the database fails. What was stored stays, and the next import goes on.
+pub async fn import(database: &Config, from: &Path, report: &Path) -> Result<Imported, TransferError> {
+    let files = [User::FILE, Conversation::FILE, Message::FILE].map(|name| find(from, name));
+    if files.iter().all(Option::is_none) {
+        return Err(TransferError::NothingThere(from.display().to_string()));
+    }
+    let [users, conversations, messages] = files;
+    let (mut client, driver) = connect(database, "horsetrust-chat import").await?;
+    if !client.query_one("SELECT pg_try_advisory_lock($1)", &[&LOCK]).await?.get::<_, bool>(0) {
+        return Err(TransferError::Busy);
+    }
+    // Sorting a million messages in the 4 MB of the default takes twice as long.
+    client.batch_execute("SET work_mem = '64MB'").await?;
+    client.batch_execute(STAGE).await?;
+    let mut import = Import { refusals: Refusals::create(report)?, imported: Imported::default() };
+    stage::<User>(&client, users.as_deref(), &mut import.refusals).await?;
+    import.imported.users = client.execute(STORE_USERS, &[]).await?;
+    stage::<Conversation>(&client, conversations.as_deref(), &mut import.refusals).await?;
+    import.store_conversations(&client, conversations.as_deref()).await?;
+    stage::<Message>(&client, messages.as_deref(), &mut import.refusals).await?;
+    import.store_messages(&mut client, messages.as_deref()).await?;
+    client.batch_execute("ANALYZE users, conversations, messages").await?;
+    drop(client);
+    let _ = driver.await;
+    let Import { refusals, mut imported } = import;
+    imported.refused = refusals.count;
+    imported.report = refusals.end()?;
+    Ok(imported)
+}
+
+fn find(directory: &Path, name: &str) -> Option<PathBuf> {
+    ENDINGS.iter().map(|ending| directory.join(format!("{name}.{ending}"))).find(|path| path.exists())
+}
+
+/// A file as the report names it.
+fn shown(path: Option<&Path>) -> String {
+    path.and_then(Path::file_name).map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
+}
+
+/// Lays a file's documents down; those that are none go into the report.
+async fn stage<T: Staged>(client: &Client, path: Option<&Path>, refusals: &mut Refusals) -> Result<(), TransferError> {
+    let Some(path) = path else { return Ok(()) };
+    let failed = |error| TransferError::File("read", path.to_owned(), error);
+    let file = File::open(path).map_err(failed)?;
+    let progress = Progress::new(format!("reading {}", path.display()), file.metadata().map_or(0, |data| data.len()));
+    let name = shown(Some(path));
+    let mut documents = Documents::new(BufReader::with_capacity(READ_BYTES, file));
+    let sink = client.copy_in(&format!("COPY {} FROM STDIN (FORMAT binary)", T::COLUMNS)).await?;
+    let types = [&[Type::INT8, Type::INT8], T::TYPES].concat();
+    let mut writer = pin!(BinaryCopyInWriter::new(sink, &types));
+    let mut number = 0_i64;
+    while let Some(cut) = documents.next().map_err(failed)? {
+        number += 1;
+        // A file has fewer lines than that.
+        let line = i64::try_from(documents.line()).unwrap_or(i64::MAX);
+        let parsed = match cut {
+            Cut::Document => T::parse(documents.text()),
+            Cut::Broken(why) => Err(Refused { id: None, reason: why.to_owned() }),
+        };
+        match parsed {
+            Ok(document) => {
+                let mut row: Vec<&(dyn ToSql + Sync)> = vec![&number, &line];
+                row.append(&mut document.row());
+                writer.as_mut().write(&row).await?;
+            }
+            Err(Refused { id, reason }) => refusals.add(&Entry {
+                file: &name,
+                line,
+                document: number,
+                id: id.as_deref(),
+                reason: Some(&reason),
+                merged_into: None,
+            })?,
+        }
+        if number % SHOW_EVERY == 0 {
+            progress.is_at(documents.bytes_read());
+        }
+    }
+    writer.finish().await?;
+    progress.end(&format!("{number} documents"));
+    Ok(())
+}
+
+/// An import under way.
+struct Import {
+    refusals: Refusals,
+    imported: Imported,
+}
+
+impl Import {
+    async fn store_conversations(&mut self, client: &Client, path: Option<&Path>) -> Result<(), TransferError> {
+        client.batch_execute("ANALYZE staged_conversations").await?;
+        self.imported.conversations = client.execute(STORE_CONVERSATIONS, &[]).await?;
+        client.execute(AIM_CONVERSATIONS, &[]).await?;
+        self.report(client, REFUSE_CONVERSATIONS, &shown(path), false).await?;
+        self.imported.merged = self.report(client, LIST_MERGED, &shown(path), true).await?;
+        Ok(())
+    }
+
+    async fn store_messages(&mut self, client: &mut Client, path: Option<&Path>) -> Result<(), TransferError> {
+        client.batch_execute("ANALYZE staged_messages").await?;
+        let progress = Progress::new("comparing with what is there", 1);
+        client.batch_execute(RESOLVE_MESSAGES).await?;
+        self.report(client, REFUSE_MESSAGES, &shown(path), false).await?;
+        client.batch_execute(DIVIDE).await?;
+        let (mut stored, total) = (0, client.query_one("SELECT count(*) FROM incoming", &[]).await?.get::<_, i64>(0));
+        progress.end(&format!("{total} messages are new or changed"));
+        let progress = Progress::new("storing messages", u64::try_from(total).unwrap_or_default());
+        let chunks = client.query("SELECT DISTINCT chunk FROM chunks ORDER BY chunk", &[]).await?;
+        for chunk in chunks.iter().map(|row| row.get::<_, i32>(0)) {
+            let transaction = client.transaction().await?;
+            transaction.execute(LOCK_CHUNK, &[&chunk]).await?;
+            transaction.execute(NUMBER_CHUNK, &[&chunk]).await?;
+            let new = transaction.execute(STORE_MESSAGES, &[&chunk]).await?;
+            let changed = transaction.execute(UPDATE_MESSAGES, &[&chunk]).await?;
+            transaction.execute(RECOUNT_CHUNK, &[&chunk]).await?;
+            transaction.commit().await?;
+            self.imported.messages += new;
+            self.imported.changed += changed;
+            stored += new + changed;
+            progress.is_at(stored);
+        }
+        progress.end(&format!("{stored} messages"));
+        Ok(())
+    }
+
+    /// Runs a statement that returns document, line, id, and why it was refused or what it was merged into.
+    async fn report(
+        &mut self,
+        client: &Client,
+        statement: &str,
+        file: &str,
+        merged: bool,
+    ) -> Result<u64, TransferError> {
+        let rows = client.query(statement, &[]).await?;
+        for row in &rows {
+            let why = Some(row.get::<_, &str>(3));
+            self.refusals.add(&Entry {
+                file,
+                document: row.get(0),
+                line: row.get(1),
+                id: Some(row.get(2)),
+                reason: why.filter(|_| !merged),
+                merged_into: why.filter(|_| merged),
+            })?;
+        }
+        Ok(rows.len() as u64)
+    }
+}

@@ -1,0 +1,72 @@
+//! Between the service before, on MongoDB, and this one: `import` takes what `mongoexport` has written, `export` writes the
+//! same.
+//!
+//! | file | |
+//! | --- | --- |
+//! | `cut.rs` | a file into its JSON documents |
+//! | `documents.rs` | documents into rows |
+//! | `import.rs` | rows into the database: laid down by COPY, then stored conversation by conversation |
+//! | `refusals.rs` | the report of what was not taken |
+//! | `export.rs` | the database into documents |
+//! | `progress.rs` | how far it is |
+//! | `statements.rs` | the statements, from `sql/transfer` |
+
+mod cut;
+mod documents;
+mod export;
+mod import;
+mod progress;
+mod refusals;
+mod statements;
+
+use std::{io, path::PathBuf};
+
+use actors::limits::CONNECT_TIMEOUT;
+use thiserror::Error;
+use tokio::task::JoinHandle;
+use tokio_postgres::{Client, Config, NoTls};
+
+pub use export::{Exported, export};
+pub use import::{Imported, import};
+
+/// Why nothing more was transferred.
+#[derive(Debug, Error)]
+pub enum TransferError {
+    /// A file of ours or of theirs.
+    #[error("cannot {0} {1}: {2}")]
+    File(&'static str, PathBuf, io::Error),
+    /// There is nothing to import.
+    #[error(
+        "there is no users.json, conversations.json or messages.json in {0}; `mongoexport --collection=users \
+         --out={0}/users.json` makes the first of them"
+    )]
+    NothingThere(String),
+    /// Something would be lost.
+    #[error("{0} is there already; export to another directory, or remove it")]
+    WouldOverwrite(PathBuf),
+    /// Another import is under way.
+    #[error("another import into this database is under way")]
+    Busy,
+    /// The database.
+    #[error("Postgres: {0}")]
+    Postgres(String),
+}
+
+impl From<tokio_postgres::Error> for TransferError {
+    fn from(error: tokio_postgres::Error) -> Self {
+        // The package's own text says no more than where.
+        Self::Postgres(error.as_db_error().map_or_else(|| error.to_string(), ToString::to_string))
+    }
+}
+
+/// A connection with nothing but its own name set.
+async fn connect(database: &Config, name: &str) -> Result<(Client, JoinHandle<()>), TransferError> {
+    let mut database = database.clone();
+    database.application_name(name).connect_timeout(CONNECT_TIMEOUT);
+    let (client, connection) = database.connect(NoTls).await?;
+    let driver = tokio::spawn(async move {
+        // Whoever uses the client hears of it.
+        let _ = connection.await;
+    });
+    Ok((client, driver))
+}
