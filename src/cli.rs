@@ -8,7 +8,7 @@ use clap::{Args, Parser, Subcommand};
 use crate::{
     auth::{self, Role},
     config::{Overrides, Settings},
-    logging, startup, transfer,
+    doctor, logging, startup, transfer,
 };
 
 /// Realtime two-party conversations: Socket.IO and REST on Postgres.
@@ -35,6 +35,10 @@ enum Command {
         #[arg(long)]
         demo: bool,
     },
+    /// Look at configuration, database, limits and clock, and say what to do; changes nothing
+    ///
+    /// Fails if a server would not start.
+    Doctor,
     /// Bring the database's schema up to date and exit
     Migrate,
     /// Print a token for a user, for development
@@ -101,7 +105,11 @@ fn user_id(text: &str) -> Result<UserId, String> {
 /// Runs what the command line says.
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
-    let settings = match Settings::load(&cli.overrides) {
+    let settings = Settings::load(&cli.overrides);
+    if matches!(cli.command, Command::Doctor) {
+        return doctor::examine(&settings);
+    }
+    let settings = match settings {
         Ok(settings) => settings,
         Err(error) => return fail(&error),
     };
@@ -132,6 +140,8 @@ fn check_config(settings: &Settings, with_demo: bool) -> ExitCode {
 
 async fn run(command: Command, settings: &Settings) -> Result<(), startup::StartError> {
     match command {
+        // Examined before anything is started.
+        Command::Doctor => Ok(()),
         Command::Serve { demo, .. } => startup::serve(settings, demo).await,
         Command::Migrate => {
             let (_, postgres) = startup::open_database_beside(settings).await?;

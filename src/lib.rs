@@ -10,12 +10,14 @@
 //! | `http/` | the port, the REST routes, CORS, errors as answers |
 //! | `socket_io/` | Engine.IO on actix-web's port, Socket.IO's packets, clients' events |
 //! | `demo.rs` | a few users and conversations to try |
+//! | `doctor.rs` | whether all is there that a server needs |
 //! | `transfer/` | to and from the files of the service before |
 
 pub mod auth;
 pub mod cli;
 pub mod config;
 pub mod demo;
+pub mod doctor;
 pub mod http;
 pub mod logging;
 pub mod postgres;

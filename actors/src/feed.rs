@@ -80,15 +80,20 @@ async fn listen(database: &Config, shared: &Shared, backoff: &mut Backoff) -> Re
 
 /// Says what is set so that a crash of the machine loses messages.
 async fn look_at_settings(client: &Client, shared: &Shared) -> Result<(), StoreError> {
-    let row = client.query_one(sql::DURABILITY, &[]).await?;
-    let found = RISKS.iter().enumerate().filter(|(column, _)| !row.get::<_, bool>(*column)).map(|(_, risk)| *risk);
-    let found: Vec<_> = found.collect();
+    let found = risks(client).await?;
     let mut risks = shared.risks.lock().unwrap_or_else(PoisonError::into_inner);
     if *risks != found {
         found.iter().for_each(|risk| tracing::warn!(risk, "Postgres may lose messages"));
         *risks = found;
     }
     Ok(())
+}
+
+/// How Postgres is set so that it may lose what was committed.
+pub(crate) async fn risks(client: &Client) -> Result<Vec<&'static str>, tokio_postgres::Error> {
+    let row = client.query_one(sql::DURABILITY, &[]).await?;
+    let is_off = |(column, _): &(usize, &&str)| !row.get::<_, bool>(*column);
+    Ok(RISKS.iter().enumerate().filter(is_off).map(|(_, risk)| *risk).collect())
 }
 
 /// Closes the sessions of those whose tokens were revoked since the last look.

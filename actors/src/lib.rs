@@ -28,7 +28,7 @@
 //! | `recovery.rs`, `recovery/` | sessions that outlive their connection, and a planned restart |
 //! | `limits.rs`, `counters.rs`, `backoff.rs` | every bound, what is counted, pauses between attempts |
 //! | `bench.rs` | what the micro-benchmarks reach |
-//! | `sql.rs`, `migrations.rs` | the statements and the schema, from `sql/` |
+//! | `sql.rs`, `migrations.rs`, `diagnosis.rs` | the statements and the schema, from `sql/`; what can be told of a database |
 //!
 //! # Invariants
 //!
@@ -45,6 +45,7 @@ pub mod bench;
 mod chat;
 mod counters;
 mod credentials;
+mod diagnosis;
 mod directory;
 mod draft;
 mod event;
@@ -78,6 +79,7 @@ mod workers;
 pub use chat::{Chat, ChatConfig};
 pub use counters::{Counters, Gauge};
 pub use credentials::Credentials;
+pub use diagnosis::{Diagnosis, DiagnosisError, connections_needed, diagnose};
 pub use draft::{ClientMsgId, Draft};
 pub use event::{Durability, EncodedEvent, Offset};
 pub use gate::{Gate, Permit};

@@ -24,6 +24,12 @@ pub enum MigrateError {
     Migrate(String),
 }
 
+/// The migrations of this program, by version, with their names.
+pub(crate) fn known() -> Vec<(i64, String)> {
+    let known = embedded::migrations::runner();
+    known.get_migrations().iter().map(|one| (i64::from(one.version()), one.to_string())).collect()
+}
+
 /// Brings the schema up to date; safe when several do so at once. Returns the names of the migrations that were run.
 ///
 /// # Errors

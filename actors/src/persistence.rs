@@ -14,6 +14,11 @@ use crate::{
     workers::spread,
 };
 
+/// How many lanes each of so many workers has.
+pub(crate) fn lanes(workers: usize) -> usize {
+    if workers < WORKERS_OF_ONE_LANE { LANES } else { 1 }
+}
+
 /// The lanes of one worker, for the rooms of that worker: what they commit crosses no thread. A conversation's rows are
 /// always on the same lane, so that they commit in the order they came.
 #[derive(Clone, Debug)]
@@ -22,7 +27,7 @@ pub(crate) struct Persistence(Arc<[LaneHandle]>);
 impl Persistence {
     /// Starts the lanes of this thread's worker, one of so many.
     pub(crate) fn start_here(index: usize, workers: usize, database: &Config, counters: &Arc<Counters>) -> Self {
-        let lanes = if workers < WORKERS_OF_ONE_LANE { LANES } else { 1 };
+        let lanes = lanes(workers);
         let start = |lane| Lane::start(index * lanes + lane, database.clone(), counters.clone());
         Self((0..lanes).map(start).collect())
     }

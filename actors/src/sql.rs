@@ -33,4 +33,6 @@ queries! {
     REVOKE = "revoke.sql",
     DURABILITY = "durability.sql",
     LIST_REVOCATIONS = "list_revocations.sql",
+    LOOK = "look.sql",
+    LIST_MIGRATIONS = "list_migrations.sql",
 }

@@ -28,6 +28,11 @@ impl Timestamp {
     pub(crate) fn seconds(self) -> i64 {
         self.0.timestamp()
     }
+
+    /// Negative where this one is the earlier.
+    pub(crate) fn milliseconds_since(self, other: Self) -> i64 {
+        (self.0 - other.0).num_milliseconds()
+    }
 }
 
 impl From<DateTime<Utc>> for Timestamp {

@@ -1,0 +1,107 @@
+//! What can be told of a database without changing anything in it.
+
+use std::time::Duration;
+
+use thiserror::Error;
+use tokio::time::{Instant, timeout};
+use tokio_postgres::{Client, Config, NoTls};
+
+use crate::{
+    feed,
+    limits::{CONNECT_TIMEOUT, POOL_CONNECTIONS, READ_TIMEOUT},
+    link::explain,
+    migrations,
+    persistence::lanes,
+    sql,
+    timestamp::Timestamp,
+};
+
+/// The connections of a server besides those of its pool and its lanes: who listens, and one to end another by.
+const OTHER_CONNECTIONS: usize = 2;
+
+/// A database as it was found.
+#[derive(Clone, Debug)]
+pub struct Diagnosis {
+    /// As Postgres says it, such as `15.18`.
+    pub version: String,
+    /// How long a round trip took.
+    pub round_trip: Duration,
+    /// Migrations that are still to be run.
+    pub pending: Vec<String>,
+    /// Versions of migrations that this program does not know: a later one has run them.
+    pub unknown: Vec<i64>,
+    /// How Postgres is set so that it may lose what was committed; empty if all is well.
+    pub risks: Vec<&'static str>,
+    /// Connections that are open.
+    pub connections: usize,
+    /// Connections that there may be, without those kept for superusers.
+    pub max_connections: usize,
+    /// By how many milliseconds the clock of Postgres is ahead of this machine's.
+    pub clock_ahead_ms: i64,
+    /// It is a standby, which takes no writes.
+    pub is_standby: bool,
+}
+
+/// Why nothing can be told.
+#[derive(Debug, Error)]
+pub enum DiagnosisError {
+    /// No connection, or none in time.
+    #[error("cannot connect: {0}")]
+    Connect(String),
+    /// The connection broke, or a statement was refused.
+    #[error("{0}")]
+    Postgres(String),
+}
+
+impl From<tokio_postgres::Error> for DiagnosisError {
+    fn from(error: tokio_postgres::Error) -> Self {
+        Self::Postgres(explain(&error))
+    }
+}
+
+/// How many connections to Postgres a server with so many workers has at the most.
+pub fn connections_needed(workers: usize) -> usize {
+    POOL_CONNECTIONS + workers * lanes(workers) + OTHER_CONNECTIONS
+}
+
+/// Looks at a database.
+///
+/// # Errors
+/// See [`DiagnosisError`].
+pub async fn diagnose(database: &Config) -> Result<Diagnosis, DiagnosisError> {
+    let mut database = database.clone();
+    database.application_name("horsetrust-chat doctor").connect_timeout(CONNECT_TIMEOUT);
+    let connected = timeout(CONNECT_TIMEOUT, database.connect(NoTls)).await;
+    let connected = connected.map_err(|_| DiagnosisError::Connect("no answer in time".to_owned()))?;
+    let (client, connection) = connected.map_err(|error| DiagnosisError::Connect(explain(&error)))?;
+    // Ends with the client.
+    tokio::spawn(connection);
+    let late = |_| DiagnosisError::Postgres("no answer in time".to_owned());
+    timeout(READ_TIMEOUT, look(&client)).await.map_err(late)?
+}
+
+async fn look(client: &Client) -> Result<Diagnosis, DiagnosisError> {
+    let prepared = client.prepare(sql::LOOK).await?;
+    let (asked_at, before) = (Instant::now(), Timestamp::now());
+    let row = client.query_one(&prepared, &[]).await?;
+    let round_trip = asked_at.elapsed();
+    let run: Vec<i64> = if row.get(5) {
+        client.query(sql::LIST_MIGRATIONS, &[]).await?.iter().map(|row| row.get(0)).collect()
+    } else {
+        Vec::new()
+    };
+    let known = migrations::known();
+    let count = |column| usize::try_from(row.get::<_, i64>(column)).unwrap_or_default();
+    Ok(Diagnosis {
+        version: row.get(0),
+        round_trip,
+        pending: known.iter().filter(|(version, _)| !run.contains(version)).map(|(_, name)| name.clone()).collect(),
+        unknown: run.into_iter().filter(|version| known.iter().all(|(known, _)| known != version)).collect(),
+        risks: feed::risks(client).await?,
+        // Without this one.
+        connections: count(1).saturating_sub(1),
+        max_connections: count(2),
+        clock_ahead_ms: row.get::<_, Timestamp>(3).milliseconds_since(before) - round_trip.as_millis() as i64 / 2,
+        is_standby: row.get(4),
+    })
+}

@@ -1,0 +1,233 @@
+//! Looks at everything that a server needs, changes nothing, and says what to do about what is not as it should be.
+
+use std::{
+    fmt::{self, Display},
+    fs,
+    net::TcpListener,
+    path::Path,
+    process::ExitCode,
+};
+
+use actors::{Diagnosis, connections_needed, diagnose};
+use nix::sys::statvfs::statvfs;
+use tokio_postgres::Config;
+
+use crate::{
+    config::{ConfigError, Settings},
+    http,
+    postgres::{Binaries, PrivatePostgres},
+    startup,
+};
+
+/// Beyond that, tokens that are signed elsewhere seem expired, or not issued yet, to the one or the other.
+const CLOCKS_APART_MS: u64 = 1000;
+/// A round trip that takes longer costs every message that much, in milliseconds.
+const ROUND_TRIP_MS: f64 = 5.0;
+/// Fewer connections than this are soon used up.
+const FEW_CONNECTIONS: usize = 2000;
+/// Less room than this for a private Postgres is soon used up, in bytes.
+const LITTLE_ROOM: u64 = 1 << 30;
+/// Connections that the kernel lets wait for being accepted; fewer are lost when thousands come back at once.
+const SHORT_BACKLOG: u32 = 1024;
+
+/// How a thing is.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+enum State {
+    /// As it should be.
+    Well,
+    /// A server would start, and something is not as it should be.
+    Doubtful,
+    /// A server would not start.
+    Ill,
+}
+
+impl Display for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Well => "ok",
+            Self::Doubtful => "warning",
+            Self::Ill => "error",
+        })
+    }
+}
+
+/// What was looked at, each a line.
+struct Findings {
+    worst: State,
+}
+
+impl Findings {
+    fn add(&mut self, state: State, what: &str, found: impl Display) {
+        println!("{state:<8} {what:<14} {found}");
+        self.worst = self.worst.max(state);
+    }
+
+    fn end(&self) -> ExitCode {
+        match self.worst {
+            State::Well => println!("everything is as it should be"),
+            State::Doubtful => println!("a server would start; see the warnings"),
+            State::Ill => println!("a server would not start; see the errors"),
+        }
+        if self.worst == State::Ill { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+    }
+}
+
+/// Prints what it finds; fails if a server would not start.
+pub fn examine(settings: &Result<Settings, ConfigError>) -> ExitCode {
+    let mut findings = Findings { worst: State::Well };
+    match settings {
+        Ok(settings) => actix::System::new().block_on(look(settings, &mut findings)),
+        Err(error) => findings.add(State::Ill, "configuration", error),
+    }
+    findings.end()
+}
+
+async fn look(settings: &Settings, findings: &mut Findings) {
+    match startup::check(settings, false) {
+        Ok(()) => findings.add(State::Well, "configuration", "can be used; `serve --check-config` prints it"),
+        Err(error) => findings.add(State::Ill, "configuration", error),
+    }
+    if let Some(warning) = startup::warning(settings) {
+        findings.add(State::Doubtful, "secret", warning);
+    }
+    look_at_address(settings, findings);
+    look_at_limits(settings, findings);
+    if let Some(database) = find_database(settings, findings) {
+        match diagnose(&database).await {
+            Ok(diagnosis) => look_at_database(settings, &diagnosis, findings),
+            Err(error) if settings.database_url.is_some() => {
+                findings.add(
+                    State::Ill,
+                    "database",
+                    format_args!("{error}; is Postgres running, and DATABASE_URL right?"),
+                );
+            }
+            Err(_) => {
+                findings.add(State::Well, "database", "the private Postgres does not run now; it does with the server");
+            }
+        }
+    }
+}
+
+fn look_at_address(settings: &Settings, findings: &mut Findings) {
+    let Ok(address) = settings.address() else { return };
+    match http::bind(address).map(|listener: TcpListener| drop(listener)) {
+        Ok(()) => findings.add(State::Well, "address", format_args!("{address} is free")),
+        Err(error) => {
+            let remedy = "by a server that runs already? Otherwise choose another with HOST and PORT";
+            findings.add(State::Doubtful, "address", format_args!("{address}: {error}; {remedy}"));
+        }
+    }
+}
+
+fn look_at_limits(settings: &Settings, findings: &mut Findings) {
+    startup::raise_open_files();
+    let allowed = startup::connections_allowed();
+    let wanted = settings.connections.map_or(FEW_CONNECTIONS, |connections| connections as usize);
+    let remedy = "raise the hard limit: `ulimit -Hn`, or LimitNOFILE= of systemd";
+    let state = if allowed < wanted { State::Doubtful } else { State::Well };
+    let remedy = if state == State::Well { String::new() } else { format!(", fewer than {wanted}; {remedy}") };
+    findings.add(state, "open files", format_args!("enough for {allowed} connections{remedy}"));
+    let backlog = fs::read_to_string("/proc/sys/net/core/somaxconn").ok();
+    let backlog = backlog.and_then(|text| text.trim().parse::<u32>().ok());
+    match backlog {
+        Some(backlog) if backlog < SHORT_BACKLOG => {
+            let remedy =
+                "when thousands come back at once, some wait a second or more; `sysctl net.core.somaxconn=4096`";
+            findings.add(State::Doubtful, "backlog", format_args!("{backlog} connections may wait: {remedy}"));
+        }
+        Some(backlog) => {
+            findings.add(State::Well, "backlog", format_args!("{backlog} connections may wait to be accepted"));
+        }
+        None => (),
+    }
+}
+
+/// How to connect to the database, if there is one already.
+fn find_database(settings: &Settings, findings: &mut Findings) -> Option<Config> {
+    if let Some(url) = &settings.database_url {
+        // Looked at with the configuration.
+        return url.parse().ok();
+    }
+    let cluster = settings.data_dir.join("postgres");
+    if let Err(error) = Binaries::find(&cluster) {
+        findings.add(State::Ill, "postgres", error);
+        return None;
+    }
+    look_at_room(&settings.data_dir, findings);
+    if !cluster.exists() {
+        findings.add(State::Well, "database", "a private Postgres will be made with the first start");
+        return None;
+    }
+    PrivatePostgres::config_of_running(&settings.data_dir).ok()
+}
+
+fn look_at_room(data_dir: &Path, findings: &mut Findings) {
+    // It may have to be made yet, somewhere below.
+    let Some(Ok(volume)) = data_dir.ancestors().find(|path| path.exists()).map(statvfs) else { return };
+    let room = volume.blocks_available() * volume.fragment_size();
+    let state = if room < LITTLE_ROOM { State::Doubtful } else { State::Well };
+    let remedy = if state == State::Well { "" } else { "; choose another place with DATA_DIR, or make room" };
+    let megabytes = room / 1_000_000;
+    findings.add(state, "room", format_args!("{megabytes} MB are free for {}{remedy}", data_dir.display()));
+}
+
+fn look_at_database(settings: &Settings, found: &Diagnosis, findings: &mut Findings) {
+    let milliseconds = found.round_trip.as_secs_f64() * 1000.0;
+    let answered = format!("Postgres {} answers in {milliseconds:.1} ms", found.version);
+    if milliseconds > ROUND_TRIP_MS {
+        let remedy = "each message waits for it; run the server near the database";
+        findings.add(State::Doubtful, "database", format_args!("{answered}: {remedy}"));
+    } else {
+        findings.add(State::Well, "database", answered);
+    }
+    if found.is_standby {
+        findings.add(
+            State::Ill,
+            "database",
+            "it is a standby, which takes no writes; name the primary in DATABASE_URL",
+        );
+    }
+    look_at_schema(found, findings);
+    match found.risks[..] {
+        [] => findings.add(State::Well, "durability", "what is committed is kept when the machine goes down"),
+        _ => found.risks.iter().for_each(|risk| findings.add(State::Doubtful, "durability", risk)),
+    }
+    let (needed, used, all) = (connections_needed(settings.workers), found.connections, found.max_connections);
+    let counted = format!("{used} of {all} connections are in use; a server has up to {needed}");
+    if used + needed > all {
+        let remedy = "raise max_connections, unless it is this server's own that are in use";
+        findings.add(State::Doubtful, "connections", format_args!("{counted}: {remedy}"));
+    } else {
+        findings.add(State::Well, "connections", counted);
+    }
+    let seconds = found.clock_ahead_ms.unsigned_abs() as f64 / 1000.0;
+    let side = if found.clock_ahead_ms < 0 { "behind" } else { "ahead of" };
+    let clocks = format!("Postgres' is {seconds:.1} s {side} this machine's");
+    if found.clock_ahead_ms.unsigned_abs() > CLOCKS_APART_MS {
+        findings.add(
+            State::Doubtful,
+            "clock",
+            format_args!("{clocks}: synchronise both, as by `timedatectl set-ntp true`"),
+        );
+    } else {
+        findings.add(State::Well, "clock", clocks);
+    }
+}
+
+fn look_at_schema(found: &Diagnosis, findings: &mut Findings) {
+    if !found.unknown.is_empty() {
+        let versions: Vec<_> = found.unknown.iter().map(|version| format!("V{version}")).collect();
+        let remedy = "a later version of this program has run them; use that one";
+        findings.add(
+            State::Ill,
+            "schema",
+            format_args!("has {} that are not known here: {remedy}", versions.join(", ")),
+        );
+    } else if found.pending.is_empty() {
+        findings.add(State::Well, "schema", "is up to date");
+    } else {
+        let remedy = "`horsetrust-chat migrate` runs them, and so does the next start";
+        findings.add(State::Well, "schema", format_args!("{} to be run: {remedy}", found.pending.join(", ")));
+    }
+}

@@ -1,0 +1,143 @@
+//! `doctor`: what is as it should be, what is not, and that nothing is changed by looking.
+
+mod support;
+
+use std::{fs, net::TcpListener, process::Command};
+
+use support::postgres::Sql;
+use support::server::{command, output};
+use support::{DataDir, Launch, Server, new_id};
+
+/// Runs it; whether a server would start, and all lines.
+fn examined(doctor: &mut Command) -> (bool, String) {
+    let result = output(doctor);
+    assert!(result.stderr.is_empty(), "{}", String::from_utf8_lossy(&result.stderr));
+    (result.status.success(), String::from_utf8_lossy(&result.stdout).into_owned())
+}
+
+fn doctor() -> Command {
+    let mut doctor = command(&["doctor"]);
+    // No file of whoever runs the tests.
+    doctor.current_dir("/tmp").env("PORT", "0");
+    doctor
+}
+
+fn beside(server: &Server) -> Command {
+    let mut doctor = doctor();
+    doctor.arg("--data-dir").arg(server.directory().path());
+    doctor
+}
+
+/// The lines about something, without it.
+fn about<'a>(said: &'a str, what: &str) -> Vec<(&'a str, &'a str)> {
+    let lines = said.lines().filter_map(|line| {
+        let (state, rest) = line.split_once(' ')?;
+        Some((state, rest.trim_start().strip_prefix(what)?.strip_prefix(' ')?.trim_start()))
+    });
+    lines.collect()
+}
+
+/// One line about something has this state, and these words.
+fn assert_found(said: &str, state: &str, what: &str, words: &[&str]) {
+    let found = about(said, what);
+    let fits = |(is, line): &&(&str, &str)| *is == state && words.iter().all(|word| line.contains(word));
+    assert!(found.iter().any(|line| fits(&line)), "no {state} about {what} with {words:?}:\n{said}");
+}
+
+#[test]
+fn beside_a_sound_server_nothing_is_wrong() {
+    let server = Server::start();
+    let (starts, said) = examined(&mut beside(&server));
+    assert!(starts, "{said}");
+    for (what, word) in [
+        ("configuration", "can be used"),
+        ("address", "is free"),
+        ("open files", "connections"),
+        ("room", "MB are free"),
+        ("database", "answers in"),
+        ("schema", "is up to date"),
+        ("durability", "is kept"),
+        ("connections", "a server has up to"),
+        ("clock", "0.0 s"),
+    ] {
+        assert_found(&said, "ok", what, &[word]);
+    }
+    let (starts, said) = examined(beside(&server).env("PORT", server.address().port().to_string()));
+    assert!(starts, "{said}");
+    assert_found(&said, "warning", "address", &["a server that runs already"]);
+}
+
+#[test]
+fn what_may_lose_messages_and_what_is_too_little_is_a_warning_with_its_remedy() {
+    let server = Server::start();
+    let sql = Sql::connect(server.directory());
+    sql.run("ALTER SYSTEM SET fsync = off");
+    sql.run("SELECT pg_reload_conf()");
+    let mut limited = Command::new("sh");
+    let binary = env!("CARGO_BIN_EXE_horsetrust-chat");
+    let call = format!("ulimit -n 600; exec {binary} doctor --port 0 --connections 500 --workers 64 --data-dir \"$0\"");
+    let (starts, said) = examined(limited.args(["-c", &call]).arg(server.directory().path()).env_clear());
+    assert!(starts, "{said}");
+    assert_found(&said, "warning", "durability", &["fsync is off"]);
+    assert_found(&said, "warning", "open files", &["fewer than 500", "LimitNOFILE"]);
+    assert_found(&said, "ok", "connections", &["a server has up to 74"]);
+    // Takes a Postgres that starts again.
+    sql.run("ALTER SYSTEM SET max_connections = 60");
+    sql.run("ALTER SYSTEM RESET fsync");
+    drop(sql);
+    let directory = server.directory().clone();
+    assert_eq!(server.stop().code(), Some(0));
+    let again = Launch::on(&directory).start();
+    let (starts, said) = examined(beside(&again).env("WORKERS", "64"));
+    assert!(starts, "{said}");
+    assert_found(&said, "ok", "durability", &["is kept"]);
+    assert_found(&said, "warning", "connections", &["up to 74", "max_connections"]);
+}
+
+#[test]
+fn a_database_of_another_version_is_told_apart_and_not_touched() {
+    let host = Server::start();
+    let name = format!("fresh_{}", new_id());
+    let sql = Sql::connect(host.directory());
+    sql.run(&format!("CREATE DATABASE {name}"));
+    let socket = host.directory().socket();
+    let url = format!("postgresql:///{name}?host={}&user=horsetrust", socket.to_str().expect("a plain path"));
+    let (starts, said) = examined(doctor().env("DATABASE_URL", &url));
+    assert!(starts, "{said}");
+    assert_found(&said, "ok", "schema", &["V1", "horsetrust-chat migrate"]);
+    let (_, again) = examined(doctor().env("DATABASE_URL", &url));
+    assert_found(&again, "ok", "schema", &["V1"]);
+
+    sql.run("INSERT INTO refinery_schema_history (version, name, applied_on, checksum) VALUES (999, 'later', '', '')");
+    let (starts, said) = examined(&mut beside(&host));
+    assert!(!starts, "{said}");
+    assert_found(&said, "error", "schema", &["V999", "later version"]);
+}
+
+#[test]
+fn where_no_server_would_start_it_fails_and_says_why() {
+    let away = "postgres://u:the-password@127.0.0.1:1/chat";
+    let (starts, said) = examined(doctor().env("DATABASE_URL", away));
+    assert!(!starts && !said.contains("the-password"), "{said}");
+    assert_found(&said, "error", "database", &["cannot connect", "DATABASE_URL"]);
+    let (starts, said) = examined(doctor().args(["--workers", "0"]));
+    assert!(!starts, "{said}");
+    assert_found(&said, "error", "configuration", &["WORKERS"]);
+    let (starts, said) = examined(doctor().args(["--jwt-keys", "/nowhere.pem"]));
+    assert!(!starts, "{said}");
+    assert_found(&said, "error", "configuration", &["/nowhere.pem"]);
+}
+
+#[test]
+fn nothing_is_made_by_looking() {
+    let directory = DataDir::new();
+    fs::create_dir(directory.path()).expect("an empty directory");
+    let (starts, said) = examined(doctor().arg("--data-dir").arg(directory.path()).env_remove("JWT_SECRET"));
+    assert!(starts, "{said}");
+    assert_found(&said, "ok", "database", &["first start"]);
+    assert_eq!(fs::read_dir(directory.path()).expect("the directory").count(), 0);
+    let taken = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let port = taken.local_addr().expect("an address").port().to_string();
+    let (_, said) = examined(doctor().arg("--data-dir").arg(directory.path()).env("PORT", port));
+    assert_found(&said, "warning", "address", &["HOST and PORT"]);
+}
