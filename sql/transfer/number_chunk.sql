@@ -1,4 +1,4 @@
--- Messages keep their seqs where all have one, and all lie behind what is there. $1 chunk.
+-- Messages keep their seqs where these lie behind what is there. $1 chunk.
 UPDATE chunks
 SET keeps_seqs = coalesce(is_numbered AND first_seq > conversations.last_seq, false)
 FROM conversations

@@ -14,15 +14,17 @@ FROM (
            CASE
                WHEN row_number() OVER (PARTITION BY staged.id ORDER BY staged.number) > 1
                    THEN 'a message before it has its id'
-               WHEN conversations.id IS NULL THEN 'its conversation is not there'
+               WHEN conversations.id IS NULL THEN 'its conversation is not there, or was refused'
                WHEN staged.sender_id NOT IN (conversations.creator_id, conversations.recipient_id)
                    THEN 'its sender is not a participant'
                WHEN stored.conversation_id <> conversations.id THEN 'a message of another conversation has its id'
            END AS reason
     FROM staged_messages staged
-    LEFT JOIN (SELECT DISTINCT ON (id) id, target FROM staged_conversations ORDER BY id, number) aimed
+    -- Where one of this id was refused, nobody can tell whose the messages are.
+    LEFT JOIN (SELECT DISTINCT ON (id) id, target FROM staged_conversations ORDER BY id, target NULLS FIRST) aimed
         ON aimed.id = staged.conversation_id
-    LEFT JOIN conversations ON conversations.id = coalesce(aimed.target, staged.conversation_id)
+    LEFT JOIN conversations
+        ON conversations.id = CASE WHEN aimed.id IS NULL THEN staged.conversation_id ELSE aimed.target END
     LEFT JOIN messages stored ON stored.id = staged.id
 ) resolved
 WHERE reason IS NOT NULL OR NOT is_stored OR is_changed

@@ -11,16 +11,16 @@ SELECT conversation_id,
              AND stored.client_msg_id = numbered.client_msg_id
        ) THEN client_msg_id END
 FROM (
-    SELECT incoming.*, chunks.keeps_seqs, conversations.last_seq,
+    SELECT divided.*, chunks.keeps_seqs, conversations.last_seq,
            row_number() OVER (
-               PARTITION BY incoming.conversation_id ORDER BY incoming.sent_at, incoming.id
+               PARTITION BY divided.conversation_id ORDER BY divided.sent_at, divided.id
            ) AS place,
            row_number() OVER (
-               PARTITION BY incoming.conversation_id, incoming.sender_id, incoming.client_msg_id
-               ORDER BY incoming.sent_at, incoming.id
+               PARTITION BY divided.conversation_id, divided.sender_id, divided.client_msg_id
+               ORDER BY divided.sent_at, divided.id
            ) = 1 AS is_first_of_name
-    FROM chunks
-    JOIN incoming ON incoming.conversation_id = chunks.conversation_id AND NOT incoming.is_stored
-    JOIN conversations ON conversations.id = chunks.conversation_id
-    WHERE chunks.chunk = $1
+    FROM divided
+    JOIN chunks ON chunks.chunk = divided.chunk AND chunks.conversation_id = divided.conversation_id
+    JOIN conversations ON conversations.id = divided.conversation_id
+    WHERE divided.chunk = $1 AND NOT divided.is_stored
 ) numbered

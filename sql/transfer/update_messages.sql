@@ -1,8 +1,8 @@
 -- The messages of a chunk that were read or deleted since they were stored; neither is ever taken back. $1 chunk.
 UPDATE messages
-SET read_at = coalesce(messages.read_at, incoming.read_at),
-    deleted_at = coalesce(messages.deleted_at, incoming.deleted_at)
-FROM chunks
-JOIN incoming ON incoming.conversation_id = chunks.conversation_id AND incoming.is_stored
-WHERE chunks.chunk = $1
-  AND messages.id = incoming.id
+SET read_at = coalesce(messages.read_at, divided.read_at),
+    deleted_at = coalesce(messages.deleted_at, divided.deleted_at)
+FROM divided
+WHERE divided.chunk = $1
+  AND divided.is_stored
+  AND messages.id = divided.id

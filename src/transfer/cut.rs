@@ -1,8 +1,8 @@
 //! Cuts a file into its JSON documents, whether they stand one a line, one behind the other in an array, or over many
 //! lines each, as `mongoexport` writes them with and without `--jsonArray` and `--pretty`.
 //!
-//! A document that is broken costs itself only: the next one begins at the next `{` that stands first in its line. Nested
-//! ones do not, in any of these forms.
+//! A document that is broken costs itself only where each begins a line: the next one begins at the next `{` that stands
+//! first in its line, which nested ones do not. In an array that is all one line it may cost those behind it.
 
 use std::io::{self, BufRead};
 
@@ -85,7 +85,7 @@ impl<R: BufRead> Documents<R> {
                 b'[' | b']' | b',' | b' ' | b'\t' | b'\r' | b'\n' | 0xef | 0xbb | 0xbf => self.consume(byte),
                 _ => {
                     self.line = self.reader_line;
-                    self.skip_line()?;
+                    self.skip_to_next()?;
                     return Ok(Some(Cut::Broken("not a JSON document")));
                 }
             }
@@ -126,6 +126,20 @@ impl<R: BufRead> Documents<R> {
         self.read += 1;
         self.is_line_start = byte == b'\n';
         self.reader_line += u64::from(byte == b'\n');
+    }
+
+    /// To where a document may begin.
+    fn skip_to_next(&mut self) -> io::Result<()> {
+        while let Some(byte) = self.peek()? {
+            if byte == b'{' {
+                break;
+            }
+            self.consume(byte);
+            if byte == b'\n' {
+                break;
+            }
+        }
+        Ok(())
     }
 
     fn skip_line(&mut self) -> io::Result<()> {

@@ -11,6 +11,9 @@ const EARLIEST: i64 = 0;
 /// When years get a fifth digit, in milliseconds since 1970.
 const LATEST: i64 = 253_402_300_800_000;
 
+/// What clients in JavaScript can count to.
+const HIGHEST_SEQ: i64 = 1 << 53;
+
 /// A moment of the database.
 type Time = chrono::DateTime<Utc>;
 
@@ -170,7 +173,10 @@ fn read<'de, T: Deserialize<'de>>(text: &'de [u8]) -> Result<T, Refused> {
             _id: ObjectId,
         }
         let id = serde_json::from_slice(text).ok().map(|named: Named| named._id.to_hex());
-        Refused { id, reason: error.to_string() }
+        // Where it is in the document, which the report does not have.
+        let reason = error.to_string();
+        let reason = reason.split_once(" at line ").map_or(reason.as_str(), |(reason, _)| reason).to_owned();
+        Refused { id, reason }
     })
 }
 
@@ -189,7 +195,7 @@ fn time(time: DateTime) -> Result<Time, &'static str> {
 
 fn seq(value: &Bson) -> Result<i64, &'static str> {
     let seq = value.as_i64().or_else(|| value.as_i32().map(i64::from));
-    seq.filter(|seq| *seq >= 0).ok_or("a seq is a whole number, 0 or more")
+    seq.filter(|seq| (0..=HIGHEST_SEQ).contains(seq)).ok_or("a seq is a whole number, 0 to 2^53")
 }
 
 #[cfg(test)]

@@ -5,7 +5,8 @@
 use std::{
     fmt,
     fs::{self, File},
-    io::{BufWriter, Write as _},
+    io::{self, BufWriter, Write as _},
+    os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
     pin::pin,
 };
@@ -50,13 +51,27 @@ impl fmt::Display for Exported {
 pub async fn export(database: &Config, to: &Path) -> Result<Exported, TransferError> {
     fs::create_dir_all(to).map_err(|error| TransferError::File("make", to.to_owned(), error))?;
     let files = [User::FILE, Conversation::FILE, Message::FILE].map(|name| to.join(format!("{name}.json")));
-    if let Some(there) = files.iter().find(|path| path.exists()) {
+    if let Some(there) = files.iter().find(|path| path.symlink_metadata().is_ok()) {
         return Err(TransferError::WouldOverwrite(there.clone()));
     }
+    let exported = write_all(database, &files).await;
+    for path in &files {
+        let unfinished = unfinished(path);
+        if exported.is_ok() {
+            fs::rename(unfinished, path).map_err(|error| TransferError::File("write", path.clone(), error))?;
+        } else {
+            // It may not have been begun.
+            let _ = fs::remove_file(unfinished);
+        }
+    }
+    exported
+}
+
+async fn write_all(database: &Config, files: &[PathBuf; 3]) -> Result<Exported, TransferError> {
     let (mut client, driver) = connect(database, "horsetrust-chat export").await?;
     let moment = client.build_transaction().isolation_level(IsolationLevel::RepeatableRead).read_only(true);
     let moment = moment.start().await?;
-    let [users, conversations, messages] = &files;
+    let [users, conversations, messages] = files;
     let exported = Exported {
         users: write(&moment, "users", EXPORT_USERS, user, users).await?,
         conversations: write(&moment, "conversations", EXPORT_CONVERSATIONS, conversation, conversations).await?,
@@ -65,14 +80,16 @@ pub async fn export(database: &Config, to: &Path) -> Result<Exported, TransferEr
     moment.rollback().await?;
     drop(client);
     let _ = driver.await;
-    for path in &files {
-        fs::rename(unfinished(path), path).map_err(|error| TransferError::File("write", path.clone(), error))?;
-    }
     Ok(exported)
 }
 
 fn unfinished(path: &Path) -> PathBuf {
     path.with_extension("json.part")
+}
+
+/// For nobody else to read: it has all that people wrote.
+fn create(path: &Path) -> io::Result<File> {
+    File::options().write(true).create(true).truncate(true).mode(0o600).open(path)
 }
 
 /// Writes a statement's rows, each a document; how many there were.
@@ -85,7 +102,7 @@ async fn write(
 ) -> Result<u64, TransferError> {
     let path = unfinished(path);
     let failed = |error| TransferError::File("write", path.clone(), error);
-    let mut file = BufWriter::new(File::create(&path).map_err(failed)?);
+    let mut file = BufWriter::new(create(&path).map_err(failed)?);
     let total = moment.query_one(&format!("SELECT count(*) FROM {table}"), &[]).await?.get::<_, i64>(0);
     let progress = Progress::new(format!("writing {table}"), u64::try_from(total).unwrap_or_default());
     let none: [&(dyn ToSql + Sync); 0] = [];

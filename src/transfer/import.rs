@@ -6,15 +6,17 @@
 
 use std::{
     fmt,
-    fs::File,
-    io::BufReader,
+    fs::{self, File},
+    io::{BufReader, Write as _, stderr},
     path::{Path, PathBuf},
     pin::pin,
 };
 
+use futures::TryStreamExt;
 use tokio_postgres::{
     Client, Config,
     binary_copy::BinaryCopyInWriter,
+    error::SqlState,
     types::{ToSql, Type},
 };
 
@@ -25,8 +27,9 @@ use super::{
     progress::Progress,
     refusals::{Entry, Refusals},
     statements::{
-        AIM_CONVERSATIONS, DIVIDE, LIST_MERGED, LOCK_CHUNK, NUMBER_CHUNK, RECOUNT_CHUNK, REFUSE_CONVERSATIONS,
-        REFUSE_MESSAGES, RESOLVE_MESSAGES, STAGE, STORE_CONVERSATIONS, STORE_MESSAGES, STORE_USERS, UPDATE_MESSAGES,
+        AIM_CONVERSATIONS, BRING_UP_TO_DATE, DIVIDE, LIST_MERGED, LIST_REFUSED, LOCK_CHUNK, NUMBER_CHUNK,
+        RECOUNT_CHUNK, REFUSE_MESSAGES, RESOLVE_MESSAGES, STAGE, STORE_CONVERSATIONS, STORE_MESSAGES, STORE_USERS,
+        UPDATE_MESSAGES,
     },
 };
 
@@ -38,6 +41,11 @@ const ENDINGS: [&str; 2] = ["json", "jsonl"];
 const READ_BYTES: usize = 256 * 1024;
 /// How many documents until the progress is shown again.
 const SHOW_EVERY: i64 = 1000;
+
+/// How often a chunk is tried.
+const ATTEMPTS: usize = 5;
+/// Why a chunk may be stored when it is tried again: a deadlock, which Postgres ends after a second.
+const PASSING: [&SqlState; 2] = [&SqlState::T_R_DEADLOCK_DETECTED, &SqlState::T_R_SERIALIZATION_FAILURE];
 
 /// What an import did.
 #[derive(Clone, Default, Debug)]
@@ -130,19 +138,14 @@ impl Staged for Message {
 /// # Errors
 /// A file or the database fails. What was stored stays, and the next import goes on.
 pub async fn import(database: &Config, from: &Path, report: &Path) -> Result<Imported, TransferError> {
-    let files = [User::FILE, Conversation::FILE, Message::FILE].map(|name| find(from, name));
-    if files.iter().all(Option::is_none) {
-        return Err(TransferError::NothingThere(from.display().to_string()));
-    }
-    let [users, conversations, messages] = files;
+    let [users, conversations, messages] = find_all(from)?;
     let (mut client, driver) = connect(database, "horsetrust-chat import").await?;
-    if !client.query_one("SELECT pg_try_advisory_lock($1)", &[&LOCK]).await?.get::<_, bool>(0) {
-        return Err(TransferError::Busy);
-    }
+    lock(&client).await?;
     // Sorting a million messages in the 4 MB of the default takes twice as long.
     client.batch_execute("SET work_mem = '64MB'").await?;
     client.batch_execute(STAGE).await?;
-    let mut import = Import { refusals: Refusals::create(report)?, imported: Imported::default() };
+    let inputs = [&users, &conversations, &messages].into_iter().flatten();
+    let mut import = Import { refusals: Refusals::create(report, inputs)?, imported: Imported::default() };
     stage::<User>(&client, users.as_deref(), &mut import.refusals).await?;
     import.imported.users = client.execute(STORE_USERS, &[]).await?;
     stage::<Conversation>(&client, conversations.as_deref(), &mut import.refusals).await?;
@@ -156,6 +159,35 @@ pub async fn import(database: &Config, from: &Path, report: &Path) -> Result<Imp
     imported.refused = refusals.count;
     imported.report = refusals.end()?;
     Ok(imported)
+}
+
+/// One import at a time. That of one that has just ended, or was ended, is waited for.
+async fn lock(client: &Client) -> Result<(), TransferError> {
+    client.batch_execute("SET lock_timeout = '5s'").await?;
+    let locked = client.execute("SELECT pg_advisory_lock($1)", &[&LOCK]).await;
+    client.batch_execute("RESET lock_timeout").await?;
+    match locked {
+        Err(error) if error.code() == Some(&SqlState::LOCK_NOT_AVAILABLE) => Err(TransferError::Busy),
+        locked => Ok(locked.map(drop)?),
+    }
+}
+
+/// The files of users, conversations and messages; says which are left out.
+fn find_all(directory: &Path) -> Result<[Option<PathBuf>; 3], TransferError> {
+    // Those that are not there, or not for us, say so here.
+    fs::read_dir(directory).map_err(|error| TransferError::File("read", directory.to_owned(), error))?;
+    let names = [User::FILE, Conversation::FILE, Message::FILE];
+    let files = names.map(|name| find(directory, name));
+    if files.iter().all(Option::is_none) {
+        return Err(TransferError::NothingThere(directory.display().to_string()));
+    }
+    for (name, _) in names.iter().zip(&files).filter(|(_, file)| file.is_none()) {
+        let packed = directory.join(format!("{name}.json.gz")).exists();
+        let remedy = if packed { "; unpack its .gz to take it" } else { "" };
+        // Where nobody reads it, the work goes on.
+        let _ = writeln!(stderr(), "there is no {name}.json: {name} are left out{remedy}");
+    }
+    Ok(files)
 }
 
 fn find(directory: &Path, name: &str) -> Option<PathBuf> {
@@ -222,7 +254,7 @@ impl Import {
         client.batch_execute("ANALYZE staged_conversations").await?;
         self.imported.conversations = client.execute(STORE_CONVERSATIONS, &[]).await?;
         client.execute(AIM_CONVERSATIONS, &[]).await?;
-        self.report(client, REFUSE_CONVERSATIONS, &shown(path), false).await?;
+        self.report(client, LIST_REFUSED, &shown(path), false).await?;
         self.imported.merged = self.report(client, LIST_MERGED, &shown(path), true).await?;
         Ok(())
     }
@@ -233,23 +265,18 @@ impl Import {
         client.batch_execute(RESOLVE_MESSAGES).await?;
         self.report(client, REFUSE_MESSAGES, &shown(path), false).await?;
         client.batch_execute(DIVIDE).await?;
-        let (mut stored, total) = (0, client.query_one("SELECT count(*) FROM incoming", &[]).await?.get::<_, i64>(0));
+        let (mut stored, total) = (0, client.query_one("SELECT count(*) FROM divided", &[]).await?.get::<_, i64>(0));
         progress.end(&format!("{total} messages are new or changed"));
         let progress = Progress::new("storing messages", u64::try_from(total).unwrap_or_default());
         let chunks = client.query("SELECT DISTINCT chunk FROM chunks ORDER BY chunk", &[]).await?;
         for chunk in chunks.iter().map(|row| row.get::<_, i32>(0)) {
-            let transaction = client.transaction().await?;
-            transaction.execute(LOCK_CHUNK, &[&chunk]).await?;
-            transaction.execute(NUMBER_CHUNK, &[&chunk]).await?;
-            let new = transaction.execute(STORE_MESSAGES, &[&chunk]).await?;
-            let changed = transaction.execute(UPDATE_MESSAGES, &[&chunk]).await?;
-            transaction.execute(RECOUNT_CHUNK, &[&chunk]).await?;
-            transaction.commit().await?;
+            let (new, changed) = store_chunk(client, chunk).await?;
             self.imported.messages += new;
             self.imported.changed += changed;
             stored += new + changed;
             progress.is_at(stored);
         }
+        client.execute(BRING_UP_TO_DATE, &[]).await?;
         progress.end(&format!("{stored} messages"));
         Ok(())
     }
@@ -262,8 +289,11 @@ impl Import {
         file: &str,
         merged: bool,
     ) -> Result<u64, TransferError> {
-        let rows = client.query(statement, &[]).await?;
-        for row in &rows {
+        // One after the other: there may be as many as messages.
+        let none: [&(dyn ToSql + Sync); 0] = [];
+        let mut rows = pin!(client.query_raw(statement, none).await?);
+        let mut count = 0;
+        while let Some(row) = rows.try_next().await? {
             let why = Some(row.get::<_, &str>(3));
             self.refusals.add(&Entry {
                 file,
@@ -273,7 +303,34 @@ impl Import {
                 reason: why.filter(|_| !merged),
                 merged_into: why.filter(|_| merged),
             })?;
+            count += 1;
         }
-        Ok(rows.len() as u64)
+        Ok(count)
     }
+}
+
+/// Stores a chunk, whole or not at all; how many messages were new, and how many changed.
+async fn store_chunk(client: &mut Client, chunk: i32) -> Result<(u64, u64), TransferError> {
+    let mut attempts = 0;
+    loop {
+        attempts += 1;
+        match attempt_chunk(client, chunk).await {
+            // Somebody else had some of its rows.
+            Err(error) if attempts < ATTEMPTS && error.code().is_some_and(|code| PASSING.contains(&code)) => (),
+            outcome => return Ok(outcome?),
+        }
+    }
+}
+
+async fn attempt_chunk(client: &mut Client, chunk: i32) -> Result<(u64, u64), tokio_postgres::Error> {
+    let transaction = client.transaction().await?;
+    // Of a trigger for each message.
+    transaction.batch_execute("SET LOCAL horsetrust_chat.recounts = 'on'").await?;
+    transaction.execute(LOCK_CHUNK, &[&chunk]).await?;
+    transaction.execute(NUMBER_CHUNK, &[&chunk]).await?;
+    let new = transaction.execute(STORE_MESSAGES, &[&chunk]).await?;
+    let changed = transaction.execute(UPDATE_MESSAGES, &[&chunk]).await?;
+    transaction.execute(RECOUNT_CHUNK, &[&chunk]).await?;
+    transaction.commit().await?;
+    Ok((new, changed))
 }

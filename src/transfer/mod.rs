@@ -19,7 +19,7 @@ mod progress;
 mod refusals;
 mod statements;
 
-use std::{io, path::PathBuf};
+use std::{error::Error as _, io, path::PathBuf};
 
 use actors::limits::CONNECT_TIMEOUT;
 use thiserror::Error;
@@ -54,8 +54,10 @@ pub enum TransferError {
 
 impl From<tokio_postgres::Error> for TransferError {
     fn from(error: tokio_postgres::Error) -> Self {
-        // The package's own text says no more than where.
-        Self::Postgres(error.as_db_error().map_or_else(|| error.to_string(), ToString::to_string))
+        let refused = error.as_db_error().map(ToString::to_string);
+        let cause = || error.source().map_or_else(String::new, |cause| format!(": {cause}"));
+        let lost = || format!("{error}{}; what was stored stays, and the same call goes on from there", cause());
+        Self::Postgres(refused.unwrap_or_else(lost))
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::{
     fs::{self, File},
-    io::{BufWriter, Write as _},
+    io::{self, BufWriter, Write as _},
     os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
 };
@@ -31,33 +31,49 @@ pub(super) struct Entry<'a> {
     pub(super) merged_into: Option<&'a str>,
 }
 
-/// The report; there is none when nothing stands in it.
+/// The report. There is none, or an empty one where one was before, when nothing stands in it.
 pub(super) struct Refusals {
     path: PathBuf,
     file: BufWriter<File>,
+    is_new: bool,
+    /// A device or a pipe is written to, and otherwise left as it is.
+    is_file: bool,
     entries: u64,
     /// How many were not taken.
     pub(super) count: u64,
 }
 
 impl Refusals {
+    /// The report of an earlier import stays until something stands in this one, or all has gone well.
+    ///
     /// # Errors
-    /// The file cannot be made.
-    pub(super) fn create(path: &Path) -> Result<Self, TransferError> {
+    /// The file cannot be made, or is one of the import's own.
+    pub(super) fn create<'a>(
+        path: &Path,
+        mut inputs: impl Iterator<Item = &'a PathBuf>,
+    ) -> Result<Self, TransferError> {
+        let failed = |error| TransferError::File("write", path.to_owned(), error);
+        let is_new = !path.exists();
+        if !is_new && inputs.any(|input| input.canonicalize().ok() == path.canonicalize().ok()) {
+            return Err(failed(io::Error::other("it is to be imported; choose another with --report")));
+        }
         // It may quote what people wrote.
-        let file = File::options().write(true).create(true).truncate(true).mode(0o600).open(path);
-        let file = BufWriter::new(file.map_err(|error| TransferError::File("write", path.to_owned(), error))?);
-        Ok(Self { path: path.to_owned(), file, entries: 0, count: 0 })
+        let file = File::options().write(true).create(true).truncate(false).mode(0o600).open(path).map_err(failed)?;
+        let is_file = file.metadata().map_err(failed)?.is_file();
+        Ok(Self { path: path.to_owned(), file: BufWriter::new(file), is_new, is_file, entries: 0, count: 0 })
     }
 
     /// # Errors
     /// The file cannot be written.
     pub(super) fn add(&mut self, entry: &Entry<'_>) -> Result<(), TransferError> {
+        if self.entries == 0 {
+            self.begin().map_err(|error| self.failed(error))?;
+        }
         self.entries += 1;
         self.count += u64::from(entry.merged_into.is_none());
         let mut line = serde_json::to_vec(entry).expect("strings and numbers always serialize");
         line.push(b'\n');
-        self.file.write_all(&line).map_err(|error| TransferError::File("write", self.path.clone(), error))
+        self.file.write_all(&line).map_err(|error| self.failed(error))
     }
 
     /// Where it is, if anything stands in it.
@@ -65,11 +81,21 @@ impl Refusals {
     /// # Errors
     /// The file cannot be written.
     pub(super) fn end(mut self) -> Result<Option<PathBuf>, TransferError> {
-        let ended = self.file.flush().and_then(|()| match self.entries {
-            0 => fs::remove_file(&self.path),
-            _ => Ok(()),
-        });
-        ended.map_err(|error| TransferError::File("write", self.path.clone(), error))?;
+        let ended = match self.entries {
+            0 if self.is_new && self.is_file => fs::remove_file(&self.path),
+            0 => self.begin(),
+            _ => self.file.flush(),
+        };
+        ended.map_err(|error| self.failed(error))?;
         Ok((self.entries > 0).then_some(self.path))
+    }
+
+    /// Nothing of an earlier one is left from here on.
+    fn begin(&mut self) -> io::Result<()> {
+        if self.is_file { self.file.get_ref().set_len(0) } else { Ok(()) }
+    }
+
+    fn failed(&self, error: io::Error) -> TransferError {
+        TransferError::File("write", self.path.clone(), error)
     }
 }

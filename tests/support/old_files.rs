@@ -41,9 +41,17 @@ impl Files {
 
     /// Runs a call about these files; what it printed, or why it failed.
     pub(crate) fn run(&self, call: &str, option: &str) -> Result<String, String> {
+        self.run_with(call, option, &[])
+    }
+
+    pub(crate) fn import_with(&self, more: &[&str]) -> Result<String, String> {
+        self.run_with("import", "--from", more)
+    }
+
+    fn run_with(&self, call: &str, option: &str, more: &[&str]) -> Result<String, String> {
         let mut command = command(&[call, option]);
         command.arg(&self.path).arg("--data-dir").arg(self.directory.path()).current_dir(&self.path);
-        let output = output(&mut command);
+        let output = output(command.args(more));
         let [out, error] = [output.stdout, output.stderr].map(|text| String::from_utf8_lossy(&text).into_owned());
         if output.status.success() { Ok(out) } else { Err(error) }
     }

@@ -1,7 +1,5 @@
--- Takes out those that could not be stored. Returns them, and why.
-DELETE FROM staged_conversations staged
-WHERE target IS NULL
-RETURNING number, line, encode(id, 'hex'),
+-- The conversations that could not be stored, and why. They stay among the staged ones: their messages have nowhere to go.
+SELECT number, line, encode(id, 'hex'),
     CASE
         WHEN NOT EXISTS (SELECT FROM users WHERE users.id = staged.creator_id)
             THEN 'the participant ' || encode(staged.creator_id, 'hex') || ' is not among the users'
@@ -9,3 +7,6 @@ RETURNING number, line, encode(id, 'hex'),
             THEN 'the participant ' || encode(staged.recipient_id, 'hex') || ' is not among the users'
         ELSE 'a conversation of other users has its id'
     END
+FROM staged_conversations staged
+WHERE target IS NULL
+ORDER BY number
