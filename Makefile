@@ -7,7 +7,7 @@ SHELL := /bin/bash
 CARGO ?= cargo
 export HORSETRUST_CHAT_BIN := $(or $(CARGO_TARGET_DIR),$(CURDIR)/target)/debug/horsetrust-chat
 
-.PHONY: help run test lint deny build test-rust test-js test-crash torture test-python test-bench load bench micro fuzz clean
+.PHONY: help run test lint deny build test-rust test-js test-crash torture test-python test-bench test-monitoring load bench micro fuzz clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -19,7 +19,7 @@ run: ## Install what is missing, build, and run the server with demo data on a p
 
 test: ## Install what the tests need and run all of them
 	scripts/ensure.sh rust cc postgres openssl node python
-	$(MAKE) lint build test-rust test-js test-python test-bench test-crash
+	$(MAKE) lint build test-rust test-js test-python test-bench test-monitoring test-crash
 
 lint: ## Formatting, lints, documentation and dependencies; every warning is an error
 	$(CARGO) fmt --all --check
@@ -56,6 +56,9 @@ test-python: build ## The contract, with the stock Python client
 
 test-bench: ## The benchmark's own arithmetic and tables
 	python3 -m unittest discover load/bench
+
+test-monitoring: ## The alert rules, with promtool where it can be had
+	scripts/monitoring.sh
 
 load: ## Measure: ARGS='rate --rate 1500', or another scenario of load/README.md
 	scripts/ensure.sh rust cc postgres

@@ -89,7 +89,7 @@ fn row_of_route(route: Route) -> Row {
         Route::Conversations | Route::OpenConversation | Route::UnreadCount => Row::Users,
         Route::History | Route::Send => Row::Participants,
         Route::Delete => Row::Sender,
-        Route::PutUser | Route::Stats | Route::Revoke => Row::Admins,
+        Route::PutUser | Route::Stats | Route::Metrics | Route::Revoke => Row::Admins,
     }
 }
 

@@ -253,6 +253,11 @@ impl Chat {
         &self.0.counters
     }
 
+    /// How many messages and read marks are not committed yet, and how many lanes there are.
+    pub fn lanes(&self) -> (usize, usize) {
+        (self.0.workers.rows_waiting(), self.0.workers.lanes())
+    }
+
     /// The server will stop: no new connections from now on.
     pub fn drain(&self) {
         self.0.draining.store(true, Ordering::SeqCst);

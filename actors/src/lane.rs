@@ -138,10 +138,15 @@ impl Lane {
         tracing::trace!(rows = batch.appends.len(), marks = batch.marks.len(), reason = ?batch.reason, "commit");
         let commit = async move {
             let mut link = link;
+            let sent_at = Instant::now();
             let attempt = link.commit(&batch).await;
-            (link, batch, attempt)
+            (link, batch, attempt, sent_at.elapsed())
         };
-        ctx.spawn(commit.into_actor(self).map(|(link, batch, attempt), lane, ctx| {
+        ctx.spawn(commit.into_actor(self).map(|(link, batch, attempt, took), lane, ctx| {
+            if matches!(attempt, Attempt::Done { .. }) {
+                lane.counters.commit_seconds.observe(took.as_secs_f64());
+                lane.counters.batch_messages.observe(batch.appends.len() as f64);
+            }
             lane.attempted(link, batch, attempt, ctx);
         }));
     }

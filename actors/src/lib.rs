@@ -26,7 +26,7 @@
 //! | `ids.rs`, `text.rs`, `draft.rs`, `timestamp.rs`, `message.rs`, `event.rs`, `refusal.rs` | values that are valid by their types |
 //! | `room/`, `persistence.rs` | callers' side of a room; which lane a conversation is on |
 //! | `recovery.rs`, `recovery/` | sessions that outlive their connection, and a planned restart |
-//! | `limits.rs`, `counters.rs`, `backoff.rs` | every bound, what is counted, pauses between attempts |
+//! | `limits.rs`, `counters.rs`, `labelled.rs`, `backoff.rs` | every bound, what is counted, names of what is counted, pauses between attempts |
 //! | `bench.rs` | what the micro-benchmarks reach |
 //! | `sql.rs`, `migrations.rs`, `diagnosis.rs` | the statements and the schema, from `sql/`; what can be told of a database |
 //!
@@ -53,6 +53,7 @@ mod feed;
 mod gate;
 mod hub;
 mod ids;
+mod labelled;
 mod lane;
 pub mod limits;
 mod link;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::{event::EncodedEvent, ids::SessionId, recovery::Pid};
+use crate::{event::EncodedEvent, ids::SessionId, labelled::labelled, recovery::Pid};
 
 /// The number by which a client knows its acknowledgement.
 pub type AckId = u64;
@@ -31,63 +31,44 @@ pub trait Outbox: Send + Sync {
     fn close(&self, reason: CloseReason);
 }
 
-/// Why a connection ended. The comment says what a client does about it.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub enum CloseReason {
-    /// The client left. Nothing.
-    ClientLeft,
-    /// The network or the client broke off. Reconnect.
-    TransportLost,
-    /// No heartbeat in time. Reconnect.
-    HeartbeatTimeout,
-    /// Not Engine.IO or Socket.IO. Mend the client.
-    BrokenPacket,
-    /// A packet or payload beyond the announced `maxPayload`. Send less at once.
-    TooLarge,
-    /// No CONNECT packet in time. Mend the client.
-    ConnectTimeout,
-    /// Far more CONNECT packets than anybody needs. Mend the client.
-    TooManyConnects,
-    /// The client reads more slowly than its conversations go on. Reconnect and fetch what was missed.
-    SlowConsumer,
-    /// A commit's outcome is not known. Reconnect and look whether the message is there.
-    OutcomeUnknown,
-    /// The room failed. Reconnect and join again.
-    RoomFailed,
-    /// The session failed. Reconnect.
-    SessionFailed,
-    /// The server stops. Reconnect after a moment.
-    ServerStopping,
-    /// Another connection has the session now. Nothing.
-    TakenOver,
-    /// The token has expired. Reconnect with a new one.
-    AuthExpired,
-    /// The user's tokens were revoked. Log in again.
-    Revoked,
+labelled! {
+    /// Why a connection ended. The comment says what a client does about it.
+    #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+    pub enum CloseReason {
+        /// The client left. Nothing.
+        ClientLeft = "client left",
+        /// The network or the client broke off. Reconnect.
+        TransportLost = "transport lost",
+        /// No heartbeat in time. Reconnect.
+        HeartbeatTimeout = "heartbeat timeout",
+        /// Not Engine.IO or Socket.IO. Mend the client.
+        BrokenPacket = "broken packet",
+        /// A packet or payload beyond the announced `maxPayload`. Send less at once.
+        TooLarge = "too large",
+        /// No CONNECT packet in time. Mend the client.
+        ConnectTimeout = "connect timeout",
+        /// Far more CONNECT packets than anybody needs. Mend the client.
+        TooManyConnects = "too many connects",
+        /// The client reads more slowly than its conversations go on. Reconnect and fetch what was missed.
+        SlowConsumer = "slow consumer",
+        /// A commit's outcome is not known. Reconnect and look whether the message is there.
+        OutcomeUnknown = "outcome unknown",
+        /// The room failed. Reconnect and join again.
+        RoomFailed = "room failed",
+        /// The session failed. Reconnect.
+        SessionFailed = "session failed",
+        /// The server stops. Reconnect after a moment.
+        ServerStopping = "server stopping",
+        /// Another connection has the session now. Nothing.
+        TakenOver = "taken over",
+        /// The token has expired. Reconnect with a new one.
+        AuthExpired = "token expired",
+        /// The user's tokens were revoked. Log in again.
+        Revoked = "token revoked",
+    }
 }
 
 impl CloseReason {
-    /// For logs.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::ClientLeft => "client left",
-            Self::TransportLost => "transport lost",
-            Self::HeartbeatTimeout => "heartbeat timeout",
-            Self::BrokenPacket => "broken packet",
-            Self::TooLarge => "too large",
-            Self::ConnectTimeout => "connect timeout",
-            Self::TooManyConnects => "too many connects",
-            Self::SlowConsumer => "slow consumer",
-            Self::OutcomeUnknown => "outcome unknown",
-            Self::RoomFailed => "room failed",
-            Self::SessionFailed => "session failed",
-            Self::ServerStopping => "server stopping",
-            Self::TakenOver => "taken over",
-            Self::AuthExpired => "token expired",
-            Self::Revoked => "token revoked",
-        }
-    }
-
     /// Whether the session may go on with another connection.
     pub(crate) fn is_recoverable(self) -> bool {
         match self {

@@ -54,6 +54,11 @@ impl Persistence {
         self.0.iter().map(LaneHandle::waiting).sum()
     }
 
+    /// How many lanes there are.
+    pub(crate) fn lanes(&self) -> usize {
+        self.0.len()
+    }
+
     fn lane(&self, conversation: ConversationId) -> &LaneHandle {
         // Not by the same number as the worker was chosen by, of which the worker's conversations have only some values.
         &self.0[spread(("lane", conversation), self.0.len())]

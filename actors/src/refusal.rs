@@ -4,45 +4,30 @@ use std::{borrow::Cow, time::Duration};
 
 use serde::{Serialize, Serializer, ser::SerializeStruct};
 
-use crate::limits::RETRY_AFTER;
+use crate::{labelled::labelled, limits::RETRY_AFTER};
 
-/// The machine-readable part of a refusal.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Code {
-    /// No valid token.
-    Unauthenticated,
-    /// A valid token that does not allow this.
-    Forbidden,
-    /// Unknown, or not for the caller to know.
-    NotFound,
-    /// The request is not one that could ever succeed.
-    InvalidArgument,
-    /// The client_msg_id stands for another text.
-    IdempotencyConflict,
-    /// More bytes than a request may have.
-    TooLarge,
-    /// More requests of a user than are served.
-    RateLimited,
-    /// A bound is reached or Postgres is away; the same may succeed later.
-    Overloaded,
-    /// A fault of the server.
-    Internal,
-}
-
-impl Code {
-    /// As it stands on the wire.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Unauthenticated => "UNAUTHENTICATED",
-            Self::Forbidden => "FORBIDDEN",
-            Self::NotFound => "NOT_FOUND",
-            Self::InvalidArgument => "INVALID_ARGUMENT",
-            Self::IdempotencyConflict => "IDEMPOTENCY_CONFLICT",
-            Self::TooLarge => "TOO_LARGE",
-            Self::RateLimited => "RATE_LIMITED",
-            Self::Overloaded => "OVERLOADED",
-            Self::Internal => "INTERNAL",
-        }
+labelled! {
+    /// The machine-readable part of a refusal.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub enum Code {
+        /// No valid token.
+        Unauthenticated = "UNAUTHENTICATED",
+        /// A valid token that does not allow this.
+        Forbidden = "FORBIDDEN",
+        /// Unknown, or not for the caller to know.
+        NotFound = "NOT_FOUND",
+        /// The request is not one that could ever succeed.
+        InvalidArgument = "INVALID_ARGUMENT",
+        /// The client_msg_id stands for another text.
+        IdempotencyConflict = "IDEMPOTENCY_CONFLICT",
+        /// More bytes than a request may have.
+        TooLarge = "TOO_LARGE",
+        /// More requests of a user than are served.
+        RateLimited = "RATE_LIMITED",
+        /// A bound is reached or Postgres is away; the same may succeed later.
+        Overloaded = "OVERLOADED",
+        /// A fault of the server.
+        Internal = "INTERNAL",
     }
 }
 

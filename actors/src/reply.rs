@@ -71,7 +71,7 @@ pub(crate) struct Delivering {
 struct Held {
     under_way: Option<UnderWay>,
     _permit: Permit,
-    _unanswered: Unanswered,
+    unanswered: Unanswered,
 }
 
 /// One request of a session that is not answered yet.
@@ -112,7 +112,7 @@ enum Target {
 
 impl Reply {
     pub(crate) fn session(outbox: Arc<dyn Outbox>, ack: Option<AckId>, permit: Permit, unanswered: Unanswered) -> Self {
-        let held = Held { under_way: None, _permit: permit, _unanswered: unanswered };
+        let held = Held { under_way: None, _permit: permit, unanswered };
         Self(Some(Target::Session { outbox, ack, held }))
     }
 
@@ -162,6 +162,9 @@ impl Reply {
     }
 
     pub(crate) fn refuse(mut self, refusal: &Refusal) {
+        if let Some(Target::Session { held, .. }) = &self.0 {
+            held.unanswered.counters.refused(refusal.code);
+        }
         match self.0.take() {
             Some(Target::Session { outbox, ack: Some(ack), .. }) => outbox.ack(ack, &refusal.to_json()),
             Some(Target::Caller(sender)) => drop(sender.send(Err(refusal.clone()))),

@@ -116,6 +116,11 @@ impl Workers {
         self.present().map(|worker| worker.persistence.waiting()).sum()
     }
 
+    /// How many lanes there are.
+    pub(crate) fn lanes(&self) -> usize {
+        self.present().map(|worker| worker.persistence.lanes()).sum()
+    }
+
     fn present(&self) -> impl Iterator<Item = &Worker> {
         self.slots.iter().map_while(OnceLock::get)
     }

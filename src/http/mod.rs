@@ -8,6 +8,7 @@ mod error;
 mod health;
 mod json_object;
 mod messages;
+mod metrics;
 mod origins;
 pub(crate) mod patience;
 pub(crate) mod places;
@@ -26,6 +27,7 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 use crate::{auth::Auth, rates::Rates, socket_io::SocketIo};
 
 use messages::IDEMPOTENCY_KEY;
+use metrics::HttpMetrics;
 use places::{Full, Place, Places, Proxies};
 
 pub use error::ApiError;
@@ -50,6 +52,8 @@ pub struct App {
     pub socket_io: SocketIo,
     /// How much a user may ask for.
     pub rates: Arc<Rates>,
+    /// What is counted of requests.
+    pub(crate) http: HttpMetrics,
     /// TCP connections, and Engine.IO's.
     pub(crate) places: [Places; 2],
     /// Whose word counts about whom they speak for.
@@ -69,7 +73,7 @@ impl App {
     ) -> Self {
         let places = [(); 2].map(|()| Places::new(places));
         let proxies = Proxies::parse(trusted_proxies).unwrap_or_default();
-        Self { chat, auth, origins, socket_io, rates, places, proxies }
+        Self { chat, auth, origins, socket_io, rates, http: HttpMetrics::default(), places, proxies }
     }
 
     /// A place for an Engine.IO connection that a request opens.
@@ -119,6 +123,7 @@ macro_rules! application {
             .app_data(actix_web::web::Data::new(app.clone()))
             .wrap($crate::http::cors(&app.origins))
             .wrap(actix_web::middleware::from_fn($crate::http::origins::permit_listed_only))
+            .wrap(actix_web::middleware::from_fn($crate::http::metrics::count))
             .wrap(actix_web::middleware::from_fn($crate::http::patience::keep_turn))
             .configure($crate::http::routes::all)
     }};

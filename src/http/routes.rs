@@ -8,7 +8,7 @@ use actix_web::{
 use actors::{Code, Refusal};
 use serde_json::json;
 
-use super::{admin, conversations, health, messages, users};
+use super::{admin, conversations, health, messages, metrics, users};
 
 macro_rules! routes {
     ($($(#[$doc:meta])* $name:ident = $method:ident $path:literal => $handler:path,)*) => {
@@ -63,6 +63,8 @@ routes! {
     PutUser = PUT "/api/chat/users/{id}" => users::put,
     /// What is there and what has happened.
     Stats = GET "/api/chat/admin/stats" => admin::stats,
+    /// The same and more, for Prometheus.
+    Metrics = GET "/metrics" => metrics::scrape,
     /// Ends a user's tokens.
     Revoke = POST "/api/chat/admin/revoke" => admin::revoke,
 }

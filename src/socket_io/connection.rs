@@ -150,8 +150,12 @@ impl Connection {
                         let permit = self.gate.enter(bytes.max(request.answer_bytes()));
                         session.request(request, ack, permit);
                     }
-                    (Err(refusal), Some(ack)) => self.emit(packet::ack(ack, &refusal.to_json())),
-                    (Err(_), None) => (),
+                    (Err(refusal), ack) => {
+                        self.counters.refused(refusal.code);
+                        if let Some(ack) = ack {
+                            self.emit(packet::ack(ack, &refusal.to_json()));
+                        }
+                    }
                 }
                 true
             }
@@ -190,6 +194,7 @@ impl Connection {
                         "Authentication error: invalid token"
                     }
                 };
+                self.counters.refused(Code::Unauthenticated);
                 self.emit(packet::refused("/", message, Code::Unauthenticated.as_str()));
             }
         }
@@ -306,6 +311,7 @@ impl Connection {
         self.gate.release();
         self.end_session();
         self.counters.sub(Gauge::Connections);
+        self.counters.closed(reason);
         tracing::debug!(
             reason = reason.as_str(),
             seconds = self.opened_at.elapsed().as_secs(),

@@ -130,6 +130,11 @@ impl SocketIo {
         Self { service: EngineIoService::with_config(handler.clone(), config), handler, connections }
     }
 
+    /// How many connections poll.
+    pub(crate) fn polling(&self) -> i64 {
+        self.connections.iter().filter(|connection| connection.polls().is_some()).count() as i64
+    }
+
     /// Tells all clients that their connections will be closed, and when to come back, each at another time.
     pub fn tell_draining(&self) {
         let open = self.open();

@@ -62,6 +62,19 @@ impl From<tokio_postgres::Error> for StoreError {
     }
 }
 
+/// The pool's connections, and who wants one.
+#[derive(Clone, Copy, Debug)]
+pub struct PoolUse {
+    /// Connections that nobody uses.
+    pub idle: usize,
+    /// Connections that somebody uses.
+    pub used: usize,
+    /// How many there may be.
+    pub limit: usize,
+    /// Reads that wait for one.
+    pub waiting: usize,
+}
+
 /// The pool.
 #[derive(Clone, Debug)]
 pub struct Store(Pool);
@@ -91,6 +104,13 @@ impl Store {
             .build()
             .expect("a runtime is given, which is all that can be missing");
         Self(pool)
+    }
+
+    /// How much of the pool is in use.
+    pub fn pool_use(&self) -> PoolUse {
+        let status = self.0.status();
+        let used = status.size.saturating_sub(status.available);
+        PoolUse { idle: status.available, used, limit: status.max_size, waiting: status.waiting }
     }
 
     /// Ends the connections; every read is refused from now on.
