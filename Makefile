@@ -7,7 +7,7 @@ SHELL := /bin/bash
 CARGO ?= cargo
 export HORSETRUST_CHAT_BIN := $(or $(CARGO_TARGET_DIR),$(CURDIR)/target)/debug/horsetrust-chat
 
-.PHONY: help run test lint deny build test-rust test-js test-crash torture test-python test-bench test-monitoring load bench micro fuzz clean
+.PHONY: help run test lint deny build test-rust test-js test-browser test-crash torture test-python test-bench test-monitoring load bench micro fuzz clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -18,8 +18,8 @@ run: ## Install what is missing, build, and run the server with demo data on a p
 	exec $(or $(CARGO_TARGET_DIR),target)/release/horsetrust-chat serve --demo
 
 test: ## Install what the tests need and run all of them
-	scripts/ensure.sh rust cc postgres openssl node python
-	$(MAKE) lint build test-rust test-js test-python test-bench test-monitoring test-crash
+	scripts/ensure.sh rust cc postgres openssl node python chromium
+	$(MAKE) lint build test-rust test-js test-browser test-python test-bench test-monitoring test-crash
 
 lint: ## Formatting, lints, documentation and dependencies; every warning is an error
 	$(CARGO) fmt --all --check
@@ -39,6 +39,11 @@ test-rust: build ## Unit tests and the black-box tests in Rust
 
 test-js: build ## The contract, with the stock JavaScript client
 	cd tests/js && npm ci --no-audit --no-fund && npm test
+
+test-browser: build ## The chat page, in Chromium; pictures of what was seen go to tests/browser/shots
+	scripts/ensure.sh node chromium
+	cd tests/js && npm ci --no-audit --no-fund
+	cd tests/browser && npm ci --no-audit --no-fund && npm test
 
 test-crash: build ## Server, Postgres and network fail under load; CRASH_KILLS=n for more than 20, TORTURE_SECONDS=n than 60
 	@scripts/ensure.sh faketime || echo 'the torture goes on without steps of the clock'
@@ -93,4 +98,4 @@ fuzz: ## Fuzz what reads others' bytes (needs nightly Rust and cargo-fuzz), SECO
 
 clean: ## Remove what was built; the data directory stays
 	$(CARGO) clean
-	rm -rf tests/js/node_modules tests/crash/node_modules tests/python/.venv load/peers/node/node_modules load/peers/socketioxide/target load/artillery/node_modules load/bench/.venv
+	rm -rf tests/js/node_modules tests/browser/node_modules tests/browser/shots tests/crash/node_modules tests/python/.venv load/peers/node/node_modules load/peers/socketioxide/target load/artillery/node_modules load/bench/.venv

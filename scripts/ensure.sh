@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs what is missing, by the system's package manager or cargo, and says what it does. Arguments: rust, cc, postgres,
-# openssl, node, python, faketime, deny. Where it cannot install, it says what to do and fails.
+# openssl, node, python, chromium, faketime, deny. Where it cannot install, it says what to do and fails.
 set -euo pipefail
 
 # Of cargo-deny.
@@ -29,6 +29,16 @@ has_node() {
 
 has_python() { python3 -c 'import venv, ensurepip' 2>/dev/null; }
 
+# Where the browser tests look for it, too: what CHROMIUM names, the system's, or what playwright-core has brought.
+has_chromium() {
+    local file
+    for file in "${CHROMIUM:-}" /usr/bin/chromium /usr/bin/chromium-browser /usr/bin/google-chrome \
+        /usr/lib64/chromium-browser/chromium-browser "$HOME"/.cache/ms-playwright/chromium-*/chrome-linux*/chrome; do
+        [[ -x $file ]] && return 0
+    done
+    return 1
+}
+
 has_faketime() {
     local file
     for file in /usr/lib/faketime /usr/lib64/faketime /usr/lib/*-linux-gnu/faketime; do
@@ -51,18 +61,21 @@ packages() {
     apt-get:openssl) echo libssl-dev pkg-config ;;
     apt-get:node) echo nodejs npm ;;
     apt-get:python) echo python3 python3-venv ;;
+    apt-get:chromium) echo chromium fonts-dejavu-core fonts-noto-color-emoji ;;
     apt-get:faketime) echo libfaketime ;;
     dnf:cc) echo gcc ;;
     dnf:postgres) echo postgresql-server ;;
     dnf:openssl) echo openssl-devel pkgconf-pkg-config ;;
     dnf:node) echo nodejs npm ;;
     dnf:python) echo python3 ;;
+    dnf:chromium) echo chromium ;;
     dnf:faketime) echo libfaketime ;;
     apk:cc) echo build-base ;;
     apk:postgres) echo postgresql ;;
     apk:openssl) echo openssl-dev pkgconf ;;
     apk:node) echo nodejs npm ;;
     apk:python) echo python3 ;;
+    apk:chromium) echo chromium font-dejavu ;;
     apk:faketime) echo libfaketime ;;
     esac
 }
@@ -119,6 +132,7 @@ remedy() {
     case "$1" in
     rust) echo "install Rust 1.95 or newer with rustup, with its components clippy and rustfmt for the tests" ;;
     deny) echo "type: cargo install --locked --version $deny_version cargo-deny" ;;
+    chromium) echo "install Chromium, or name one with CHROMIUM=, or type: npx playwright-core@1.65.1 install --with-deps chromium" ;;
     node) echo "install Node.js 20.11 or newer with npm (found: $(node --version 2>/dev/null || echo none))" ;;
     *) echo "type, as root: ${manager:-your package manager} $verb $(packages "${manager:-apt-get}" "$1")" ;;
     esac

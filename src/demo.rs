@@ -3,14 +3,18 @@
 use std::{net::SocketAddr, time::Duration};
 
 use actors::{Chat, ConversationId, HorseId, MessageText, Profile, UserId};
+use serde::Serialize;
 
 use crate::{
     auth::{self, Role},
     http::App,
 };
 
-/// How long the demo's tokens hold.
+/// How long the printed tokens hold.
 const TOKEN_TTL: Duration = Duration::from_secs(30 * 24 * 3600);
+
+/// How long a token holds that the chat page gets; the page fetches another before it ends.
+const PAGE_TOKEN_TTL: Duration = Duration::from_secs(10 * 60);
 
 const USERS: [(&str, &str); 4] = [
     ("665000000000000000000001", "Demo Buyer"),
@@ -44,6 +48,22 @@ const DIALOGUES: [Dialogue; 3] = [
     ),
     (3, 0, "665000000000000000000103", &[(3, "The foal you asked about was born last night.")]),
 ];
+
+/// A demo user and a token, for whoever asks.
+#[derive(Serialize)]
+pub(crate) struct DemoUser {
+    #[serde(rename = "_id")]
+    id: &'static str,
+    full_name: &'static str,
+    token: String,
+}
+
+/// All of them, with tokens that were signed now.
+pub(crate) fn users(secret: &[u8]) -> Vec<DemoUser> {
+    let token = |id| UserId::parse(id).map(|user| auth::mint(secret, user, Role::Seller, PAGE_TOKEN_TTL));
+    let user = |(id, full_name)| token(id).map(|token| DemoUser { id, full_name, token });
+    USERS.into_iter().filter_map(user).collect()
+}
 
 /// Makes the demo's data unless it is there, and prints tokens and calls that work as they stand.
 pub(crate) async fn prepare(app: &App, secret: &[u8], address: SocketAddr) -> Result<(), String> {
@@ -95,6 +115,8 @@ curl http://{address}/api/chat/conversations -H 'Authorization: Bearer {buyer}'\
 curl http://{address}/api/chat/conversations/{conversation}/messages -H 'Authorization: Bearer {buyer}'\n
 curl -X POST http://{address}/api/chat/conversations/{conversation}/messages \\
   -H 'Authorization: Bearer {buyer}' -H 'Content-Type: application/json' -d '{{\"text\":\"See you on Saturday!\"}}'\n
+Chat with them in a browser, in two windows as two of them:\n
+  http://{address}/\n
 Stop with Ctrl-C.\n"
     );
 }

@@ -9,6 +9,7 @@
 //! | `auth.rs` | tokens, for both transports |
 //! | `http/` | the port, the REST routes, CORS, errors as answers |
 //! | `socket_io/` | Engine.IO on actix-web's port, Socket.IO's packets, clients' events |
+//! | `page/` | the chat page, which `http/page.rs` serves |
 //! | `demo.rs` | a few users and conversations to try |
 //! | `doctor.rs` | whether all is there that a server needs |
 //! | `transfer/` | to and from the files of the service before |

@@ -26,7 +26,7 @@ use crate::{
     auth::{Auth, KeyError, Keys},
     config::Settings,
     demo,
-    http::{self, App, Listening, Origins, PlaceSettings},
+    http::{self, App, Listening, Origins, Page, PlaceSettings},
     postgres::{PostgresError, PrivatePostgres, prepare_data_dir},
     rates::{self, Rates},
     socket_io::SocketIo,
@@ -324,7 +324,9 @@ async fn listen(
         per_address: settings.connections_per_address as usize,
         total: settings.connections.map_or_else(connections_allowed, |connections| connections as usize),
     };
-    let app = App::new(chat, auth, origins, socket_io, rates, places, &settings.trusted_proxies);
+    let demo_secret = with_demo.then(|| signing_secret(settings)).transpose()?;
+    let page = Page::wanted(settings.chat_page, demo_secret.clone());
+    let app = App::new(chat, auth, origins, socket_io, rates, places, &settings.trusted_proxies).with_page(page);
     let mut listening = http::listen(&app, listener, settings.workers)
         .map_err(|error| StartError::Other(format!("cannot start the workers: {error}")))?;
     tokio::select! {
@@ -344,8 +346,8 @@ async fn listen(
     // For people, and for scripts that wait for it.
     println!("horsetrust-chat listening on http://{}", listening.address);
     tracing::info!(address = %listening.address, workers = settings.workers, "listening");
-    if with_demo {
-        demo::prepare(&app, &signing_secret(settings)?, listening.address).await.map_err(StartError::Other)?;
+    if let Some(secret) = demo_secret {
+        demo::prepare(&app, &secret, listening.address).await.map_err(StartError::Other)?;
     }
     Ok((app, listening))
 }

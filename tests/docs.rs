@@ -14,8 +14,12 @@ fn links(document: &str) -> impl Iterator<Item = &str> {
 fn every_link_of_a_document_leads_somewhere() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let guides = fs::read_dir(root.join("docs")).expect("the documents").map(|entry| entry.expect("a file").path());
-    let documents: Vec<PathBuf> =
-        guides.chain(["README.md", "load/README.md", "tests/js/README.md"].map(|name| root.join(name))).collect();
+    let documents: Vec<PathBuf> = guides
+        .chain(
+            ["README.md", "load/README.md", "tests/js/README.md", "tests/browser/README.md"]
+                .map(|name| root.join(name)),
+        )
+        .collect();
     let mut broken = Vec::new();
     for path in documents.iter().filter(|path| path.extension().is_some_and(|kind| kind == "md")) {
         let document = fs::read_to_string(path).expect("text");

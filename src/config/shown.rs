@@ -40,6 +40,7 @@ impl Settings {
         line("trusted_proxies", quoted(&self.trusted_proxies));
         line("drain_seconds", self.drain_seconds.to_string());
         line("stop_seconds", self.stop_seconds.to_string());
+        line("chat_page", self.chat_page.to_string());
         line("log", quoted(&self.log));
         toml
     }

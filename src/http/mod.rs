@@ -10,6 +10,7 @@ mod json_object;
 mod messages;
 mod metrics;
 mod origins;
+mod page;
 pub(crate) mod patience;
 pub(crate) mod places;
 mod routes;
@@ -32,6 +33,7 @@ use places::{Full, Place, Places, Proxies};
 
 pub use error::ApiError;
 pub use origins::Origins;
+pub use page::Page;
 pub use places::PlaceSettings;
 pub use routes::Route;
 pub use server::{Listening, bind, listen};
@@ -58,6 +60,8 @@ pub struct App {
     pub(crate) places: [Places; 2],
     /// Whose word counts about whom they speak for.
     pub(crate) proxies: Proxies,
+    /// The chat page, where it is wanted.
+    page: Option<Arc<Page>>,
 }
 
 impl App {
@@ -73,7 +77,12 @@ impl App {
     ) -> Self {
         let places = [(); 2].map(|()| Places::new(places));
         let proxies = Proxies::parse(trusted_proxies).unwrap_or_default();
-        Self { chat, auth, origins, socket_io, rates, http: HttpMetrics::default(), places, proxies }
+        Self { chat, auth, origins, socket_io, rates, http: HttpMetrics::default(), places, proxies, page: None }
+    }
+
+    /// With the chat page, or without it.
+    pub(crate) fn with_page(self, page: Option<Page>) -> Self {
+        Self { page: page.map(Arc::new), ..self }
     }
 
     /// A place for an Engine.IO connection that a request opens.
@@ -125,6 +134,7 @@ macro_rules! application {
             .wrap(actix_web::middleware::from_fn($crate::http::origins::permit_listed_only))
             .wrap(actix_web::middleware::from_fn($crate::http::metrics::count))
             .wrap(actix_web::middleware::from_fn($crate::http::patience::keep_turn))
+            .configure($crate::http::page::routes(app.page.clone()))
             .configure($crate::http::routes::all)
     }};
 }

@@ -84,7 +84,7 @@ pub(super) fn all(config: &mut ServiceConfig) {
 }
 
 /// A path that says so when it does not have a method.
-fn resource(path: &str) -> Resource {
+pub(super) fn resource(path: &str) -> Resource {
     web::resource(path).default_service(web::to(|| async {
         HttpResponse::MethodNotAllowed().json(Refusal::invalid("Method not allowed"))
     }))

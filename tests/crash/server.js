@@ -13,7 +13,7 @@ const REPOSITORY = fileURLToPath(new URL('../..', import.meta.url));
 const BINARY = process.env.HORSETRUST_CHAT_BIN ?? path.join(REPOSITORY, 'target/debug/horsetrust-chat');
 const SECRET = 'a secret of the crash tests, long enough for HS256';
 /** Set by whoever runs the tests, they would reach the server under test. */
-const INHERITED = ['CONFIG_FILE', 'CORS_ORIGINS', 'DATABASE_URL', 'DATA_DIR', 'HOST', 'PORT', 'WORKERS'];
+const INHERITED = ['CHAT_PAGE', 'CONFIG_FILE', 'CORS_ORIGINS', 'DATABASE_URL', 'DATA_DIR', 'HOST', 'PORT', 'WORKERS'];
 const START_MS = 60_000;
 /** libfaketime, which shows a process another time than there is; where distributions keep it. */
 const FAKETIME = ['/usr/lib', '/usr/lib64', ...folders('/usr/lib').filter((name) => name.endsWith('-linux-gnu'))]

@@ -18,6 +18,7 @@ BINARY = os.environ.get("HORSETRUST_CHAT_BIN", str(REPOSITORY / "target/debug/ho
 SECRET = "a secret of the python tests, long enough for HS256"
 # Set by whoever runs the tests, they would reach the server under test.
 INHERITED = {
+    "CHAT_PAGE",
     "CONFIG_FILE",
     "CONNECTIONS",
     "CONNECTIONS_PER_ADDRESS",

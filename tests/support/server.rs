@@ -21,7 +21,8 @@ const START_LIMIT: Duration = Duration::from_secs(60);
 const STOP_LIMIT: Duration = Duration::from_secs(30);
 const READY: &str = "horsetrust-chat listening on http://";
 /// Set by whoever runs the tests, they would reach the server under test.
-const INHERITED: [&str; 16] = [
+const INHERITED: [&str; 17] = [
+    "CHAT_PAGE",
     "CONFIG_FILE",
     "CONNECTIONS",
     "CONNECTIONS_PER_ADDRESS",
@@ -137,12 +138,18 @@ pub(crate) fn output(command: &mut Command) -> Output {
 pub(crate) struct Launch {
     directory: Arc<DataDir>,
     port: u16,
+    demo: bool,
     environment: Vec<(&'static str, Option<String>)>,
 }
 
 impl Launch {
     pub(crate) fn on(directory: &Arc<DataDir>) -> Self {
-        Self { directory: Arc::clone(directory), port: 0, environment: Vec::new() }
+        Self { directory: Arc::clone(directory), port: 0, demo: false, environment: Vec::new() }
+    }
+
+    pub(crate) fn with_demo(mut self) -> Self {
+        self.demo = true;
+        self
     }
 
     pub(crate) fn env(mut self, name: &'static str, value: &str) -> Self {
@@ -164,6 +171,7 @@ impl Launch {
     pub(crate) fn spawn(self) -> Starting {
         let log = File::options().create(true).append(true).open(self.directory.log_file()).expect("the log file");
         let mut command = command(&["serve", "--port", &self.port.to_string()]);
+        command.args(self.demo.then_some("--demo"));
         command.arg("--data-dir").arg(self.directory.path()).stdout(Stdio::piped()).stderr(log);
         for (name, value) in &self.environment {
             match value {

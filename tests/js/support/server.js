@@ -118,9 +118,9 @@ function environment(extra) {
 }
 
 /** Starts the server and waits for its ready line. With `dir` the caller keeps (and removes) the directory. */
-export async function startServer({ env = {}, dir } = {}) {
+export async function startServer({ env = {}, dir, port = 0, flags = [] } = {}) {
   const dataDir = dir ?? makeDataDir();
-  const child = spawn(BINARY, ['serve', '--port', '0', '--data-dir', dataDir], {
+  const child = spawn(BINARY, ['serve', '--port', String(port), '--data-dir', dataDir, ...flags], {
     env: environment(env),
     stdio: ['ignore', 'pipe', 'pipe'],
   });

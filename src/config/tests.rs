@@ -1,0 +1,83 @@
+use super::*;
+
+fn load(overrides: Overrides, file: &str) -> Result<Settings, ConfigError> {
+    let directory = std::env::temp_dir().join(format!("horsetrust-chat-config-{}", actors::UserId::new()));
+    std::fs::create_dir(&directory).expect("a directory for the test");
+    let path = directory.join("test.toml");
+    std::fs::write(&path, file).expect("a file for the test");
+    let settings = Settings::load(&Overrides { file: Some(path), ..overrides });
+    std::fs::remove_dir_all(directory).expect("the test's own directory");
+    settings
+}
+
+#[test]
+fn flags_and_environment_stand_over_the_file_and_the_file_over_defaults() {
+    let overrides = Overrides { port: Some("4000".to_owned()), ..Overrides::default() };
+    let settings = load(overrides, "port = 5000\nlog = \"debug\"").expect("a sound configuration");
+    assert_eq!((settings.port, settings.log.as_str(), settings.stop_seconds), (4000, "debug", 20));
+}
+
+#[test]
+fn a_misspelt_name_and_a_wrong_type_are_refused_by_name() {
+    for (file, named) in [
+        ("prot = 1", "prot"),
+        ("port = \"many\"", "port"),
+        ("workers = 0", "WORKERS"),
+        ("log = \"info,trace2\"", "LOG is \"trace2\""),
+    ] {
+        let error = load(Overrides::default(), file).err().expect("refused").to_string();
+        assert!(error.contains(named), "{error}");
+    }
+}
+
+#[test]
+fn a_file_that_is_broken_at_a_secret_is_refused_by_the_place_and_without_the_secret() {
+    let error = load(Overrides::default(), "port = 1\njwt_secret = \"hush").err().expect("refused").to_string();
+    assert!(error.contains("line 2, column 19") && error.contains("test.toml: invalid"), "{error}");
+    assert!(!error.contains("hush"), "{error}");
+}
+
+#[test]
+fn a_time_has_an_end() {
+    for name in ["room_idle_seconds", "recovery_seconds", "stop_seconds"] {
+        assert!(load(Overrides::default(), &format!("{name} = 86400")).is_ok(), "{name}");
+        assert!(load(Overrides::default(), &format!("{name} = 86401")).is_err(), "{name}");
+    }
+}
+
+#[test]
+fn what_is_printed_is_toml_whatever_characters_there_are() {
+    let settings = load(Overrides::default(), r#"data_dir = "\u0001\u007f\u200b\"\\""#).expect("a sound configuration");
+    let again = load(Overrides::default(), &settings.to_toml()).expect("what was printed");
+    assert_eq!(again.data_dir, settings.data_dir);
+    assert_eq!((again.connections, again.to_toml()), (None, settings.to_toml()));
+    let comment = format!("# connections = {}, ", crate::startup::connections_allowed());
+    assert!(settings.to_toml().contains(&comment), "{}", settings.to_toml());
+}
+
+#[test]
+fn what_is_set_to_nothing_is_not_set() {
+    let overrides = Overrides { port: Some(String::new()), ..Overrides::default() };
+    let settings = load(overrides, "jwt_secret = \"\"").expect("a sound configuration");
+    assert_eq!((settings.port, settings.jwt_secret), (3000, None));
+}
+
+#[test]
+fn an_address_is_an_ip_address_or_localhost() {
+    for (host, address) in [("localhost", "127.0.0.1:3000"), ("0.0.0.0", "0.0.0.0:3000"), ("::1", "[::1]:3000")] {
+        let settings = load(Overrides::default(), &format!("host = {host:?}")).expect("a sound configuration");
+        assert_eq!(settings.address().map(|address| address.to_string()).ok().as_deref(), Some(address));
+    }
+    assert!(load(Overrides::default(), "host = \"chat.example.com\"").is_err());
+}
+
+#[test]
+fn a_database_without_a_secret_is_refused() {
+    let url = Some("postgres://u:hunter2@db/chat".to_owned());
+    let overrides = Overrides { database_url: url, ..Overrides::default() };
+    assert!(matches!(load(overrides.clone(), ""), Err(ConfigError::NoSecret)));
+    let settings = load(overrides, "jwt_secret = \"hush\"").expect("a sound configuration");
+    let shown = settings.to_toml();
+    assert!(!shown.contains("hunter2") && !shown.contains("hush"), "{shown}");
+    assert!(shown.contains("postgres://u:********@db"), "{shown}");
+}

@@ -1,0 +1,77 @@
+// Calls by REST, with a token that holds.
+
+const ANSWER_MS = 10_000;
+/** A token that ends within this time is not used any more: more than the minute before which the server warns. */
+const TOKEN_MARGIN_MS = 90_000;
+/** Before the newest message there can be. */
+const END = Number.MAX_SAFE_INTEGER;
+
+/** What a token says of itself. The server checks it, the page only reads it. */
+export function claimsOf(token) {
+  try {
+    const payload = token.split('.')[1].replaceAll('-', '+').replaceAll('_', '/');
+    return JSON.parse(new TextDecoder().decode(Uint8Array.from(atob(payload), (letter) => letter.charCodeAt(0))));
+  } catch {
+    return {};
+  }
+}
+
+async function call(path, options = {}) {
+  const answer = await fetch(path, { ...options, signal: AbortSignal.timeout(ANSWER_MS) });
+  const reply = await answer.json();
+  if (!reply.success) throw Object.assign(new Error(reply.message), { code: reply.code, retryAfterMs: reply.retry_after_ms });
+  return reply;
+}
+
+/** The demo's users, each with a token for a few minutes. */
+export const demoUsers = async () => (await call('/demo/users')).data;
+
+/** A demo user's tokens: another one whenever the last is about to end. */
+export function demoTokens(userId) {
+  let token;
+  return async () => {
+    const ends = (claimsOf(token ?? '').exp ?? 0) * 1000;
+    if (Date.now() + TOKEN_MARGIN_MS < ends) return token;
+    token = (await demoUsers()).find((user) => user._id === userId)?.token ?? null;
+    return token;
+  };
+}
+
+/** The calls of one user. */
+export class Api {
+  #tokens;
+
+  constructor(tokens) {
+    this.#tokens = tokens;
+  }
+
+  async #call(path, options = {}) {
+    const headers = { ...options.headers, authorization: `Bearer ${await this.#tokens()}` };
+    return call(`/api/chat/${path}`, { ...options, headers });
+  }
+
+  async conversations() {
+    return (await this.#call('conversations')).data;
+  }
+
+  async unreadCount() {
+    return (await this.#call('unread-count')).unread_count;
+  }
+
+  /** The last messages before a number. Marks nothing as read: that is done for what has been on the screen. */
+  before(conversation, { seq = END, limit = 40 } = {}) {
+    return this.#call(`conversations/${conversation}/messages?before_seq=${seq}&limit=${limit}&mark_read=false`);
+  }
+
+  /** The first messages behind a number. */
+  after(conversation, seq) {
+    return this.#call(`conversations/${conversation}/messages?after_seq=${seq}&limit=100&mark_read=false`);
+  }
+
+  /** Stores a message once, however often it is called with this id. */
+  async send(conversation, text, clientMsgId) {
+    const headers = { 'content-type': 'application/json', 'idempotency-key': clientMsgId };
+    const body = JSON.stringify({ text });
+    return (await this.#call(`conversations/${conversation}/messages`, { method: 'POST', headers, body })).data;
+  }
+}

@@ -1,0 +1,104 @@
+// The chat page. Models (conversations, thread, outbox, connection) tell by events what has changed; views show it.
+//
+//   sign_in → connection ─┬→ conversations → list_view, notices
+//                         ├→ thread ─┐
+//                         └→ outbox ─┴→ thread_view → message_rows
+
+import { Api } from './api.js';
+import { Composer } from './composer.js';
+import { Connection } from './connection.js';
+import { watchConnection } from './connection_view.js';
+import { Conversations } from './conversations.js';
+import { byId } from './dom.js';
+import { ListView, conversationOfAddress } from './list_view.js';
+import { dismiss, notify } from './notices.js';
+import { Outbox } from './outbox.js';
+import { signOut, signedIn } from './sign_in.js';
+import { Thread } from './thread.js';
+import { ThreadView } from './thread_view.js';
+import { Typist, watchTyping } from './typing.js';
+
+const narrow = matchMedia('(max-width: 719px)');
+
+const user = await signedIn();
+const me = user.id;
+const api = new Api(user.tokens);
+const connection = new Connection(user.tokens);
+const outbox = new Outbox({ api, connection, me });
+const attended = () => (view.attends ? thread?.id : null);
+const conversations = new Conversations({ api, connection, me, attended });
+const list = new ListView(conversations);
+const view = new ThreadView({ outbox, me });
+let thread = null;
+let typist = null;
+
+const composer = new Composer({
+  send(text) {
+    outbox.add(thread.id, text, thread.newest);
+    view.toEnd();
+  },
+  pressed: () => typist?.pressed(),
+  stopped: () => typist?.stopped(),
+});
+
+/** Opens what the address names, or nothing. */
+function route() {
+  const id = conversationOfAddress();
+  if (thread?.id === id) return;
+  const before = thread?.id;
+  typist?.stopped();
+  thread?.close();
+  [thread, typist] = [null, null];
+  const conversation = conversations.get(id);
+  if (!conversation) {
+    view.close();
+    // Where one came from, for whoever goes on by keyboard.
+    if (before && !id) list.focus(before);
+    return;
+  }
+  thread = new Thread({ id, api, connection, me });
+  typist = new Typist(connection.socket, id);
+  view.open(thread, conversation.other);
+  composer.open(id, conversation.other.full_name);
+  dismiss(id);
+  // On a phone the keyboard would cover what there is to read.
+  if (narrow.matches) byId('thread-title').focus();
+  else composer.focus();
+}
+
+function back() {
+  location.hash = '';
+}
+
+outbox.addEventListener('stored', ({ detail: message }) => {
+  thread?.store(message);
+  conversations.store(message);
+});
+conversations.addEventListener('change', () => {
+  const own = conversations.all.find((one) => one.me)?.me;
+  byId('me').textContent = user.name ?? own?.full_name ?? '';
+  // The address may name a conversation from the beginning, or one that has come just now.
+  if (!thread) route();
+});
+connection.socket.on('message_notification', async ({ conversation_id: id, preview }) => {
+  // One that somebody has just begun is not known yet.
+  if (!conversations.get(id)) await conversations.load();
+  const conversation = conversations.get(id);
+  if (conversation && id !== thread?.id) notify(conversation, preview);
+});
+watchTyping(connection.socket, (id, whether) => id === thread?.id && view.showTyping(whether));
+watchConnection(connection);
+connection.addEventListener('ended', () => signOut('The token does not hold any more. Please sign in again.'));
+
+addEventListener('hashchange', route);
+addEventListener('keydown', (event) => event.key === 'Escape' && thread && !event.isComposing && back());
+byId('back').addEventListener('click', back);
+byId('skip').addEventListener('click', () => byId(thread ? 'text' : 'list-title').focus());
+byId('sign-out').addEventListener('click', () => {
+  connection.close();
+  signOut();
+});
+
+byId('chat').hidden = false;
+list.render();
+connection.open();

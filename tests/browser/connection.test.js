@@ -1,0 +1,151 @@
+// Networks and servers that go away and come back: nothing is lost, and nothing is there twice.
+import assert from 'node:assert/strict';
+import { afterEach, test } from 'node:test';
+import { Relay, closeRelays } from '../js/support/relay.js';
+import { makeDataDir, removeDataDir, serverForFile, startServer } from '../js/support/server.js';
+import { eventually, within } from '../js/support/wait.js';
+import { history, newPair, say } from '../js/support/world.js';
+import { Window } from './support/people.js';
+
+const server = await serverForFile({ env: { CHAT_PAGE: 'true' } });
+afterEach(closeRelays);
+
+async function aliceBehindRelay(to = server) {
+  const pair = await newPair(to);
+  const relay = await Relay.to(to);
+  const window = await Window.of(relay.url, pair.alice);
+  await window.openConversation(pair.bob);
+  return { ...pair, relay, window };
+}
+
+async function storedTexts(at, user, conversation) {
+  const messages = await history(at, user, conversation, '?limit=100&mark_read=false');
+  return messages.map(({ text }) => text);
+}
+
+/** The page shows what is stored, in that order and all of it sent. */
+async function showsWhatIsStored(window, at, user, conversation) {
+  const stored = await storedTexts(at, user, conversation);
+  await eventually(async () => JSON.stringify(await window.texts()) === JSON.stringify(stored), 'the stored texts on the page');
+  const underWay = '.message:is([data-state="sending"], [data-state="waiting"], [data-state="failed"])';
+  assert.equal(await window.page.locator(underWay).count(), 0);
+  return stored;
+}
+
+test('a lost network is told, and after it the session goes on without loss or repeat', async () => {
+  const { alice, bob, conversation, relay, window } = await aliceBehindRelay();
+  await say(server, bob, conversation, 'before');
+  await window.has('before');
+  relay.down();
+  await window.isLost();
+  await window.page.getByText('The connection is lost.').waitFor();
+  for (const text of ['missed 1', 'missed 2', 'missed 3']) await say(server, bob, conversation, text);
+  await window.say('written meanwhile 1');
+  await window.say('written meanwhile 2');
+  await window.has('written meanwhile 1', 'waiting');
+  await window.shot('lost');
+  relay.up();
+  await window.isConnected('recovered');
+  await window.page.getByText('Connected again, and nothing was missed.').waitFor();
+  await window.has('written meanwhile 2', 'sent');
+  const stored = await showsWhatIsStored(window, server, alice, conversation);
+  assert.deepEqual(stored, ['before', 'missed 1', 'missed 2', 'missed 3', 'written meanwhile 1', 'written meanwhile 2']);
+  await window.shot('recovered');
+  window.withoutFaults();
+});
+
+test('a device that is offline knows it, and sends when it is back', async () => {
+  const { alice, conversation, window } = await aliceBehindRelay();
+  await window.context.setOffline(true);
+  await window.page.getByText('This device is offline.').waitFor();
+  await window.say('from the tunnel');
+  await window.has('from the tunnel', 'waiting');
+  await window.context.setOffline(false);
+  await window.has('from the tunnel', 'sent');
+  assert.deepEqual(await showsWhatIsStored(window, server, alice, conversation), ['from the tunnel']);
+});
+
+/** A window whose WebSocket can be muted in one direction, without either side being told. */
+async function aliceWithMutableSocket() {
+  const pair = await newPair(server);
+  const muted = { toServer: false, toPage: false };
+  let upgraded;
+  const isUpgraded = new Promise((resolve) => (upgraded = resolve));
+  const window = await Window.of(server.url, pair.alice, {}, async (context) => {
+    await context.routeWebSocket(/socket\.io/u, (socket) => {
+      const line = socket.connectToServer();
+      socket.onMessage((packet) => {
+        if (!muted.toServer) line.send(packet);
+        if (packet === '5') upgraded();
+      });
+      line.onMessage((packet) => muted.toPage || socket.send(packet));
+    });
+  });
+  await within(isUpgraded, 'upgrade to WebSocket');
+  await window.openConversation(pair.bob);
+  return { ...pair, muted, window };
+}
+
+test('a message that the socket does not carry goes by REST', async () => {
+  const { alice, conversation, muted, window } = await aliceWithMutableSocket();
+  muted.toServer = true;
+  await window.say('by REST');
+  await window.has('by REST', 'sent');
+  muted.toServer = false;
+  await window.say('by socket');
+  await window.has('by socket', 'sent');
+  assert.deepEqual(await showsWhatIsStored(window, server, alice, conversation), ['by REST', 'by socket']);
+});
+
+test('a message whose answer is lost is sent again, and stored once', async () => {
+  const { alice, conversation, muted, window } = await aliceWithMutableSocket();
+  muted.toPage = true;
+  await window.say('once');
+  await eventually(async () => (await storedTexts(server, alice, conversation)).length === 1, 'the message by socket');
+  await window.has('once', 'sent');
+  assert.deepEqual(await showsWhatIsStored(window, server, alice, conversation), ['once']);
+});
+
+test('what was not sent before a reload is sent after it', async () => {
+  const { alice, conversation, relay, window } = await aliceBehindRelay();
+  await window.context.setOffline(true);
+  await window.say('kept');
+  await window.has('kept', 'waiting');
+  relay.down();
+  await window.context.setOffline(false);
+  relay.up();
+  await window.page.reload();
+  await window.has('kept', 'sent');
+  assert.deepEqual(await showsWhatIsStored(window, server, alice, conversation), ['kept']);
+});
+
+test('after a restart of the server the page goes on, in the same session and in a new one', async () => {
+  const dir = makeDataDir();
+  const env = { CHAT_PAGE: 'true' };
+  let own = await startServer({ dir, env });
+  try {
+    const pair = await newPair(own);
+    const window = await Window.of(own.url, pair.alice);
+    await window.openConversation(pair.bob);
+    await say(own, pair.bob, pair.conversation, 'before');
+    await window.has('before');
+    const again = async (end, returned) => {
+      const { port } = own;
+      await end();
+      await window.isLost();
+      own = await startServer({ dir, env, port });
+      await say(own, pair.bob, pair.conversation, `while away, ${returned}`);
+      await window.isConnected(returned);
+      await showsWhatIsStored(window, own, pair.alice, pair.conversation);
+    };
+    await again(() => own.stop(), 'recovered');
+    // Killed, it has kept no sessions.
+    await again(() => own.kill(), 'session');
+    await window.say('and on');
+    await window.has('and on', 'sent');
+    window.withoutFaults();
+  } finally {
+    await own.stop();
+    await removeDataDir(dir);
+  }
+});

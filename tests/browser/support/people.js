@@ -1,0 +1,141 @@
+// People at browsers: each has a window of their own, in which everything that goes wrong unseen is noted.
+import assert from 'node:assert/strict';
+import { existsSync, mkdirSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { after, afterEach } from 'node:test';
+import { chromium } from 'playwright-core';
+
+/** Pictures of what was seen, for people to look at. */
+const SHOTS = fileURLToPath(new URL('../shots/', import.meta.url));
+const SYSTEM_BROWSERS = [
+  '/usr/bin/chromium',
+  '/usr/bin/chromium-browser',
+  '/usr/bin/google-chrome',
+  '/usr/lib64/chromium-browser/chromium-browser',
+];
+/** Nothing but the page: no look at the network by the browser itself. As root it has no sandbox. */
+const FLAGS = [
+  '--no-sandbox',
+  '--disable-gpu',
+  '--disable-quic',
+  '--no-first-run',
+  '--disable-background-networking',
+  '--disable-component-update',
+  '--disable-sync',
+];
+const LOOK = { viewport: { width: 1180, height: 760 }, locale: 'en-GB', reducedMotion: 'reduce' };
+/** A network or a server that the test has taken away is no fault of the page. */
+const OUTAGE = /net::ERR_|WebSocket connection to|status of 503/u;
+const WAIT_MS = 20_000;
+
+/** `CHROMIUM` names one, else the system's, else the one that `playwright-core install chromium` has brought. */
+const executablePath = process.env.CHROMIUM || SYSTEM_BROWSERS.find(existsSync);
+
+let browser;
+let people = [];
+
+after(() => browser?.close());
+afterEach(async () => {
+  const left = people;
+  people = [];
+  await Promise.all(left.map(({ context }) => context.close()));
+});
+
+/** A window on the page. `faults`: errors of the page, and requests to others; `withoutFaults` at the end of a test. */
+export class Window {
+  faults = [];
+
+  /** `prepare(context)`: before the page is there. */
+  static async open(url, options = {}, prepare = () => {}) {
+    browser ??= await chromium.launch({ executablePath, args: FLAGS });
+    const window = new Window();
+    window.url = url;
+    window.context = await browser.newContext({ ...LOOK, ...options });
+    window.context.setDefaultTimeout(WAIT_MS);
+    await prepare(window.context);
+    window.page = await window.context.newPage();
+    window.#watch();
+    people.push(window);
+    await window.page.goto(url);
+    return window;
+  }
+
+  #watch() {
+    const { page } = this;
+    page.on('pageerror', (error) => this.faults.push(error.stack));
+    page.on('console', (message) => {
+      if (message.type() === 'error' && !OUTAGE.test(message.text())) this.faults.push(message.text());
+    });
+    page.on('request', (request) => {
+      if (new URL(request.url()).host !== new URL(this.url).host) this.faults.push(`a request to ${request.url()}`);
+    });
+  }
+
+  /** With a token, where there are no demo users. */
+  static async of(url, user, options, prepare) {
+    const window = await Window.open(url, options, prepare);
+    await window.page.getByLabel('Token').fill(user.token);
+    await window.page.getByRole('button', { name: 'Open the chat' }).click();
+    await window.isConnected();
+    return window;
+  }
+
+  async openConversation(other) {
+    await this.linkTo(other).click();
+    await this.page.getByRole('heading', { name: other.full_name }).waitFor();
+    await this.page.getByText('This is where the conversation begins.').or(this.rows.first()).first().waitFor();
+  }
+
+  async isConnected(returned) {
+    const again = returned ? `[data-returned="${returned}"]` : '';
+    await this.page.locator(`#connection[data-state="connected"]${again}`).waitFor({ state: 'attached' });
+  }
+
+  async isLost() {
+    await this.page.locator('#connection:not([data-state="connected"])').waitFor({ state: 'attached' });
+  }
+
+  async say(text) {
+    await this.composer.fill(text);
+    await this.composer.press('Enter');
+  }
+
+  get composer() {
+    return this.page.getByRole('textbox', { name: /^Message to/ });
+  }
+
+  get rows() {
+    return this.page.locator('#rows .message');
+  }
+
+  /** The messages on the page, in its order. */
+  texts() {
+    return this.page.locator('#rows .message .text').allTextContents();
+  }
+
+  /** The message with this text, once it is there in this state: `sent`, `read`, `failed` … */
+  async has(text, state) {
+    const rows = this.rows.filter({ has: this.page.getByText(text, { exact: true }) });
+    const row = state ? rows.and(this.page.locator(`[data-state="${state}"]`)) : rows;
+    await row.first().waitFor();
+    return row.first();
+  }
+
+  /** In the list of conversations. */
+  linkTo(other) {
+    return this.page.getByRole('navigation', { name: 'Conversations' }).getByRole('link', { name: other.full_name });
+  }
+
+  badge(other) {
+    return this.linkTo(other).locator('.badge');
+  }
+
+  async shot(name) {
+    mkdirSync(SHOTS, { recursive: true });
+    await this.page.screenshot({ path: `${SHOTS}${name}.png` });
+  }
+
+  withoutFaults() {
+    assert.deepEqual(this.faults, []);
+  }
+}
