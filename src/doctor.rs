@@ -3,7 +3,6 @@
 use std::{
     fmt::{self, Display},
     fs,
-    net::TcpListener,
     path::Path,
     process::ExitCode,
 };
@@ -27,7 +26,7 @@ const ROUND_TRIP_MS: f64 = 5.0;
 const FEW_CONNECTIONS: usize = 2000;
 /// Less room than this for a private Postgres is soon used up, in bytes.
 const LITTLE_ROOM: u64 = 1 << 30;
-/// Connections that the kernel lets wait for being accepted; fewer are lost when thousands come back at once.
+/// Connections that the kernel lets wait to be accepted; with fewer, some of thousands that come at once try again later.
 const SHORT_BACKLOG: u32 = 1024;
 
 /// How a thing is.
@@ -111,7 +110,7 @@ async fn look(settings: &Settings, findings: &mut Findings) {
 
 fn look_at_address(settings: &Settings, findings: &mut Findings) {
     let Ok(address) = settings.address() else { return };
-    match http::bind(address).map(|listener: TcpListener| drop(listener)) {
+    match http::bind(address).map(drop) {
         Ok(()) => findings.add(State::Well, "address", format_args!("{address} is free")),
         Err(error) => {
             let remedy = "by a server that runs already? Otherwise choose another with HOST and PORT";

@@ -92,6 +92,7 @@ impl<A: Actor<Context = Context<A>>> WeakMailbox<A> {
     {
         if let Some(address) = self.address.upgrade() {
             self.waiting.0.fetch_add(1, Ordering::SeqCst);
+            // For the same reason.
             address.do_send(message);
         }
     }

@@ -9,7 +9,7 @@ use std::{cell::Cell, thread::LocalKey, time::Duration};
 
 use tokio::time::{Instant, sleep_until};
 
-/// Between two new connections: looking at one takes about a quarter of it.
+/// Between two new connections: looking at one takes less than half of it.
 const ARRIVE: Duration = Duration::from_micros(80);
 /// Between two new sessions: opening one takes about a quarter of it.
 const ENTER: Duration = Duration::from_micros(250);

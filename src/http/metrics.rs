@@ -81,8 +81,8 @@ pub(super) async fn count(
     // As it is declared, never as the client wrote it.
     let path = answer.request().match_pattern().unwrap_or_else(|| "other".to_owned());
     let method = method(answer.request().method());
-    app.http.0.seconds.get_or_create(&Path { path: path.clone() }).observe(begun.elapsed().as_secs_f64());
-    app.http.0.answered.get_or_create(&Answered { method, path, status: answer.status().as_u16() }).inc();
+    app.metrics.0.seconds.get_or_create(&Path { path: path.clone() }).observe(begun.elapsed().as_secs_f64());
+    app.metrics.0.answered.get_or_create(&Answered { method, path, status: answer.status().as_u16() }).inc();
     Ok(answer)
 }
 
@@ -181,9 +181,9 @@ fn requests(app: &App, registry: &mut Registry) {
     let counters = app.chat.counters();
     let codes = Code::ALL.iter().map(|code| (code.as_str(), counters.refusals(*code)));
     labelled(registry, "refusals", "Requests refused, over both transports", "code", codes);
-    registry.register("http_requests", "HTTP requests answered", app.http.0.answered.clone());
+    registry.register("http_requests", "HTTP requests answered", app.metrics.0.answered.clone());
     let help = "Time from a request's head to its answer's";
-    registry.register_with_unit("http_request", help, Unit::Seconds, app.http.0.seconds.clone());
+    registry.register_with_unit("http_request", help, Unit::Seconds, app.metrics.0.seconds.clone());
 }
 
 async fn postgres(app: &App, registry: &mut Registry) {

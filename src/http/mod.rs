@@ -55,7 +55,7 @@ pub struct App {
     /// How much a user may ask for.
     pub rates: Arc<Rates>,
     /// What is counted of requests.
-    pub(crate) http: HttpMetrics,
+    pub(crate) metrics: HttpMetrics,
     /// TCP connections, and Engine.IO's.
     pub(crate) places: [Places; 2],
     /// Whose word counts about whom they speak for.
@@ -77,7 +77,7 @@ impl App {
     ) -> Self {
         let places = [(); 2].map(|()| Places::new(places));
         let proxies = Proxies::parse(trusted_proxies).unwrap_or_default();
-        Self { chat, auth, origins, socket_io, rates, http: HttpMetrics::default(), places, proxies, page: None }
+        Self { chat, auth, origins, socket_io, rates, metrics: HttpMetrics::default(), places, proxies, page: None }
     }
 
     /// With the chat page, or without it.

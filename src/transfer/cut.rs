@@ -85,7 +85,7 @@ impl<R: BufRead> Documents<R> {
                 b'[' | b']' | b',' | b' ' | b'\t' | b'\r' | b'\n' | 0xef | 0xbb | 0xbf => self.consume(byte),
                 _ => {
                     self.line = self.reader_line;
-                    self.skip_to_next()?;
+                    self.skip_line(Some(b'{'))?;
                     return Ok(Some(Cut::Broken("not a JSON document")));
                 }
             }
@@ -111,7 +111,7 @@ impl<R: BufRead> Documents<R> {
                 return Ok(Cut::Broken("a string has no end"));
             }
             if self.text.len() > DOCUMENT_BYTES {
-                self.skip_line()?;
+                self.skip_line(None)?;
                 return Ok(Cut::Broken("longer than any document may be"));
             }
         }
@@ -128,22 +128,9 @@ impl<R: BufRead> Documents<R> {
         self.reader_line += u64::from(byte == b'\n');
     }
 
-    /// To where a document may begin.
-    fn skip_to_next(&mut self) -> io::Result<()> {
-        while let Some(byte) = self.peek()? {
-            if byte == b'{' {
-                break;
-            }
-            self.consume(byte);
-            if byte == b'\n' {
-                break;
-            }
-        }
-        Ok(())
-    }
-
-    fn skip_line(&mut self) -> io::Result<()> {
-        while let Some(byte) = self.peek()? {
+    /// Behind the line's end, or before a byte that is not to be skipped.
+    fn skip_line(&mut self, but: Option<u8>) -> io::Result<()> {
+        while let Some(byte) = self.peek()?.filter(|byte| Some(*byte) != but) {
             self.consume(byte);
             if byte == b'\n' {
                 break;

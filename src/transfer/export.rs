@@ -23,9 +23,6 @@ use super::{
     statements::{EXPORT_CONVERSATIONS, EXPORT_MESSAGES, EXPORT_USERS},
 };
 
-/// How many documents until the progress is shown again.
-const SHOW_EVERY: u64 = 1000;
-
 /// How much was written.
 #[derive(Clone, Copy, Default, Debug)]
 pub struct Exported {
@@ -112,9 +109,7 @@ async fn write(
         serde_json::to_writer(&mut file, &document(&row)).map_err(|error| failed(error.into()))?;
         file.write_all(b"\n").map_err(failed)?;
         count += 1;
-        if count % SHOW_EVERY == 0 {
-            progress.is_at(count);
-        }
+        progress.is_at(count);
     }
     let file = file.into_inner().map_err(|error| failed(error.into_error()))?;
     file.sync_all().map_err(failed)?;

@@ -1,31 +1,25 @@
 //! Takes what `mongoexport` has written of the service before.
 //!
-//! Each file is read once, document by document, and laid down in temporary tables by COPY; Postgres, not this process,
-//! holds and sorts it. Then users, conversations and messages are stored, messages in chunks of whole conversations: what
-//! was stored when an import breaks off stays, and the next one stores the rest.
+//! Each file is read once, document by document, and laid down in a temporary table; Postgres, not this process, holds and
+//! sorts it. Then users, conversations and messages are stored, messages in chunks of some thousand, so that no conversation
+//! is locked for long: what was stored when an import breaks off stays, and the next one stores the rest.
 
 use std::{
-    fmt,
-    fs::{self, File},
-    io::{BufReader, Write as _, stderr},
+    fmt, fs,
+    io::{Write as _, stderr},
     path::{Path, PathBuf},
     pin::pin,
 };
 
 use futures::TryStreamExt;
-use tokio_postgres::{
-    Client, Config,
-    binary_copy::BinaryCopyInWriter,
-    error::SqlState,
-    types::{ToSql, Type},
-};
+use tokio_postgres::{Client, Config, error::SqlState, types::ToSql};
 
 use super::{
     TransferError, connect,
-    cut::{Cut, Documents},
-    documents::{Conversation, Document, Message, Refused, User},
+    documents::{Conversation, Document, Message, User},
     progress::Progress,
     refusals::{Entry, Refusals},
+    staging::{shown, stage},
     statements::{
         AIM_CONVERSATIONS, BRING_UP_TO_DATE, DIVIDE, LIST_MERGED, LIST_REFUSED, LOCK_CHUNK, NUMBER_CHUNK,
         RECOUNT_CHUNK, REFUSE_MESSAGES, RESOLVE_MESSAGES, STAGE, STORE_CONVERSATIONS, STORE_MESSAGES, STORE_USERS,
@@ -37,11 +31,6 @@ use super::{
 const LOCK: i64 = 0x686f_7273_6569_6d70;
 /// The endings under which a file is looked for.
 const ENDINGS: [&str; 2] = ["json", "jsonl"];
-/// How much is read at once, in bytes.
-const READ_BYTES: usize = 256 * 1024;
-/// How many documents until the progress is shown again.
-const SHOW_EVERY: i64 = 1000;
-
 /// How often a chunk is tried.
 const ATTEMPTS: usize = 5;
 /// Why a chunk may be stored when it is tried again: a deadlock, which Postgres ends after a second.
@@ -79,59 +68,6 @@ impl fmt::Display for Imported {
     }
 }
 
-/// A kind of documents with the temporary table that it is laid down in.
-trait Staged: Document {
-    /// The table and its columns behind `number` and `line`.
-    const COLUMNS: &'static str;
-    /// The types of those columns.
-    const TYPES: &'static [Type];
-
-    /// Gives the values of those columns to `write`.
-    fn row(&self) -> Vec<&(dyn ToSql + Sync)>;
-}
-
-impl Staged for User {
-    const COLUMNS: &'static str = "staged_users (number, line, id, full_name, profile_picture_url)";
-    const TYPES: &'static [Type] = &[Type::BYTEA, Type::TEXT, Type::TEXT];
-
-    fn row(&self) -> Vec<&(dyn ToSql + Sync)> {
-        vec![&self.0.id, &self.0.full_name, &self.0.profile_picture_url]
-    }
-}
-
-impl Staged for Conversation {
-    const COLUMNS: &'static str = "staged_conversations \
-        (number, line, id, creator_id, recipient_id, horse_id, created_at, updated_at, last_seq)";
-    const TYPES: &'static [Type] =
-        &[Type::BYTEA, Type::BYTEA, Type::BYTEA, Type::BYTEA, Type::TIMESTAMPTZ, Type::TIMESTAMPTZ, Type::INT8];
-
-    fn row(&self) -> Vec<&(dyn ToSql + Sync)> {
-        let Self { id, creator, recipient, horse, created_at, updated_at, last_seq } = self;
-        vec![id, creator, recipient, horse, created_at, updated_at, last_seq]
-    }
-}
-
-impl Staged for Message {
-    const COLUMNS: &'static str = "staged_messages \
-        (number, line, id, conversation_id, sender_id, text, sent_at, read_at, deleted_at, seq, client_msg_id)";
-    const TYPES: &'static [Type] = &[
-        Type::BYTEA,
-        Type::BYTEA,
-        Type::BYTEA,
-        Type::TEXT,
-        Type::TIMESTAMPTZ,
-        Type::TIMESTAMPTZ,
-        Type::TIMESTAMPTZ,
-        Type::INT8,
-        Type::TEXT,
-    ];
-
-    fn row(&self) -> Vec<&(dyn ToSql + Sync)> {
-        let Self { id, conversation, sender, text, sent_at, read_at, deleted_at, seq, client_msg_id } = self;
-        vec![id, conversation, sender, text, sent_at, read_at, deleted_at, seq, client_msg_id]
-    }
-}
-
 /// Imports the files of a directory into a database whose schema is up to date. What is there already stays; messages
 /// that were read or deleted since become so.
 ///
@@ -141,7 +77,7 @@ pub async fn import(database: &Config, from: &Path, report: &Path) -> Result<Imp
     let [users, conversations, messages] = find_all(from)?;
     let (mut client, driver) = connect(database, "horsetrust-chat import").await?;
     lock(&client).await?;
-    // Sorting a million messages in the 4 MB of the default takes twice as long.
+    // The default of 4 MB is meant for many queries at the same time; here one sorts all messages.
     client.batch_execute("SET work_mem = '64MB'").await?;
     client.batch_execute(STAGE).await?;
     let inputs = [&users, &conversations, &messages].into_iter().flatten();
@@ -152,6 +88,7 @@ pub async fn import(database: &Config, from: &Path, report: &Path) -> Result<Imp
     import.store_conversations(&client, conversations.as_deref()).await?;
     stage::<Message>(&client, messages.as_deref(), &mut import.refusals).await?;
     import.store_messages(&mut client, messages.as_deref()).await?;
+    client.execute(BRING_UP_TO_DATE, &[]).await?;
     client.batch_execute("ANALYZE users, conversations, messages").await?;
     drop(client);
     let _ = driver.await;
@@ -194,55 +131,6 @@ fn find(directory: &Path, name: &str) -> Option<PathBuf> {
     ENDINGS.iter().map(|ending| directory.join(format!("{name}.{ending}"))).find(|path| path.exists())
 }
 
-/// A file as the report names it.
-fn shown(path: Option<&Path>) -> String {
-    path.and_then(Path::file_name).map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
-}
-
-/// Lays a file's documents down; those that are none go into the report.
-async fn stage<T: Staged>(client: &Client, path: Option<&Path>, refusals: &mut Refusals) -> Result<(), TransferError> {
-    let Some(path) = path else { return Ok(()) };
-    let failed = |error| TransferError::File("read", path.to_owned(), error);
-    let file = File::open(path).map_err(failed)?;
-    let progress = Progress::new(format!("reading {}", path.display()), file.metadata().map_or(0, |data| data.len()));
-    let name = shown(Some(path));
-    let mut documents = Documents::new(BufReader::with_capacity(READ_BYTES, file));
-    let sink = client.copy_in(&format!("COPY {} FROM STDIN (FORMAT binary)", T::COLUMNS)).await?;
-    let types = [&[Type::INT8, Type::INT8], T::TYPES].concat();
-    let mut writer = pin!(BinaryCopyInWriter::new(sink, &types));
-    let mut number = 0_i64;
-    while let Some(cut) = documents.next().map_err(failed)? {
-        number += 1;
-        // A file has fewer lines than that.
-        let line = i64::try_from(documents.line()).unwrap_or(i64::MAX);
-        let parsed = match cut {
-            Cut::Document => T::parse(documents.text()),
-            Cut::Broken(why) => Err(Refused { id: None, reason: why.to_owned() }),
-        };
-        match parsed {
-            Ok(document) => {
-                let mut row: Vec<&(dyn ToSql + Sync)> = vec![&number, &line];
-                row.append(&mut document.row());
-                writer.as_mut().write(&row).await?;
-            }
-            Err(Refused { id, reason }) => refusals.add(&Entry {
-                file: &name,
-                line,
-                document: number,
-                id: id.as_deref(),
-                reason: Some(&reason),
-                merged_into: None,
-            })?,
-        }
-        if number % SHOW_EVERY == 0 {
-            progress.is_at(documents.bytes_read());
-        }
-    }
-    writer.finish().await?;
-    progress.end(&format!("{number} documents"));
-    Ok(())
-}
-
 /// An import under way.
 struct Import {
     refusals: Refusals,
@@ -276,7 +164,6 @@ impl Import {
             stored += new + changed;
             progress.is_at(stored);
         }
-        client.execute(BRING_UP_TO_DATE, &[]).await?;
         progress.end(&format!("{stored} messages"));
         Ok(())
     }
@@ -324,7 +211,7 @@ async fn store_chunk(client: &mut Client, chunk: i32) -> Result<(u64, u64), Tran
 
 async fn attempt_chunk(client: &mut Client, chunk: i32) -> Result<(u64, u64), tokio_postgres::Error> {
     let transaction = client.transaction().await?;
-    // Of a trigger for each message.
+    // Instead of a trigger that counts after each message.
     transaction.batch_execute("SET LOCAL horsetrust_chat.recounts = 'on'").await?;
     transaction.execute(LOCK_CHUNK, &[&chunk]).await?;
     transaction.execute(NUMBER_CHUNK, &[&chunk]).await?;

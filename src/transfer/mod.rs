@@ -5,7 +5,8 @@
 //! | --- | --- |
 //! | `cut.rs` | a file into its JSON documents |
 //! | `documents.rs` | documents into rows |
-//! | `import.rs` | rows into the database: laid down by COPY, then stored conversation by conversation |
+//! | `staging.rs` | rows into temporary tables, by COPY |
+//! | `import.rs` | from there to where they belong |
 //! | `refusals.rs` | the report of what was not taken |
 //! | `export.rs` | the database into documents |
 //! | `progress.rs` | how far it is |
@@ -17,6 +18,7 @@ mod export;
 mod import;
 mod progress;
 mod refusals;
+mod staging;
 mod statements;
 
 use std::{error::Error as _, io, path::PathBuf};
