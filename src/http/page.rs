@@ -6,18 +6,24 @@
 use std::{
     fmt,
     hash::{DefaultHasher, Hash, Hasher},
+    net::IpAddr,
     sync::Arc,
 };
 
 use actix_web::{
     HttpRequest, HttpResponse,
-    http::header::{CACHE_CONTROL, ETAG, HeaderValue, IF_NONE_MATCH},
+    http::{
+        header::{CACHE_CONTROL, ETAG, HeaderValue, IF_NONE_MATCH},
+        uri::Authority,
+    },
     web::{self, Bytes, ServiceConfig},
 };
 
+use actors::{Code, Refusal};
+
 use crate::demo;
 
-use super::{Success, routes::resource};
+use super::{ApiError, Success, routes::resource};
 
 /// Nothing but this server's own files and calls: no script or style within the page, no frame around it, and no text that
 /// becomes markup.
@@ -25,7 +31,7 @@ const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; st
     connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; \
     require-trusted-types-for 'script'; trusted-types 'none'";
 
-/// Looked after at each use, which costs a small answer: a page is never made of files of two versions.
+/// Looked after at each use, which costs a small answer: after an upgrade the next page is of the new version.
 const CACHING: &str = "no-cache";
 
 const HTML: &str = "text/html; charset=utf-8";
@@ -38,36 +44,36 @@ const TEXT: &str = "text/plain; charset=utf-8";
 const SIGN_IN: [&str; 2] = [r#"data-sign-in="token""#, r#"data-sign-in="demo""#];
 
 macro_rules! files {
-    ($($path:literal: $kind:ident = $file:literal,)*) => {
-        [$(($path, $kind, include_str!(concat!("../page/", $file))),)*]
+    ($($file:literal: $kind:ident,)*) => {
+        &[("/", HTML, include_str!("../page/index.html")),
+          $((concat!("/page/", $file), $kind, include_str!(concat!("../page/", $file))),)*]
     };
 }
 
 /// Path, content type, content.
-const FILES: &[(&str, &str, &str)] = &files![
-    "/": HTML = "index.html",
-    "/page/base.css": CSS = "base.css",
-    "/page/sign_in.css": CSS = "sign_in.css",
-    "/page/chat.css": CSS = "chat.css",
-    "/page/thread.css": CSS = "thread.css",
-    "/page/icon.svg": SVG = "icon.svg",
-    "/page/main.js": JAVASCRIPT = "main.js",
-    "/page/sign_in.js": JAVASCRIPT = "sign_in.js",
-    "/page/api.js": JAVASCRIPT = "api.js",
-    "/page/connection.js": JAVASCRIPT = "connection.js",
-    "/page/connection_view.js": JAVASCRIPT = "connection_view.js",
-    "/page/conversations.js": JAVASCRIPT = "conversations.js",
-    "/page/list_view.js": JAVASCRIPT = "list_view.js",
-    "/page/thread.js": JAVASCRIPT = "thread.js",
-    "/page/thread_view.js": JAVASCRIPT = "thread_view.js",
-    "/page/message_rows.js": JAVASCRIPT = "message_rows.js",
-    "/page/composer.js": JAVASCRIPT = "composer.js",
-    "/page/outbox.js": JAVASCRIPT = "outbox.js",
-    "/page/typing.js": JAVASCRIPT = "typing.js",
-    "/page/notices.js": JAVASCRIPT = "notices.js",
-    "/page/dom.js": JAVASCRIPT = "dom.js",
-    "/page/vendor/socket.io.esm.min.js": JAVASCRIPT = "vendor/socket.io.esm.min.js",
-    "/page/vendor/LICENSE": TEXT = "vendor/LICENSE",
+const FILES: &[(&str, &str, &str)] = files![
+    "base.css": CSS,
+    "sign_in.css": CSS,
+    "chat.css": CSS,
+    "thread.css": CSS,
+    "icon.svg": SVG,
+    "main.js": JAVASCRIPT,
+    "sign_in.js": JAVASCRIPT,
+    "api.js": JAVASCRIPT,
+    "connection.js": JAVASCRIPT,
+    "connection_view.js": JAVASCRIPT,
+    "conversations.js": JAVASCRIPT,
+    "list_view.js": JAVASCRIPT,
+    "thread.js": JAVASCRIPT,
+    "thread_view.js": JAVASCRIPT,
+    "message_rows.js": JAVASCRIPT,
+    "composer.js": JAVASCRIPT,
+    "outbox.js": JAVASCRIPT,
+    "typing.js": JAVASCRIPT,
+    "notices.js": JAVASCRIPT,
+    "dom.js": JAVASCRIPT,
+    "vendor/socket.io.esm.min.js": JAVASCRIPT,
+    "vendor/LICENSE": TEXT,
 ];
 
 /// The page, where it is wanted.
@@ -102,8 +108,8 @@ pub(super) fn routes(page: Option<Arc<Page>>) -> impl FnOnce(&mut ServiceConfig)
             config.service(resource(path).route(web::get().to(answer.clone())).route(web::head().to(answer)));
         }
         if let Some(secret) = page.demo_secret.clone() {
-            let answer = move || {
-                let answer = demo_users(&secret);
+            let answer = move |request: HttpRequest| {
+                let answer = if is_own(&request) { Ok(demo_users(&secret)) } else { Err(not_own()) };
                 async { answer }
             };
             config.service(resource("/demo/users").route(web::get().to(answer)));
@@ -144,6 +150,25 @@ impl File {
             .insert_header(("Cross-Origin-Opener-Policy", "same-origin"));
         if known { answer.finish() } else { answer.content_type(self.kind).body(self.content.clone()) }
     }
+}
+
+/// Whether a request is the page's own, as far as a browser tells. A name that somebody else's site has given this address
+/// (DNS rebinding) makes that site's scripts seem to be of this server: so only an address and `localhost` count. And no
+/// list of origins lets another site in here.
+fn is_own(request: &HttpRequest) -> bool {
+    let text = |name: &str| request.headers().get(name).map(|value| value.to_str().unwrap_or_default());
+    let host = text("host").and_then(|host| host.parse::<Authority>().ok());
+    let is_plain = host.is_some_and(|host| {
+        let host = host.host().trim_matches(['[', ']']);
+        host == "localhost" || host.parse::<IpAddr>().is_ok()
+    });
+    is_plain
+        && text("origin").is_none()
+        && text("sec-fetch-site").is_none_or(|site| matches!(site, "same-origin" | "none"))
+}
+
+fn not_own() -> ApiError {
+    Refusal::new(Code::Forbidden, "The demo's tokens are for its own page, at an address or localhost").into()
 }
 
 /// The demo's users, each with a token for a few minutes.

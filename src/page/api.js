@@ -19,8 +19,13 @@ export function claimsOf(token) {
 async function call(path, options = {}) {
   const answer = await fetch(path, { ...options, signal: AbortSignal.timeout(ANSWER_MS) });
   const reply = await answer.json();
-  if (!reply.success) throw Object.assign(new Error(reply.message), { code: reply.code, retryAfterMs: reply.retry_after_ms });
+  if (!reply.success) throw refused(reply);
   return reply;
+}
+
+/** What the server has refused, by REST or by socket. */
+export function refused({ message, code, retry_after_ms: retryAfterMs }) {
+  return Object.assign(new Error(message), { code, retryAfterMs });
 }
 
 /** The demo's users, each with a token for a few minutes. */

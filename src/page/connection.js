@@ -1,5 +1,6 @@
 // The connection to the server: one Socket.IO session that outlives lost networks, restarts of the server and tokens.
 
+import { refused } from './api.js';
 import { io } from './vendor/socket.io.esm.min.js';
 
 const RECONNECT_MS = { delay: 500, longest: 5_000, randomness: 0.5 };
@@ -47,9 +48,7 @@ export class Connection extends EventTarget {
   /** Sends an event and waits for its answer. Rejects where none comes, and where the server refuses. */
   async ask(event, ...args) {
     const answer = await this.socket.timeout(5_000).emitWithAck(event, ...args);
-    if (!answer.success) {
-      throw Object.assign(new Error(answer.message), { code: answer.code, retryAfterMs: answer.retry_after_ms });
-    }
+    if (!answer.success) throw refused(answer);
     return answer.data;
   }
 

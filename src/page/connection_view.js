@@ -38,9 +38,8 @@ export function watchConnection(connection) {
   const back = ({ type }) => {
     // How the last return went.
     byId('connection').dataset.returned = type;
-    if (!told) return;
+    if (told) say(BACK[type], 'back');
     told = false;
-    say(BACK[type], 'back');
     timer = setTimeout(say, BACK_MS, '', '');
   };
   connection.addEventListener('change', changed);

@@ -14,6 +14,7 @@ export class Conversations extends EventTarget {
   #loading = null;
   /** Something has happened since the load under way began, which its answer may have or not. */
   #stale = false;
+  #retry;
   #attended;
 
   /** `attended()`: the conversation that the user is looking at, whose messages are read as they come. */
@@ -52,9 +53,10 @@ export class Conversations extends EventTarget {
         this.#items = await this.#fetched();
       }
       this.state = 'ready';
-    } catch {
+    } catch (error) {
       this.state = this.#items.size ? 'ready' : 'failed';
-      setTimeout(() => this.load(), RETRY_MS);
+      clearTimeout(this.#retry);
+      this.#retry = setTimeout(() => this.load(), error.retryAfterMs ?? RETRY_MS);
     }
     this.#loading = null;
     this.#changed();

@@ -86,7 +86,7 @@ connection.socket.on('message_notification', async ({ conversation_id: id, previ
   const conversation = conversations.get(id);
   if (conversation && id !== thread?.id) notify(conversation, preview);
 });
-watchTyping(connection.socket, (id, whether) => id === thread?.id && view.showTyping(whether));
+watchTyping(connection.socket, user.id, (id, whether) => id === thread?.id && view.showTyping(whether));
 watchConnection(connection);
 connection.addEventListener('ended', () => signOut('The token does not hold any more. Please sign in again.'));
 

@@ -20,9 +20,14 @@ export function entriesOf({ thread, outbox, me }) {
     const state = mine && (read || seq <= thread.readByOther ? 'read' : 'sent');
     return { key: `m${seq}`, seq, text, mine, sentAt, state };
   });
-  // One that is stored already, and whose answer was lost, is shown as what is stored; the repeat tells which it is.
-  const arrived = ({ text, afterSeq, state }) =>
-    state !== 'failed' && stored.some((one) => one.mine && one.seq > afterSeq && one.text === text);
+  // One that is stored already, and whose answer was lost, is shown as what is stored; the repeat tells which it is. Each
+  // stored one stands for one of them.
+  const own = stored.filter((one) => one.mine);
+  const arrived = ({ text, afterSeq, state }) => {
+    const at = state === 'failed' ? -1 : own.findIndex((one) => one.seq > afterSeq && one.text === text);
+    if (at >= 0) own.splice(at, 1);
+    return at >= 0;
+  };
   const underWay = outbox.of(thread.id).filter((item) => !arrived(item));
   const pending = underWay.map((item) => ({ ...item, key: `p${item.id}`, mine: true, item }));
   const entries = [...stored, ...pending];
@@ -36,7 +41,7 @@ export function entriesOf({ thread, outbox, me }) {
   });
 }
 
-/** Keeps a list's rows in step with its entries: each row is made once, moved never, and changed where it says something else. */
+/** Keeps a list's rows in step with its entries: each row is made once, and changed where it says something else. */
 export class MessageRows {
   #list;
   #rows = new Map();

@@ -2,8 +2,8 @@
 // stored once: by socket, by REST where no answer comes, again when the connection is back, and after a reload.
 
 const PAUSE_MS = { first: 500, longest: 8_000 };
-/** What the server says of a message that can be stored later. */
-const PASSING = ['OVERLOADED', 'RATE_LIMITED', 'INTERNAL'];
+/** What the server says of a message that can be stored later, after signing in again where the token has ended. */
+const PASSING = ['OVERLOADED', 'RATE_LIMITED', 'INTERNAL', 'UNAUTHENTICATED'];
 
 const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
@@ -76,7 +76,9 @@ export class Outbox extends EventTarget {
           return this.#become(item, 'failed');
         }
         this.#become(item, 'waiting');
-        await Promise.race([pause(error.retryAfterMs ?? wait), this.#whenConnected(error)]);
+        const over = new AbortController();
+        await Promise.race([pause(error.retryAfterMs ?? wait), this.#whenConnected(error, over.signal)]);
+        over.abort();
       }
     }
   }
@@ -96,10 +98,10 @@ export class Outbox extends EventTarget {
   }
 
   /** Ready when the connection comes back; never where the server has said to wait. */
-  #whenConnected(error) {
+  #whenConnected(error, signal) {
     return new Promise((resolve) => {
       if (error.retryAfterMs || this.#connection.connected) return;
-      for (const name of ['session', 'recovered']) this.#connection.addEventListener(name, resolve, { once: true });
+      for (const name of ['session', 'recovered']) this.#connection.addEventListener(name, resolve, { signal });
     });
   }
 

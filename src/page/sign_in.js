@@ -9,7 +9,9 @@ const withDemo = document.documentElement.dataset.signIn === 'demo';
 /** Who has signed in, once somebody has: `id`, `name` where it is known, `tokens()`. */
 export async function signedIn() {
   const kept = JSON.parse(sessionStorage.getItem(KEPT) ?? 'null');
-  const who = kept && !kept.error ? kept : await ask(kept?.error);
+  // A demo user of a server that has none any more cannot come back.
+  const usable = kept && !kept.error && (kept.token || withDemo);
+  const who = usable ? kept : await ask(kept?.error);
   sessionStorage.setItem(KEPT, JSON.stringify(who));
   byId('sign-in').hidden = true;
   return { ...who, tokens: who.token ? async () => who.token : demoTokens(who.id) };

@@ -1,6 +1,6 @@
 // The open conversation: its messages by number, each once, whatever way they come.
 
-const JOIN_RETRY_MS = 1_500;
+const RETRY_MS = 1_500;
 const GONE = 'This conversation is not there, or not yours.';
 const NOT_LOADED = 'The messages could not be loaded.';
 
@@ -14,6 +14,7 @@ export class Thread extends EventTarget {
   /** The other participant has read so far. */
   readByOther = 0;
   #messages = new Map();
+  #deleted = new Set();
   #api;
   #connection;
   #me;
@@ -56,12 +57,15 @@ export class Thread extends EventTarget {
     const mine = ++this.#attempt;
     this.#caughtUp = false;
     try {
-      if (this.#connection.connected) await this.#join(mine);
+      const joins = this.#connection.connected;
+      if (joins) await this.#join(mine);
       const page = await this.#api.before(this.id);
       if (mine !== this.#attempt) return;
-      if (this.#messages.size === 0) this.hasOlder = page.has_more;
+      // What came by itself so far says nothing of what lies before it.
+      if (this.#lastSeq === 0) this.hasOlder = page.has_more;
       this.#reconcile(page);
-      this.#caughtUp = true;
+      // Without a connection nothing was joined: the next one begins anew, recovered or not.
+      this.#caughtUp = joins;
       this.#become('ready');
       this.#tellSeen();
     } catch (error) {
@@ -69,7 +73,7 @@ export class Thread extends EventTarget {
       const gone = error.code === 'NOT_FOUND';
       this.#become(this.#messages.size ? 'ready' : 'failed', gone ? GONE : NOT_LOADED);
       // Without a connection the next session begins anew.
-      if (!gone && this.#connection.connected) setTimeout(() => mine === this.#attempt && this.sync(), JOIN_RETRY_MS);
+      if (!gone && this.#connection.connected) setTimeout(() => mine === this.#attempt && this.sync(), RETRY_MS);
     }
   }
 
@@ -94,7 +98,7 @@ export class Thread extends EventTarget {
       if (seq >= first && seq <= head && !there.has(seq)) this.#messages.delete(seq);
     }
     this.#take(data, true);
-    this.#lastSeq = Math.max(this.newest, head);
+    this.#lastSeq = Math.max(this.#lastSeq, head);
   }
 
   /** A page of older ones. */
@@ -103,7 +107,7 @@ export class Thread extends EventTarget {
     this.loadingOlder = true;
     this.#changed();
     try {
-      const page = await this.#api.before(this.id, { seq: Math.min(...this.#messages.keys()) });
+      const page = await this.#api.before(this.id, { seq: Math.min(this.#lastSeq + 1, ...this.#messages.keys()) });
       this.hasOlder = page.has_more;
       this.#take(page.data, true);
     } catch {
@@ -115,7 +119,8 @@ export class Thread extends EventTarget {
 
   /** A message of this user's that is stored now. */
   store(message) {
-    if (message.conversation_id === this.id) this.#take([message], this.#caughtUp);
+    // By REST it may lie behind others that a lost connection has not brought.
+    if (message.conversation_id === this.id) this.#take([message], false);
   }
 
   /** Has been on the screen so far: told once for all that is new. */
@@ -134,11 +139,14 @@ export class Thread extends EventTarget {
     this.#told = this.#seen;
     this.#connection.ask('mark_read', { conversation_id: this.id, up_to_seq: this.#seen }).catch(() => {
       this.#told = before;
+      setTimeout(() => !this.#closing.signal.aborted && this.#tellSeen(), RETRY_MS);
     });
   }
 
   #take(messages, withoutGap) {
     for (const message of messages) {
+      // A page that was read before it was deleted.
+      if (this.#deleted.has(message.seq)) continue;
       this.#messages.set(message.seq, message);
       if (withoutGap) this.#lastSeq = Math.max(this.#lastSeq, message.seq);
       if (message.sender_id._id === this.#me && message.is_read) this.readByOther = Math.max(this.readByOther, message.seq);
@@ -163,7 +171,10 @@ export class Thread extends EventTarget {
       this.readByOther = Math.max(this.readByOther, seq);
       this.#changed();
     });
-    on('message_deleted', ({ seq }) => this.#messages.delete(seq) && this.#changed());
+    on('message_deleted', ({ seq }) => {
+      this.#deleted.add(seq);
+      if (this.#messages.delete(seq)) this.#changed();
+    });
     this.#connection.addEventListener('session', () => this.sync(), { signal });
     // What was asked for before the connection was lost has got no answer.
     this.#connection.addEventListener('recovered', () => (this.#caughtUp ? this.#tellSeen() : this.sync()), { signal });

@@ -29,18 +29,19 @@ export class Typist {
   }
 }
 
-/** Calls `show(conversation, whether)` when others begin and end. */
-export function watchTyping(socket, show) {
+/** Calls `show(conversation, whether)` when others begin and end; this user's other windows are told of, too. */
+export function watchTyping(socket, me, show) {
   const timers = new Map();
   const end = (conversation) => {
     clearTimeout(timers.get(conversation));
     if (timers.delete(conversation)) show(conversation, false);
   };
-  socket.on('user_typing', ({ conversation_id: conversation }) => {
+  socket.on('user_typing', ({ conversation_id: conversation, userId }) => {
+    if (userId === me) return;
     clearTimeout(timers.get(conversation));
     timers.set(conversation, setTimeout(end, FORGET_MS, conversation));
     show(conversation, true);
   });
-  socket.on('user_stop_typing', ({ conversation_id: conversation }) => end(conversation));
+  socket.on('user_stop_typing', ({ conversation_id: conversation, userId }) => userId !== me && end(conversation));
   socket.on('disconnect', () => [...timers.keys()].forEach(end));
 }

@@ -48,6 +48,21 @@ test('whoever types is shown, until the text is sent or removed', async () => {
   await windows.bob.has('Well, yes');
 });
 
+test('one’s own typing in another window is not the other’s', async () => {
+  const { alice, bob, conversation, windows } = await pairAtWindows();
+  const second = await Window.of(server.url, alice);
+  for (const window of [windows.alice, second]) await window.openConversation(bob);
+  await windows.bob.openConversation(alice);
+  await windows.alice.composer.fill('Well');
+  await windows.bob.page.getByText(`${alice.full_name} is typing`).waitFor();
+  // It comes behind the typing.
+  await say(server, alice, conversation, 'from a third device');
+  await second.has('from a third device');
+  assert.equal(await second.page.getByText(`${bob.full_name} is typing`).count(), 0);
+  await windows.bob.composer.fill('Yes?');
+  await second.page.getByText(`${bob.full_name} is typing`).waitFor();
+});
+
 test('a message in another conversation has a notice and a badge, and the notice leads there', async () => {
   const { alice, bob, windows } = await pairAtWindows();
   const carol = await newUser(server);

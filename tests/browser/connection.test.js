@@ -106,6 +106,24 @@ test('a message whose answer is lost is sent again, and stored once', async () =
   assert.deepEqual(await showsWhatIsStored(window, server, alice, conversation), ['once']);
 });
 
+test('a conversation that is opened while only the socket is away is heard of when the session goes on', async () => {
+  const { alice, bob, conversation } = await newPair(server);
+  const sockets = [];
+  const window = await Window.of(server.url, alice, {}, (context) =>
+    context.routeWebSocket(/socket\.io/u, (socket) => sockets.push(socket) && socket.connectToServer()),
+  );
+  await eventually(() => sockets.length === 1, 'a WebSocket');
+  const polling = /\/socket\.io\//u;
+  await window.context.route(polling, (route) => route.abort());
+  await sockets[0].close();
+  await window.isLost();
+  await window.openConversation(bob);
+  await window.context.unroute(polling);
+  await window.isConnected('recovered');
+  await say(server, bob, conversation, 'heard');
+  await window.has('heard');
+});
+
 test('what was not sent before a reload is sent after it', async () => {
   const { alice, conversation, relay, window } = await aliceBehindRelay();
   await window.context.setOffline(true);
