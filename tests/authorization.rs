@@ -3,13 +3,14 @@
 
 mod support;
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use horsetrust_chat::{http::Route, socket_io::Event};
-use jsonwebtoken::{EncodingKey, Header, encode};
 use serde_json::{Value, json};
 use support::socket_io::{WEBSOCKET, connect_packet};
-use support::{Connection, Person, SECRET, Server, SocketIo, WebSocket, new_id, token, until};
+use support::people::token_until;
+use support::plain::{PLAIN, Plain, handshake};
+use support::{Connection, Person, Server, SocketIo, WebSocket, new_id, token, until};
 
 /// Who calls.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -57,15 +58,17 @@ enum Row {
     Participants,
     Sender,
     Admins,
+    /// Whose token holds, and who has not shown one yet.
+    NotWithABadToken,
 }
 
 impl Row {
     /// The status that a REST caller gets; `success` is what those get who are let through.
     fn status(self, caller: Caller, success: u16) -> u16 {
         match (self, caller) {
-            (Self::Anybody, _) => success,
+            (Self::Anybody, _) | (Self::NotWithABadToken, Caller::NoToken) => success,
             (_, caller) if !caller.has_a_token_that_holds() => 401,
-            (Self::Users, _)
+            (Self::Users | Self::NotWithABadToken, _)
             | (Self::Participants, Caller::Sender | Caller::Recipient)
             | (Self::Sender, Caller::Sender)
             | (Self::Admins, Caller::Admin) => success,
@@ -89,6 +92,7 @@ fn row_of_route(route: Route) -> Row {
         Route::Conversations | Route::OpenConversation | Route::UnreadCount => Row::Users,
         Route::History | Route::Send => Row::Participants,
         Route::Delete => Row::Sender,
+        Route::PlainWebSocket => Row::NotWithABadToken,
         Route::PutUser | Route::Stats | Route::Metrics | Route::Revoke => Row::Admins,
     }
 }
@@ -171,6 +175,14 @@ impl World {
             WebSocket::upgrade(Connection::open(self.server.address()), route.path());
             return 101;
         }
+        if route == Route::PlainWebSocket {
+            let mut connection = Connection::open(self.server.address());
+            connection.send(&match caller {
+                Caller::NoToken => support::websocket::upgrade(PLAIN),
+                _ => handshake(&self.person(caller).token),
+            });
+            return connection.response().status;
+        }
         let body = if body.is_null() { Vec::new() } else { body.to_string().into_bytes() };
         let path = route.path().replace("{id}", &id);
         let mut connection = Connection::open(self.server.address());
@@ -184,13 +196,6 @@ impl World {
     }
 }
 
-/// A token that expires in so many seconds.
-fn token_until(user: &str, seconds: i64) -> String {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("a clock after 1970").as_secs() as i64;
-    let claims = json!({ "userId": user, "role": "seller", "iat": now - 60, "exp": now + seconds });
-    encode(&Header::default(), &claims, &EncodingKey::from_secret(SECRET.as_bytes())).expect("claims make a token")
-}
-
 #[test]
 fn every_route_lets_through_whom_it_is_for() {
     let world = World::new();
@@ -198,7 +203,7 @@ fn every_route_lets_through_whom_it_is_for() {
         for caller in Caller::ALL {
             let success = match route {
                 Route::Send => 201,
-                Route::HealthWebSocket => 101,
+                Route::HealthWebSocket | Route::PlainWebSocket => 101,
                 _ => 200,
             };
             let expected = row_of_route(*route).status(caller, success);
@@ -219,19 +224,26 @@ fn every_event_lets_through_whom_it_is_for_and_nobody_else_hears_of_it() {
             assert!(socket.next_text().starts_with('0'));
             let refused = socket.next_text();
             assert!(refused.starts_with("44{\"message\":\"Authentication error: "), "{caller:?}: {refused}");
+            let mut plain = Plain::stranger(&world.server);
+            plain.send("connect", &json!({ "token": world.person(caller).token }));
+            let refused = plain.next_event("connect_error");
+            assert_eq!(refused["data"]["code"], "UNAUTHENTICATED", "{caller:?}: {refused}");
             continue;
         }
         let mut socket = SocketIo::connect(&world.server, world.person(caller));
+        let mut plain = Plain::connect(&world.server, world.person(caller));
         for event in Event::ALL {
-            let ack = socket.call(event.name(), &world.argument(*event, caller));
-            let expected = row_of_event(*event).status(caller, 200) == 200;
-            assert_eq!(ack["success"], expected, "{event:?} by {caller:?}: {ack}");
-            if !expected {
-                assert_eq!(ack["code"], "NOT_FOUND", "as if there were none: {event:?} by {caller:?}");
+            let argument = world.argument(*event, caller);
+            for ack in [socket.call(event.name(), &argument), plain.call(event.name(), &argument)] {
+                let expected = row_of_event(*event).status(caller, 200) == 200;
+                assert_eq!(ack["success"], expected, "{event:?} by {caller:?}: {ack}");
+                if !expected {
+                    assert_eq!(ack["code"], "NOT_FOUND", "as if there were none: {event:?} by {caller:?}");
+                }
             }
         }
         if !matches!(caller, Caller::Sender | Caller::Recipient) {
-            overhearing.push((caller, socket));
+            overhearing.push((caller, socket, plain));
         }
     }
     // Something to hear, of each kind; the answer to a call comes behind it.
@@ -242,10 +254,12 @@ fn every_event_lets_through_whom_it_is_for_and_nobody_else_hears_of_it() {
     }
     assert_eq!(world.call(Route::Delete, Caller::Sender), 200);
     assert_eq!(world.call(Route::History, Caller::Recipient), 200);
-    for (caller, mut socket) in overhearing {
+    for (caller, mut socket, mut plain) in overhearing {
         let id = socket.send_call("leave_conversation", &json!(world.conversation));
         assert!(socket.try_ack(id).is_some());
-        assert_eq!(socket.names_of_events(), Vec::<&str>::new(), "{caller:?}");
+        plain.call("leave_conversation", &json!(world.conversation));
+        let heard = [socket.names_of_events(), plain.names_of_events()].concat();
+        assert_eq!(heard, Vec::<&str>::new(), "{caller:?}");
     }
 }
 

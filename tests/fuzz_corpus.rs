@@ -28,6 +28,11 @@ fn packets_hold_what_is_asked_of_them() {
 }
 
 #[test]
+fn envelopes_hold_what_is_asked_of_them() {
+    holds("envelope", fuzz::envelope);
+}
+
+#[test]
 fn polling_payloads_hold_what_is_asked_of_them() {
     holds("polling", fuzz::polling);
 }

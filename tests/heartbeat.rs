@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 use support::polling::packets;
 use support::socket_io::{event_packet, parse_ack};
-use support::websocket::WebSocket;
-use support::{Connection, Polling, Server, SocketIo};
+use support::websocket::{PING, PONG, WebSocket, frame};
+use support::{Connection, Person, Plain, Polling, Server, SocketIo};
 
 /// A bounded wait is the point here: the protocol has the first ping come after one interval, not at once.
 const QUIET: Duration = Duration::from_secs(1);
@@ -95,7 +95,15 @@ fn the_first_ping_comes_after_one_interval() {
 #[test]
 fn a_client_that_answers_no_ping_is_closed_after_the_timeout() {
     let server = Server::shared();
-    let mut client = SocketIo::connect(&server, &server.person("Ana"));
+    let person = server.person("Ana");
+    thread::scope(|scope| {
+        scope.spawn(|| answers_no_ping(&server, &person));
+        scope.spawn(|| answers_no_ping_on_a_plain_websocket(&server, &person));
+    });
+}
+
+fn answers_no_ping(server: &Server, person: &Person) {
+    let mut client = SocketIo::connect(server, person);
     let connected = Instant::now();
     wait_for_bytes(&mut client.socket.connection);
     assert_eq!(client.socket.next_text(), "2");
@@ -105,6 +113,24 @@ fn a_client_that_answers_no_ping_is_closed_after_the_timeout() {
     wait_for_bytes(&mut client.socket.connection);
     client.socket.expect_close();
     assert_near(connected.elapsed(), PING_INTERVAL + PING_TIMEOUT);
+}
+
+/// Its first ping is answered.
+fn answers_no_ping_on_a_plain_websocket(server: &Server, person: &Person) {
+    let mut client = Plain::connect(server, person);
+    let connected = Instant::now();
+    for pings in 1..=2 {
+        wait_for_bytes(&mut client.socket.connection);
+        assert_eq!(client.socket.next_frame().opcode, PING);
+        assert_near(connected.elapsed(), PING_INTERVAL * pings);
+        if pings == 1 {
+            client.socket.connection.send(&frame(true, PONG, b""));
+        }
+        assert_eq!(client.call("typing", &json!("x"))["success"], false, "another message is no pong");
+    }
+    wait_for_bytes(&mut client.socket.connection);
+    assert_eq!(client.closing(), Some((1008, "heartbeat timeout".to_owned())));
+    assert_near(connected.elapsed(), 2 * PING_INTERVAL + PING_TIMEOUT);
 }
 
 /// The heartbeat takes longer than events are given elsewhere.

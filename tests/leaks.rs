@@ -7,10 +7,11 @@ mod support;
 use std::fs;
 use std::time::Duration;
 
-use serde_json::json;
+use serde_json::{Value, json};
+use support::plain::PLAIN;
 use support::socket_io::{WEBSOCKET, event_packet};
 use support::websocket::{CLOSE, frame};
-use support::{Connection, DataDir, Launch, Person, Polling, Server, SocketIo, WebSocket, until};
+use support::{Connection, DataDir, Launch, Person, Plain, Polling, Server, SocketIo, WebSocket, until};
 
 const CONNECTS: usize = 2000;
 /// What comes and goes before the first look, so that what is made once, is made.
@@ -70,6 +71,19 @@ impl Visitor<'_> {
         let mut socket = WebSocket::upgrade(self.connection(), WEBSOCKET);
         socket.send_text(&self.connect_packet());
         self.visit(SocketIo::opened(socket));
+    }
+
+    fn by_plain_websocket(&self) {
+        let mut client = Plain::on(WebSocket::upgrade(self.connection(), PLAIN));
+        client.send("connect", &json!({ "token": self.person.token, "recover": self.number.is_multiple_of(4) }));
+        client.next_event("connect");
+        client.call("join_conversation", &json!(self.conversation));
+        client.call("typing", &json!(self.conversation));
+        match self.number % 3 {
+            0 => client.send("disconnect", &Value::Null),
+            1 => client.socket.connection.send(&frame(true, CLOSE, &1000u16.to_be_bytes())),
+            _ => {}
+        }
     }
 
     /// Also an upgrade that is not finished, now and then.
@@ -164,6 +178,11 @@ fn nothing_stays_of(visit: fn(&Visitor)) {
 #[test]
 fn nothing_stays_of_clients_that_open_with_websocket() {
     nothing_stays_of(|visitor| visitor.by_websocket());
+}
+
+#[test]
+fn nothing_stays_of_clients_with_a_plain_websocket() {
+    nothing_stays_of(|visitor| visitor.by_plain_websocket());
 }
 
 #[test]

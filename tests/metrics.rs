@@ -7,7 +7,7 @@ use std::{fs, path::Path};
 
 use serde_json::{Value, json};
 use support::socket_io::connect_packet;
-use support::{Connection, Polling, Server, SocketIo, WebSocket, new_id, token, until};
+use support::{Connection, Plain, Polling, Server, SocketIo, WebSocket, new_id, token, until};
 
 /// Samples by their name with labels.
 struct Scraped(BTreeMap<String, f64>);
@@ -57,6 +57,7 @@ fn what_happens_is_counted() {
     let mut socket = SocketIo::connect(&server, &ana);
     let mut polls = Connection::open(server.address());
     let polling = Polling::connect(&mut polls, &ben);
+    let plain = Plain::connect(&server, &ben);
     socket.join(&talk);
     for _ in 0..3 {
         socket.send(&talk, "counted");
@@ -66,7 +67,8 @@ fn what_happens_is_counted() {
     for (name, value) in [
         ("connections{transport=\"websocket\"}", 1.0),
         ("connections{transport=\"polling\"}", 1.0),
-        ("sessions", 2.0),
+        ("connections{transport=\"plain_websocket\"}", 1.0),
+        ("sessions", 3.0),
         ("rooms", 1.0),
         ("room_members", 1.0),
         ("messages_committed_total", 4.0),
@@ -87,9 +89,9 @@ fn what_happens_is_counted() {
     assert!(
         now.get("connections{transport=\"websocket\"}") > 1.5 && now.get("connections{transport=\"polling\"}") < 0.5
     );
-    drop((socket, upgraded));
+    drop((socket, upgraded, plain));
     let lost = || Scraped::of(&server).get("disconnects_total{reason=\"transport lost\"}");
-    until("both have ended", support::EVENT_LIMIT, || lost() > 1.5);
+    until("all have ended", support::EVENT_LIMIT, || lost() > 2.5);
 }
 
 #[test]

@@ -69,8 +69,9 @@ const UNREAD_UPDATE: &str = "unread_update";
 /// Events that cannot be made again from what is stored.
 const OWN: [&str; 3] = [MESSAGE_READ, MESSAGE_DELETED, UNREAD_UPDATE];
 
-/// Kinds of transport whose form of an event is shared by all recipients: who polls, and who has a WebSocket.
-const KINDS: usize = 2;
+/// Kinds of transport whose form of an event is shared by all recipients: polling, WebSocket, and WebSocket without
+/// Socket.IO.
+const KINDS: usize = 3;
 
 /// A named event with its payload as JSON, and the forms that a transport gave it.
 pub struct EncodedEvent {
@@ -82,7 +83,7 @@ pub struct EncodedEvent {
     pub durability: Durability,
     /// Where it stands for clients that recover; events of conversations that are durable have one.
     pub offset: Option<Offset>,
-    /// Without the offset, and with it; for two kinds of transport each.
+    /// Without the offset, and with it; for each kind of transport.
     forms: [[OnceLock<Box<dyn Any + Send + Sync>>; KINDS]; 2],
 }
 

@@ -6,7 +6,7 @@
 //!
 //! | file | an input is |
 //! | --- | --- |
-//! | `packet.rs` | a Socket.IO packet |
+//! | `packet.rs` | a Socket.IO packet; for `envelope` what a plain WebSocket says instead |
 //! | `polling.rs` | an Engine.IO polling payload, behind two bytes that say how it is cut |
 //! | `token.rs` | a token as it stands, or its header, claims and signature, each on a line |
 //! | `keys.rs` | a file with public keys |
@@ -20,6 +20,6 @@ mod token;
 
 pub use configuration::configuration;
 pub use keys::keys;
-pub use packet::packet;
+pub use packet::{envelope, packet};
 pub use polling::polling;
 pub use token::token;

@@ -142,11 +142,11 @@ fn counter(registry: &mut Registry, name: &str, help: &str, now: i64) {
 
 fn connections(app: &App, registry: &mut Registry) {
     let counters = app.chat.counters();
-    let polling = app.socket_io.polling();
     let open = Family::<[(&str, &str); 1], Value>::default();
-    open.get_or_create(&[("transport", "polling")]).set(polling);
-    open.get_or_create(&[("transport", "websocket")]).set((counters.get(Gauge::Connections) - polling).max(0));
-    registry.register("connections", "Open Engine.IO connections", open);
+    for (transport, count) in app.socket_io.by_transport() {
+        open.get_or_create(&[("transport", transport)]).set(count);
+    }
+    registry.register("connections", "Open connections of chat clients", open);
     value(registry, "sessions", "Clients that have connected", counters.get(Gauge::Sessions));
     let lost = "Sessions that lost their connection and wait for another one";
     value(registry, "sessions_lost", lost, counters.get(Gauge::LostSessions));

@@ -1,7 +1,7 @@
 //! The port: REST and health by actix-web, Socket.IO and plain WebSocket on the same listener.
 
 mod admin;
-mod caller;
+pub(crate) mod caller;
 mod conversations;
 pub(crate) mod door;
 mod error;

@@ -29,6 +29,9 @@ use super::places::Place;
 const NEXT_HEAD: Duration = Duration::from_secs(40);
 /// How long a client may take to read an answer that the kernel has no room for.
 const ANSWER: Duration = Duration::from_secs(60);
+/// The same for what is sent over a plain WebSocket. While it is stuck, nothing else of the connection goes on: neither its
+/// heartbeat, nor its end.
+pub(crate) const STUCK: Duration = Duration::from_secs(10);
 
 /// Whose turn it is on a connection; its stream and its requests share it.
 #[derive(Clone, Debug, Default)]
@@ -43,6 +46,8 @@ enum Whose {
     Answer,
     /// The next request is to come.
     Client,
+    /// Everybody's: it is a plain WebSocket.
+    Both,
 }
 
 /// Keeps a connection's turn: wraps all requests.
@@ -53,11 +58,8 @@ pub(super) async fn keep_turn(
     let turn = request.request().conn_data::<Turn>().cloned().unwrap_or_default();
     turn.0.set(Whose::Server);
     let answer = next.call(request).await;
-    // A plain WebSocket has times of its own.
     let goes_on = answer.as_ref().is_ok_and(|answer| answer.status() == StatusCode::SWITCHING_PROTOCOLS);
-    if !goes_on {
-        turn.0.set(Whose::Answer);
-    }
+    turn.0.set(if goes_on { Whose::Both } else { Whose::Answer });
     answer
 }
 
@@ -122,7 +124,8 @@ impl AsyncWrite for PatientStream {
         let written = Pin::new(&mut self.stream).poll_write(cx, bytes);
         if written.is_pending() {
             // Of all that waits: a client that reads a little now and then gets no more time.
-            self.answer.get_or_insert_with(|| within(ANSWER));
+            let limit = if self.turn.0.get() == Whose::Both { STUCK } else { ANSWER };
+            self.answer.get_or_insert_with(|| within(limit));
             expired(&mut self.answer, cx)?;
         }
         written

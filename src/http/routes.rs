@@ -8,6 +8,8 @@ use actix_web::{
 use actors::{Code, Refusal};
 use serde_json::json;
 
+use crate::socket_io::plain;
+
 use super::{admin, conversations, health, messages, metrics, users};
 
 macro_rules! routes {
@@ -59,6 +61,8 @@ routes! {
     Delete = DELETE "/api/chat/messages/{id}" => messages::delete,
     /// How much is not read.
     UnreadCount = GET "/api/chat/unread-count" => conversations::unread_count,
+    /// The chat over a plain WebSocket.
+    PlainWebSocket = GET "/api/chat/ws" => plain::open,
     /// A profile.
     PutUser = PUT "/api/chat/users/{id}" => users::put,
     /// What is there and what has happened.

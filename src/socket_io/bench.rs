@@ -4,7 +4,7 @@ use actors::{AckId, EncodedEvent, Refusal, Request};
 use bytes::Bytes;
 use serde_json::value::RawValue;
 
-use super::{Event, events, frames::Frames, packet, polling};
+use super::{BrokenPacket, Event, Packet, envelope, events, frames::Frames, packet, polling};
 
 /// A client's event as a request.
 ///
@@ -12,6 +12,14 @@ use super::{Event, events, frames::Frames, packet, polling};
 /// What the client is told.
 pub fn request(name: &str, arguments: &[&RawValue]) -> Result<Request, Refusal> {
     events::parse(Event::named(name), arguments, |_| Err(Refusal::invalid("no token is taken here")))
+}
+
+/// What a client says over a plain WebSocket.
+///
+/// # Errors
+/// It is not of the form.
+pub fn plain(text: &str) -> Result<Packet<'_>, BrokenPacket> {
+    envelope::parse(text)
 }
 
 /// A polling payload in the pieces it is handled in: of so many packets, or of fewer that have so many bytes.

@@ -1,36 +1,40 @@
-//! One Engine.IO connection: its Socket.IO packets, its session once the client has connected, and its end.
+//! One connection: its packets, its session once the client has connected, and its end.
 //!
 //! What carries it is engineioxide's socket while the client polls, and frames of ours over WebSocket, from the beginning
-//! or from the upgrade on. The bound on what waits to be sent is the gate's, for both.
+//! or from the upgrade on; or a plain WebSocket. The bound on what waits to be sent is the gate's, for all of them.
 
 use std::{
     fmt,
     sync::{
         Arc, Mutex, OnceLock, PoisonError, Weak,
-        atomic::{AtomicBool, AtomicU64, Ordering},
+        atomic::{AtomicU64, Ordering},
     },
     time::{Duration, Instant},
 };
 
 use actors::{
-    AckId, CloseReason, Code, Counters, Durability, EncodedEvent, Gate, Gauge, Outbox, Pid, Queued, Refusal, Request,
-    SessionHandle, SessionId, UserId,
+    CloseReason, Code, Counters, Durability, EncodedEvent, Gate, Gauge, Queued, Recover, Refusal, Request, SessionHandle,
+    UserId,
 };
 use engineioxide::Str;
 use serde_json::value::RawValue;
 use tokio::task::AbortHandle;
 
-use crate::{auth::AuthError, http::places::Place};
-
-use super::{
-    CONNECT_TIMEOUT, CONNECTS, Event, Handler, connect::ConnectAuth, engine::Polling, events, frames::Frames, packet,
-    packet::Packet,
+use crate::{
+    auth::{AuthError, Caller},
+    http::places::Place,
 };
 
-/// One connection.
+use super::{
+    CONNECT_TIMEOUT, CONNECTS, Event, Handler, connect::ConnectAuth, engine::Polling, events, frames::Frames,
+    outbox::SessionOutbox, packet, packet::Packet, wire::Wire,
+};
+
+/// A connection of whatever kind.
 pub(super) struct Connection {
     /// For one that began with polling.
     pub(super) polling: Option<Box<Polling>>,
+    pub(super) wire: Wire,
     pub(super) frames: Frames,
     pub(super) gate: Arc<Gate>,
     state: Mutex<State>,
@@ -61,11 +65,12 @@ enum State {
 }
 
 impl Connection {
-    pub(super) fn open(polling: Option<Polling>, handler: &Handler) -> Arc<Self> {
+    pub(super) fn open(polling: Option<Polling>, wire: Wire, handler: &Handler) -> Arc<Self> {
         let counters = handler.chat.counters().clone();
         counters.add(Gauge::Connections);
         Arc::new_cyclic(|connection| Self {
             polling: polling.map(Box::new),
+            wire,
             frames: Frames::default(),
             gate: Arc::default(),
             state: Mutex::new(State::Open { deadline: deadline(connection.clone()) }),
@@ -93,12 +98,17 @@ impl Connection {
         self.closing.get().is_some()
     }
 
+    /// Why, if it is.
+    pub(super) fn closing(&self) -> Option<CloseReason> {
+        self.closing.get().copied()
+    }
+
     pub(super) fn received(self: &Arc<Self>, text: &str, handler: &Handler) {
         self.received.fetch_add(1, Ordering::Relaxed);
         if self.is_closing() {
             return;
         }
-        match Packet::parse(text) {
+        match self.wire.parse(text) {
             Ok(Packet::Connect { .. }) if self.connects.fetch_add(1, Ordering::Relaxed) >= CONNECTS => {
                 self.close(CloseReason::TooManyConnects);
             }
@@ -116,7 +126,7 @@ impl Connection {
             // Text where attachments were announced.
             (State::Connected { attachments: 1.., .. }, _) => false,
             (_, Packet::Connect { namespace, .. }) if namespace != "/" => {
-                self.emit(packet::refused(namespace, "Invalid namespace", Code::NotFound.as_str()));
+                self.emit(self.wire.refused(namespace, "Invalid namespace", Code::NotFound.as_str()));
                 true
             }
             (State::Open { .. }, Packet::Connect { auth, .. }) => {
@@ -153,7 +163,7 @@ impl Connection {
                     (Err(refusal), ack) => {
                         self.counters.refused(refusal.code);
                         if let Some(ack) = ack {
-                            self.emit(packet::ack(ack, &refusal.to_json()));
+                            self.emit(self.wire.ack(ack, &refusal.to_json()));
                         }
                     }
                 }
@@ -171,21 +181,7 @@ impl Connection {
     fn connect(self: &Arc<Self>, state: &mut State, auth: Option<&RawValue>, handler: &Handler) {
         let auth = ConnectAuth::parse(auth);
         match auth.token().and_then(|token| handler.auth.admit(token, &handler.chat)) {
-            // The next server is the one to connect to.
-            Ok(_) if handler.chat.is_draining() => self.close(CloseReason::ServerStopping),
-            Ok(caller) => {
-                let recover = auth.recover(&handler.chat);
-                let outbox = Arc::new(SessionOutbox {
-                    connection: self.clone(),
-                    with_offsets: recover.is_some(),
-                    silent: AtomicBool::new(false),
-                });
-                let session = handler.chat.connect(caller.user, caller.credentials, outbox.clone(), recover);
-                let connected = State::Connected { session, user: caller.user, outbox, attachments: 0 };
-                if let State::Open { deadline } = std::mem::replace(state, connected) {
-                    deadline.abort();
-                }
-            }
+            Ok(caller) => self.enter(state, caller, auth.recover(&handler.chat), handler),
             Err(error) => {
                 let message = match error {
                     AuthError::NoToken => "Authentication error: no token",
@@ -195,8 +191,27 @@ impl Connection {
                     }
                 };
                 self.counters.refused(Code::Unauthenticated);
-                self.emit(packet::refused("/", message, Code::Unauthenticated.as_str()));
+                self.emit(self.wire.refused("/", message, Code::Unauthenticated.as_str()));
             }
+        }
+    }
+
+    /// Opens the session of a client that has shown its token with the handshake.
+    pub(super) fn connect_as(self: &Arc<Self>, caller: Caller, handler: &Handler) {
+        let state = &mut *self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        self.enter(state, caller, None, handler);
+    }
+
+    fn enter(self: &Arc<Self>, state: &mut State, caller: Caller, recover: Option<Recover>, handler: &Handler) {
+        // The next server is the one to connect to.
+        if handler.chat.is_draining() {
+            return self.close(CloseReason::ServerStopping);
+        }
+        let outbox = Arc::new(SessionOutbox::new(self.clone(), recover.is_some()));
+        let session = handler.chat.connect(caller.user, caller.credentials, outbox.clone(), recover);
+        let connected = State::Connected { session, user: caller.user, outbox, attachments: 0 };
+        if let State::Open { deadline } = std::mem::replace(state, connected) {
+            deadline.abort();
         }
     }
 
@@ -216,11 +231,11 @@ impl Connection {
     }
 
     /// Queues a packet that must not be missed.
-    fn emit(self: &Arc<Self>, packet: String) {
+    pub(super) fn emit(self: &Arc<Self>, packet: String) {
         let queued = match self.polling.as_deref().and_then(Polling::sender) {
             Some(sender) => self.queue(packet.len(), Durability::Durable, || sender.send(packet.into())),
             None => {
-                let frame = Frames::message(&[&packet]);
+                let frame = self.wire.queued(packet);
                 self.queue(frame.len(), Durability::Durable, || self.frames.send(frame))
             }
         };
@@ -229,7 +244,7 @@ impl Connection {
         }
     }
 
-    fn event(&self, event: &EncodedEvent, with_offset: bool) -> Queued {
+    pub(super) fn event(&self, event: &EncodedEvent, with_offset: bool) -> Queued {
         let with_offset = with_offset && event.offset.is_some();
         match self.polling.as_deref().and_then(Polling::sender) {
             Some(sender) => {
@@ -238,7 +253,7 @@ impl Connection {
                 self.queue(packet.len(), event.durability, || sender.send(packet))
             }
             None => {
-                let frame = event.form(with_offset, |event| packet::event(event, with_offset, Frames::message));
+                let frame = self.wire.event(event, with_offset);
                 self.queue(frame.len(), event.durability, || self.frames.send(frame))
             }
         }
@@ -264,7 +279,7 @@ impl Connection {
         let is_connected =
             matches!(*self.state.lock().unwrap_or_else(PoisonError::into_inner), State::Connected { .. });
         if is_connected {
-            self.emit(packet::draining(reconnect_after));
+            self.emit(self.wire.draining(reconnect_after));
         }
     }
 
@@ -325,49 +340,6 @@ impl Connection {
 impl fmt::Debug for Connection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Connection").field("closing", &self.closing).finish_non_exhaustive()
-    }
-}
-
-/// A session's outbox: the connection that carries it. A client may leave its session and connect again on the same
-/// connection; the old session says nothing more then.
-struct SessionOutbox {
-    connection: Arc<Connection>,
-    /// The client recovers, and remembers how far it has come.
-    with_offsets: bool,
-    silent: AtomicBool,
-}
-
-impl SessionOutbox {
-    fn silence(&self) {
-        self.silent.store(true, Ordering::SeqCst);
-    }
-
-    fn connection(&self) -> Option<&Arc<Connection>> {
-        (!self.silent.load(Ordering::SeqCst)).then_some(&self.connection)
-    }
-}
-
-impl Outbox for SessionOutbox {
-    fn opened(&self, session: SessionId, pid: Option<Pid>) {
-        if let Some(connection) = self.connection() {
-            connection.emit(packet::connected(session, pid));
-        }
-    }
-
-    fn event(&self, event: &Arc<EncodedEvent>) -> Queued {
-        self.connection().map_or(Queued::Closed, |connection| connection.event(event, self.with_offsets))
-    }
-
-    fn ack(&self, id: AckId, body: &str) {
-        if let Some(connection) = self.connection() {
-            connection.emit(packet::ack(id, body));
-        }
-    }
-
-    fn close(&self, reason: CloseReason) {
-        if let Some(connection) = self.connection() {
-            connection.close(reason);
-        }
     }
 }
 

@@ -11,7 +11,7 @@ use bytes::Bytes;
 use engineioxide::{DisconnectReason, Socket, Str, handler::EngineIoHandler};
 use tokio::sync::{Notify, RwLock, RwLockWriteGuard, mpsc::error::TrySendError};
 
-use super::{Handler, STOP_POLL, connection::Connection};
+use super::{Handler, STOP_POLL, connection::Connection, wire::Wire};
 
 /// What engineioxide keeps with its socket.
 type SocketData = OnceLock<Arc<Connection>>;
@@ -20,7 +20,7 @@ impl EngineIoHandler for Handler {
     type Data = SocketData;
 
     fn on_connect(self: Arc<Self>, socket: Arc<Socket<SocketData>>) {
-        let connection = Connection::open(Some(Polling::new(&socket)), &self);
+        let connection = Connection::open(Some(Polling::new(&socket)), Wire::SocketIo, &self);
         if socket.data.set(connection.clone()).is_ok() {
             self.connections.insert(socket.id, connection);
         }

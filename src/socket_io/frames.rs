@@ -9,8 +9,10 @@ use std::{
     task::Waker,
 };
 
+use actix_codec::Encoder;
+use actix_http::ws::{Codec, Message};
 use actors::Queued;
-use bytes::{BufMut, Bytes};
+use bytes::{BufMut, Bytes, BytesMut};
 use futures::task::AtomicWaker;
 
 /// The frames that wait to be sent.
@@ -89,11 +91,18 @@ pub(super) fn framed(kind: u8, pieces: &[&str]) -> Bytes {
     frame.into()
 }
 
+/// A frame that carries no packet.
+pub(super) fn control(message: Message) -> Bytes {
+    let mut frame = BytesMut::new();
+    let encoded = Codec::new().encode(message, &mut frame);
+    encoded.expect("only fragments can come at the wrong moment");
+    frame.freeze()
+}
+
 #[cfg(test)]
 mod tests {
     use actix_codec::Decoder;
-    use actix_http::ws::{Codec, Frame};
-    use bytes::BytesMut;
+    use actix_http::ws::Frame;
 
     use super::*;
     use crate::socket_io::MAX_PAYLOAD;

@@ -17,8 +17,7 @@ use std::{
     time::Duration,
 };
 
-use actix_codec::{Decoder, Encoder};
-use actix_http::ws::{CloseCode, Codec, Frame, Item, Message, ProtocolError};
+use actix_http::ws::{CloseCode, Message, ProtocolError};
 use actors::{CloseReason, Durability};
 use bytes::{Buf, Bytes, BytesMut};
 use engineioxide::socket::Sid;
@@ -31,7 +30,9 @@ use super::{
     FRAMES_A_TURN, Handler, MAX_PAYLOAD, PING_INTERVAL, PING_TIMEOUT,
     clock::{Clock, PING_AFTER_POLLING, Phase},
     connection::Connection,
-    frames::framed,
+    frames::{control, framed},
+    incoming::Incoming,
+    wire::Wire,
 };
 
 /// How much is read at once, in bytes.
@@ -51,7 +52,7 @@ thread_local! {
 /// Runs a connection that opens with WebSocket to its end. `ahead` is what the client sent behind its request.
 pub(super) async fn run(stream: TcpStream, ahead: BytesMut, place: Place, handler: Arc<Handler>) {
     let sid = Sid::new();
-    let connection = Connection::open(None, &handler);
+    let connection = Connection::open(None, Wire::SocketIo, &handler);
     connection.has(place);
     handler.connections.insert(sid, connection.clone());
     let listed = Listed::new(sid, connection, handler);
@@ -121,16 +122,12 @@ struct Link {
     stream: TcpStream,
     connection: Arc<Connection>,
     handler: Arc<Handler>,
-    codec: Codec,
+    incoming: Incoming,
     /// The beginning of a frame, or what came ahead.
     partial: BytesMut,
-    /// A message of several frames, so far; whether it is text.
-    fragments: Option<(bool, BytesMut)>,
     /// Frames being written.
     writing: VecDeque<Bytes>,
     clock: Clock,
-    /// For the gate, while it is closed.
-    waiting: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
     /// The client's last frame is queued.
     is_ending: bool,
 }
@@ -141,12 +138,10 @@ impl Link {
             stream,
             connection: listed.connection.clone(),
             handler: listed.handler.clone(),
-            codec: Codec::new().max_size(MAX_PAYLOAD),
+            incoming: Incoming::default(),
             partial: ahead,
-            fragments: None,
             writing: VecDeque::new(),
             clock: Clock::new(first_ping),
-            waiting: None,
             is_ending: false,
         }
     }
@@ -203,7 +198,7 @@ impl Link {
     fn poll_read_into(&mut self, buffer: &mut BytesMut, room: usize, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let mut turn = FRAMES_A_TURN;
         loop {
-            ready!(self.poll_gate(cx));
+            ready!(self.incoming.poll_open(&self.connection, cx));
             match self.decode(buffer, &mut turn) {
                 Decoded::All => {
                     buffer.reserve(room);
@@ -220,19 +215,6 @@ impl Link {
         }
     }
 
-    /// Ready while the connection's gate is open, or nobody cares any more.
-    fn poll_gate(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let connection = &self.connection;
-        if self.waiting.is_none() && !connection.gate.is_open() && !connection.is_closing() {
-            self.waiting = Some(Box::pin(connection.gate.clone().opened()));
-        }
-        if let Some(waiting) = &mut self.waiting {
-            ready!(waiting.as_mut().poll(cx));
-            self.waiting = None;
-        }
-        Poll::Ready(())
-    }
-
     /// Handles the frames that are there, `turn` of them at most.
     fn decode(&mut self, buffer: &mut BytesMut, turn: &mut usize) -> Decoded {
         while !self.connection.is_closing() {
@@ -243,10 +225,10 @@ impl Link {
                 return Decoded::TurnOver;
             }
             *turn -= 1;
-            match self.codec.decode(buffer) {
-                Ok(Some(frame)) => self.handle(frame),
-                Ok(None) if announced(buffer) <= MAX_PAYLOAD as u64 => return Decoded::All,
-                Ok(None) | Err(ProtocolError::Overflow) => self.connection.close(CloseReason::TooLarge),
+            match self.incoming.next(buffer) {
+                Ok(Some(message)) => self.handle(message),
+                Ok(None) => return Decoded::All,
+                Err(ProtocolError::Overflow) => self.connection.close(CloseReason::TooLarge),
                 Err(_) => self.connection.close(CloseReason::BrokenPacket),
             }
         }
@@ -255,56 +237,28 @@ impl Link {
         Decoded::All
     }
 
-    fn handle(&mut self, frame: Frame) {
-        match frame {
-            Frame::Text(text) => self.text(&text),
-            Frame::Binary(_) => self.connection.received_binary(),
-            Frame::Continuation(Item::FirstText(piece)) => self.fragments = Some((true, piece.into())),
-            Frame::Continuation(Item::FirstBinary(piece)) => self.fragments = Some((false, piece.into())),
-            Frame::Continuation(Item::Continue(piece)) => self.append(&piece),
-            Frame::Continuation(Item::Last(piece)) => {
-                self.append(&piece);
-                match self.fragments.take() {
-                    Some((true, text)) => self.text(&text),
-                    Some((false, _)) => self.connection.received_binary(),
-                    None => (),
-                }
-            }
-            Frame::Ping(payload) => self.send(self.encoded(Message::Pong(payload))),
-            Frame::Pong(_) => (),
-            Frame::Close(_) => self.connection.close(CloseReason::ClientLeft),
-        }
-    }
-
-    /// A further piece of a message; the codec has seen to it that there was a first one.
-    fn append(&mut self, piece: &[u8]) {
-        let Some((_, message)) = &mut self.fragments else { return };
-        message.extend_from_slice(piece);
-        if message.len() > MAX_PAYLOAD {
-            self.fragments = None;
-            self.connection.close(CloseReason::TooLarge);
+    fn handle(&mut self, message: Message) {
+        match message {
+            Message::Text(packet) => self.text(&packet),
+            Message::Binary(_) => self.connection.received_binary(),
+            Message::Ping(payload) => self.send(control(Message::Pong(payload))),
+            Message::Pong(_) | Message::Continuation(_) | Message::Nop => (),
+            Message::Close(_) => self.connection.close(CloseReason::ClientLeft),
         }
     }
 
     /// An Engine.IO packet.
-    fn text(&mut self, packet: &[u8]) {
-        match (packet.first(), std::str::from_utf8(packet)) {
-            (Some(b'4'), Ok(text)) => self.connection.received(&text[1..], &self.handler),
+    fn text(&mut self, packet: &str) {
+        match packet.as_bytes().first() {
+            Some(b'4') => self.connection.received(&packet[1..], &self.handler),
             // An answer that nobody asked for does no harm.
-            (Some(b'2' | b'3'), Ok(_)) if self.clock.phase == Phase::Asked => self.clock.enter(Phase::Quiet),
-            (Some(b'2' | b'3'), Ok(_)) => (),
+            Some(b'2' | b'3') if self.clock.phase == Phase::Asked => self.clock.enter(Phase::Quiet),
+            Some(b'2' | b'3') => (),
             // Means nothing; some clients send it after an upgrade.
-            (Some(b'6'), Ok(_)) => (),
-            (Some(b'1'), Ok(_)) => self.connection.close(CloseReason::ClientLeft),
+            Some(b'6') => (),
+            Some(b'1') => self.connection.close(CloseReason::ClientLeft),
             _ => self.connection.close(CloseReason::BrokenPacket),
         }
-    }
-
-    fn encoded(&self, message: Message) -> Bytes {
-        let mut frame = BytesMut::new();
-        let encoded = self.codec.clone().encode(message, &mut frame);
-        encoded.expect("only fragments can come at the wrong moment");
-        frame.freeze()
     }
 
     /// Writes what is queued and, when the connection is closed, that it is.
@@ -316,7 +270,7 @@ impl Link {
                 self.writing = queued;
                 if ended && !self.is_ending {
                     self.is_ending = true;
-                    self.writing.push_back(self.encoded(Message::Close(Some(CloseCode::Normal.into()))));
+                    self.writing.push_back(control(Message::Close(Some(CloseCode::Normal.into()))));
                 }
             }
             if self.writing.is_empty() {
@@ -354,25 +308,5 @@ impl Link {
             packets += 1;
         }
         self.connection.gate.sent(packets, all);
-    }
-}
-
-/// The length that a frame's head announces (RFC 6455, section 5.2), as far as it has come.
-fn announced(head: &[u8]) -> u64 {
-    match *head {
-        [_, length, a, b, c, d, e, f, g, h, ..] if length & 0x7f == 127 => u64::from_be_bytes([a, b, c, d, e, f, g, h]),
-        _ => 0,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_head_announces_its_length_before_the_frame_has_come() {
-        assert_eq!(announced(&[0x81, 0xff, 0x40, 0, 0, 0, 0, 0, 0, 0]), 1 << 62);
-        assert_eq!(announced(&[0x81, 0xff, 0x40]), 0);
-        assert_eq!(announced(&[0x81, 0xfe, 255, 255]), 0);
     }
 }

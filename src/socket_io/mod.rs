@@ -1,4 +1,5 @@
-//! Socket.IO (protocol 5) on Engine.IO (protocol 4), on the port of actix-web.
+//! Socket.IO (protocol 5) on Engine.IO (protocol 4), on the port of actix-web; and the same without either, for clients that
+//! have a WebSocket and no more.
 //!
 //! | file | |
 //! | --- | --- |
@@ -7,8 +8,11 @@
 //! | `upgrade.rs` | WebSocket: the hook checks and answers 101; a client that polled is probed and taken over |
 //! | `link.rs`, `frames.rs`, `clock.rs` | connections over WebSocket: an Engine.IO session of ours, what it sends, its times |
 //! | `stream.rs` | a stream with what was read of it before |
-//! | `connection.rs`, `connect.rs` | one connection of either kind: its packets, its session, its end; who connects |
-//! | `packet.rs`, `events.rs` | packets as text, events as requests |
+//! | `incoming.rs` | what comes over a WebSocket: messages, while the gate lets them in |
+//! | `plain.rs` | plain WebSockets, an actor each |
+//! | `connection.rs`, `connect.rs`, `outbox.rs` | one connection of any kind: its packets, its session, its end; who connects; what the session sends |
+//! | `wire.rs` | what is spoken on it: `packet.rs` for Socket.IO, `envelope.rs` on plain WebSockets |
+//! | `events.rs` | events as requests |
 //! | `bench.rs` | what micro-benchmarks and fuzz targets reach |
 //!
 //! engineioxide could speak WebSocket, too. Over frames of ours a connection takes a fifth of the memory and a third of
@@ -21,13 +25,18 @@ mod clock;
 mod connect;
 mod connection;
 mod engine;
+mod envelope;
 mod events;
 mod frames;
+mod incoming;
 mod link;
+mod outbox;
 mod packet;
+pub(crate) mod plain;
 mod polling;
 mod stream;
 pub(crate) mod upgrade;
+mod wire;
 
 use std::{
     fmt,
@@ -49,7 +58,10 @@ use engineioxide::{
 
 use crate::{
     auth::Auth,
-    http::places::{Full, Place},
+    http::{
+        patience::STUCK,
+        places::{Full, Place},
+    },
     rates::Rates,
 };
 
@@ -57,6 +69,7 @@ use connection::Connection;
 pub use events::Event;
 pub use packet::{BrokenPacket, Packet};
 pub(crate) use stream::PrefixedStream;
+use wire::Wire;
 
 /// Where Engine.IO is.
 const PATH: &str = "/socket.io";
@@ -67,7 +80,7 @@ const PING_INTERVAL: Duration = Duration::from_secs(25);
 /// How long it may take to answer.
 const PING_TIMEOUT: Duration = Duration::from_secs(20);
 // A client that has not answered for so long is closed, so that it has what was sent before.
-const _: () = assert!(PING_INTERVAL.as_secs() + PING_TIMEOUT.as_secs() < CONFIRMED_AFTER.as_secs());
+const _: () = assert!(PING_INTERVAL.as_secs() + PING_TIMEOUT.as_secs() + STUCK.as_secs() < CONFIRMED_AFTER.as_secs());
 /// How long the upgrade to WebSocket may take.
 const UPGRADE_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long a client may take from the handshake to its CONNECT packet.
@@ -130,9 +143,17 @@ impl SocketIo {
         Self { service: EngineIoService::with_config(handler.clone(), config), handler, connections }
     }
 
-    /// How many connections poll.
-    pub(crate) fn polling(&self) -> i64 {
-        self.connections.iter().filter(|connection| connection.polls().is_some()).count() as i64
+    /// How many connections there are over each transport.
+    pub(crate) fn by_transport(&self) -> [(&'static str, i64); 3] {
+        let [mut polling, mut websocket, mut plain] = [0; 3];
+        for connection in self.connections.iter() {
+            match connection.wire {
+                Wire::Plain => plain += 1,
+                Wire::SocketIo if connection.polls().is_some() => polling += 1,
+                Wire::SocketIo => websocket += 1,
+            }
+        }
+        [("polling", polling), ("websocket", websocket), ("plain_websocket", plain)]
     }
 
     /// Tells all clients that their connections will be closed, and when to come back, each at another time.
@@ -189,8 +210,9 @@ pub(crate) fn is_engine_path(path: &str) -> bool {
 /// Whether a request, as far as it has come, is a handshake without a session.
 pub(crate) fn begins_session(head: &[u8]) -> bool {
     let line = head.split(|byte| *byte == b'\r').next().unwrap_or_default();
-    let path = line.strip_prefix(b"GET ").and_then(|rest| rest.strip_prefix(PATH.as_bytes()));
-    path.is_some_and(|rest| !rest.windows(5).any(|part| part == b"&sid="))
+    let Some(path) = line.strip_prefix(b"GET ") else { return false };
+    let engine = path.strip_prefix(PATH.as_bytes());
+    engine.is_some_and(|rest| !rest.windows(5).any(|part| part == b"&sid=")) || path.starts_with(plain::PATH.as_bytes())
 }
 
 /// The routes of long polling.
@@ -302,6 +324,7 @@ mod tests {
     fn the_first_bytes_of_a_request_tell_whether_it_begins_a_session() {
         assert!(begins_session(b"GET /socket.io/?EIO=4&transport=websocket HTTP/1.1\r\nX: &sid=1"));
         assert!(begins_session(b"GET /socket.io/?EIO=4&transport=polling&t=x"));
+        assert!(begins_session(b"GET /api/chat/ws HTTP/1.1\r\n"));
         assert!(!begins_session(b"GET /socket.io/?EIO=4&transport=websocket&sid=0123456789abcdef HTTP/1.1\r\n"));
         assert!(!begins_session(b"POST /socket.io/?EIO=4") && !begins_session(b"GET /health HTTP/1.1\r\n"));
         assert!(!begins_session(b"") && !begins_session(b"GET /sock"));

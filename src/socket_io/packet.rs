@@ -2,7 +2,7 @@
 //!
 //! `<type>[<attachments>-][<namespace>,][<ack id>][<JSON payload>]`
 
-use std::{fmt::Write as _, time::Duration};
+use std::fmt::Write as _;
 
 use actors::{AckId, EncodedEvent, Pid, SessionId};
 use serde_json::value::RawValue;
@@ -47,8 +47,8 @@ pub enum Packet<'a> {
 
 /// What is not a packet that a client may send.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Error)]
-#[error("not a Socket.IO packet: {0}")]
-pub struct BrokenPacket(&'static str);
+#[error("not a packet: {0}")]
+pub struct BrokenPacket(pub(super) &'static str);
 
 impl<'a> Packet<'a> {
     /// # Errors
@@ -161,9 +161,9 @@ pub(super) fn event<T>(event: &EncodedEvent, with_offset: bool, join: impl FnOnc
     }
 }
 
-/// `2`: the server will soon close the connection; the client is to come back so much later.
-pub(super) fn draining(reconnect_after: Duration) -> String {
-    format!(r#"2["server_draining",{{"reconnect_after_ms":{}}}]"#, reconnect_after.as_millis())
+/// `2`: another event; `data` is JSON.
+pub(super) fn named(event: &str, data: &str) -> String {
+    format!(r#"2["{event}",{data}]"#)
 }
 
 /// `3`: an acknowledgement; `body` is JSON.

@@ -1,6 +1,8 @@
 // Behind nginx, with the configuration that docs/deploy has: each way to connect gets through, and limits count the clients.
 import { after, describe, test } from 'node:test';
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import WebSocket from 'ws';
 import { ask, client, closeClients, connected, inbox, join, MODES, send, upgraded } from './support/clients.js';
 import { fetchStatus, startNginx } from './support/nginx.js';
 import { startServer } from './support/server.js';
@@ -39,6 +41,19 @@ describe('behind nginx', { skip: nginx === null && 'there is no nginx, and it co
       other.disconnect();
     });
   }
+
+  test('a plain WebSocket gets through', async () => {
+    const { alice } = await newPair(server);
+    const headers = { authorization: `Bearer ${alice.token}` };
+    const url = `${nginx.url.replace(/^http/, 'ws')}/api/chat/ws`;
+    const socket = new WebSocket(url, { headers, rejectUnauthorized: false });
+    const [connected] = await within(once(socket, 'message'), 'the session');
+    assert.equal(JSON.parse(connected).event, 'connect');
+    socket.send(JSON.stringify({ event: 'typing', data: 'x', id: 7 }));
+    const [answer] = await within(once(socket, 'message'), 'the answer');
+    assert.equal(JSON.parse(answer).id, 7);
+    socket.close();
+  });
 
   test('a payload as large as one may be gets through, and one that is larger does not', async () => {
     const { alice } = await newPair(server);

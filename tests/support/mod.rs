@@ -2,7 +2,7 @@
 //!
 //! `server` starts and ends the built binary, `process` looks at it from outside, `people` speaks REST for users, `http` is
 //! one raw connection, `crowd` opens many, and `websocket`, `socket_io` and `polling` build the protocol on it layer by
-//! layer; `witnessed` has a client who must not notice what another one does; `postgres` and `cutting_proxy` stand behind the
+//! layer, as `plain` does without Socket.IO; `witnessed` has a client who must not notice what another one does; `postgres` and `cutting_proxy` stand behind the
 //! server; `old_files` is what it imports and exports; `relay` with `meddling_proxy` and `holding_proxy` before it, and `lying_server` in its place, for those who judge
 //! it. Everything blocks; every wait ends after [`EVENT_LIMIT`].
 #![allow(dead_code, unused_imports, reason = "each test crate uses its own part of this")]
@@ -17,6 +17,7 @@ pub(crate) mod lying_server;
 pub(crate) mod meddling_proxy;
 pub(crate) mod old_files;
 pub(crate) mod people;
+pub(crate) mod plain;
 pub(crate) mod polling;
 pub(crate) mod postgres;
 pub(crate) mod process;
@@ -28,6 +29,7 @@ pub(crate) mod witnessed;
 
 pub(crate) use http::{Connection, Response};
 pub(crate) use people::{Person, new_id, token};
+pub(crate) use plain::Plain;
 pub(crate) use polling::Polling;
 pub(crate) use server::{DataDir, Launch, SECRET, Server};
 pub(crate) use socket_io::SocketIo;

@@ -16,8 +16,18 @@ pub(crate) fn new_id() -> String {
 }
 
 pub(crate) fn token(user_id: &str, role: &str) -> String {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("a clock after 1970").as_secs();
-    let claims = json!({ "userId": user_id, "role": role, "iat": now, "exp": now + 3600 });
+    signed(user_id, role, 0, 3600)
+}
+
+/// A token that expires in so many seconds.
+pub(crate) fn token_until(user_id: &str, seconds: i64) -> String {
+    signed(user_id, "seller", -60, seconds)
+}
+
+/// A token of so many seconds from now, until so many.
+fn signed(user_id: &str, role: &str, from: i64, until: i64) -> String {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("a clock after 1970").as_secs() as i64;
+    let claims = json!({ "userId": user_id, "role": role, "iat": now + from, "exp": now + until });
     encode(&Header::default(), &claims, &EncodingKey::from_secret(SECRET.as_bytes())).expect("claims make a token")
 }
 

@@ -23,13 +23,18 @@ pub(crate) struct Frame {
 
 /// The head of an upgrade request.
 pub(crate) fn upgrade(path: &str) -> Vec<u8> {
+    upgrade_with(path, &[])
+}
+
+/// The same with further headers.
+pub(crate) fn upgrade_with(path: &str, more: &[(&str, &str)]) -> Vec<u8> {
     let headers = [
         ("Connection", "Upgrade"),
         ("Upgrade", "websocket"),
         ("Sec-WebSocket-Version", "13"),
         ("Sec-WebSocket-Key", KEY),
     ];
-    head("GET", path, &headers, None)
+    head("GET", path, &[&headers, more].concat(), None)
 }
 
 /// A masked frame, as clients send them.

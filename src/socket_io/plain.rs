@@ -1,0 +1,222 @@
+//! The chat over a plain WebSocket, `GET /api/chat/ws`: for devices and tools that have no Socket.IO library.
+//!
+//! The same session, events and refusals as over Socket.IO; `envelope.rs` has the form. The token comes with the handshake's
+//! `Authorization`, or later in a `connect` event, as from browsers, which can send no such header. Never in the query, which
+//! proxies log.
+//!
+//! One actor a connection. Its context is the body of the handshake's answer and runs only while the socket takes bytes. So
+//! a client that does not read stops it: what waits is bounded by the gate, and the stream fails after
+//! [`STUCK`](crate::http::patience::STUCK).
+
+use std::{
+    collections::VecDeque,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, ready},
+};
+
+use actix::{Actor, ActorContext, AsyncContext, StreamHandler};
+use actix_web::{
+    HttpRequest, HttpResponse,
+    http::header::AUTHORIZATION,
+    web::{Data, Payload},
+};
+use actix_web_actors::ws::{self, CloseCode, Message, ProtocolError, WebsocketContext};
+use actors::{CloseReason, Code, Refusal};
+use bytes::{Bytes, BytesMut};
+use engineioxide::socket::Sid;
+use futures::{Stream, stream};
+
+use crate::http::{ApiError, App, caller, places::Full};
+
+use super::{
+    Handler, PING_INTERVAL, PING_TIMEOUT, connection::Connection, incoming::Incoming, link::Listed, wire::Wire,
+};
+
+/// Where it is.
+pub(super) const PATH: &str = "/api/chat/ws";
+
+/// Opens one.
+///
+/// # Errors
+/// No handshake, another origin than those that may, a token that does not hold, too many connections, or the server stops.
+pub(crate) async fn open(app: Data<App>, request: HttpRequest, body: Payload) -> Result<HttpResponse, ApiError> {
+    let handshake = ws::handshake(&request);
+    let mut answer = handshake.map_err(|_| Refusal::invalid("This route wants a WebSocket handshake"))?;
+    if !app.origins.admit(request.headers()) {
+        return Err(Refusal::new(Code::Forbidden, "This origin may not connect").into());
+    }
+    let has_token = request.headers().contains_key(AUTHORIZATION);
+    let caller = has_token.then(|| caller::caller(&request)).transpose()?;
+    if app.chat.is_draining() {
+        return Err(Refusal::new(Code::Overloaded, "The server is stopping").into());
+    }
+    let place = app.place(request.peer_addr(), request.headers()).map_err(|full| match full {
+        Full::Address => Refusal::new(Code::RateLimited, "Too many connections from this address"),
+        Full::Total => Refusal::new(Code::Overloaded, "Too many connections"),
+    })?;
+    let handler = app.socket_io.handler.clone();
+    let connection = Connection::open(None, Wire::Plain, &handler);
+    connection.has(place);
+    let sid = Sid::new();
+    handler.connections.insert(sid, connection.clone());
+    let listed = Listed::new(sid, connection.clone(), handler.clone());
+    if let Some(caller) = caller {
+        connection.connect_as(caller, &handler);
+    }
+    let socket = PlainSocket { connection, handler, payload: Some(body), is_asked: false, _listed: listed };
+    // What the package itself reads with takes in all that comes before it decodes any of it.
+    Ok(answer.streaming(WebsocketContext::create(socket, stream::pending())))
+}
+
+/// A connection; it ends with its actor.
+struct PlainSocket {
+    connection: Arc<Connection>,
+    handler: Arc<Handler>,
+    /// Until it starts.
+    payload: Option<Payload>,
+    /// It has been asked whether it is there, and has not answered.
+    is_asked: bool,
+    _listed: Listed,
+}
+
+impl PlainSocket {
+    fn ask(&mut self, ctx: &mut WebsocketContext<Self>) {
+        self.is_asked = true;
+        ctx.ping(b"");
+        ctx.run_later(PING_TIMEOUT, |socket, _| {
+            if socket.is_asked {
+                socket.connection.close(CloseReason::HeartbeatTimeout);
+            }
+        });
+    }
+}
+
+impl Actor for PlainSocket {
+    type Context = WebsocketContext<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        if let Some(payload) = self.payload.take() {
+            let connection = self.connection.clone();
+            ctx.add_stream(Heard { payload, connection, incoming: Incoming::default(), read: BytesMut::new() });
+        }
+        ctx.add_stream(ToSend { connection: self.connection.clone(), taken: VecDeque::new() });
+        ctx.run_interval(PING_INTERVAL, Self::ask);
+    }
+}
+
+/// What the client says.
+impl StreamHandler<Result<Message, ProtocolError>> for PlainSocket {
+    fn handle(&mut self, message: Result<Message, ProtocolError>, ctx: &mut Self::Context) {
+        match message {
+            Ok(Message::Text(text)) => self.connection.received(&text, &self.handler),
+            Ok(Message::Ping(payload)) => ctx.pong(&payload),
+            Ok(Message::Pong(_)) => self.is_asked = false,
+            Ok(Message::Close(_)) => self.connection.close(CloseReason::ClientLeft),
+            Ok(Message::Continuation(_) | Message::Nop) => (),
+            Err(ProtocolError::Overflow) => self.connection.close(CloseReason::TooLarge),
+            Ok(Message::Binary(_)) | Err(_) => self.connection.close(CloseReason::BrokenPacket),
+        }
+    }
+
+    /// The client is gone.
+    fn finished(&mut self, ctx: &mut Self::Context) {
+        self.connection.close(CloseReason::TransportLost);
+        ctx.stop();
+    }
+}
+
+/// What is sent to it.
+impl StreamHandler<Sent> for PlainSocket {
+    fn handle(&mut self, Sent(text): Sent, ctx: &mut Self::Context) {
+        if let Ok(text) = text.try_into() {
+            ctx.write_raw(Message::Text(text));
+        }
+    }
+
+    /// All is sent, and the connection closed.
+    fn finished(&mut self, ctx: &mut Self::Context) {
+        self.connection.end_session();
+        let reason = self.connection.closing().unwrap_or(CloseReason::TransportLost);
+        ctx.close(Some((close_code(reason), reason.as_str()).into()));
+        ctx.stop();
+    }
+}
+
+/// What the client is told (RFC 6455, section 7.4.1, and IANA's registry of close codes).
+fn close_code(reason: CloseReason) -> CloseCode {
+    match reason {
+        CloseReason::ClientLeft | CloseReason::TransportLost | CloseReason::TakenOver => CloseCode::Normal,
+        CloseReason::ServerStopping => CloseCode::Restart,
+        CloseReason::BrokenPacket => CloseCode::Invalid,
+        CloseReason::TooLarge => CloseCode::Size,
+        CloseReason::HeartbeatTimeout
+        | CloseReason::ConnectTimeout
+        | CloseReason::TooManyConnects
+        | CloseReason::AuthExpired
+        | CloseReason::Revoked => CloseCode::Policy,
+        CloseReason::SlowConsumer | CloseReason::OutcomeUnknown => CloseCode::Again,
+        CloseReason::RoomFailed | CloseReason::SessionFailed => CloseCode::Error,
+    }
+}
+
+/// The client's messages, read while the gate is open; at its end the client is gone.
+struct Heard {
+    payload: Payload,
+    connection: Arc<Connection>,
+    incoming: Incoming,
+    /// The beginning of a frame, and what came with it.
+    read: BytesMut,
+}
+
+impl Stream for Heard {
+    type Item = Result<Message, ProtocolError>;
+
+    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let this = self.get_mut();
+        loop {
+            ready!(this.incoming.poll_open(&this.connection, cx));
+            if this.connection.is_closing() {
+                // The other stream ends it.
+                return Poll::Pending;
+            }
+            match this.incoming.next(&mut this.read) {
+                Ok(None) => match ready!(Pin::new(&mut this.payload).poll_next(cx)) {
+                    Some(Ok(bytes)) => this.read.extend_from_slice(&bytes),
+                    Some(Err(_)) | None => return Poll::Ready(None),
+                },
+                message => return Poll::Ready(message.transpose()),
+            }
+        }
+    }
+}
+
+/// A text for the client.
+struct Sent(Bytes);
+
+/// What is queued for the client; at its end the connection is closed.
+struct ToSend {
+    connection: Arc<Connection>,
+    taken: VecDeque<Bytes>,
+}
+
+impl Stream for ToSend {
+    type Item = Sent;
+
+    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Sent>> {
+        let Self { connection, taken } = self.get_mut();
+        let mut has_ended = false;
+        if taken.is_empty() {
+            connection.frames.wakes(cx.waker());
+            has_ended = connection.frames.take(taken);
+        }
+        match taken.pop_front() {
+            Some(text) => {
+                connection.gate.sent(1, text.len());
+                Poll::Ready(Some(Sent(text)))
+            }
+            None if has_ended => Poll::Ready(None),
+            None => Poll::Pending,
+        }
+    }
+}
