@@ -8,7 +8,7 @@ use clap::{Args, Parser, Subcommand};
 use crate::{
     auth::{self, Role},
     config::{Overrides, Settings},
-    doctor, logging, startup, transfer,
+    doctor, logging, reference, startup, transfer,
 };
 
 /// Realtime two-party conversations: Socket.IO and REST on Postgres.
@@ -72,11 +72,26 @@ enum Command {
         #[arg(long, value_name = "DIR")]
         to: PathBuf,
     },
+    /// Print the API reference, for programs and for generators of clients
+    Reference {
+        /// Of what
+        #[arg(value_enum)]
+        document: Document,
+    },
     /// Users' profiles
     User {
         #[command(subcommand)]
         command: UserCommand,
     },
+}
+
+/// A part of the API reference.
+#[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Document {
+    /// The REST calls: OpenAPI 3.1
+    Openapi,
+    /// The events of sockets: AsyncAPI 3.0
+    Asyncapi,
 }
 
 #[derive(Subcommand)]
@@ -105,6 +120,9 @@ fn user_id(text: &str) -> Result<UserId, String> {
 /// Runs what the command line says.
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
+    if let Command::Reference { document } = cli.command {
+        return print_reference(document);
+    }
     let settings = Settings::load(&cli.overrides);
     if matches!(cli.command, Command::Doctor) {
         return doctor::examine(&settings);
@@ -125,6 +143,15 @@ pub fn main() -> ExitCode {
     }
 }
 
+fn print_reference(document: Document) -> ExitCode {
+    let document = match document {
+        Document::Openapi => serde_json::to_string_pretty(&reference::openapi()),
+        Document::Asyncapi => serde_json::to_string_pretty(&reference::asyncapi()),
+    };
+    println!("{}", document.expect("documents of strings and numbers always serialize"));
+    ExitCode::SUCCESS
+}
+
 fn check_config(settings: &Settings, with_demo: bool) -> ExitCode {
     if let Err(error) = startup::check(settings, with_demo) {
         return fail(&error);
@@ -140,8 +167,8 @@ fn check_config(settings: &Settings, with_demo: bool) -> ExitCode {
 
 async fn run(command: Command, settings: &Settings) -> Result<(), startup::StartError> {
     match command {
-        // Examined before anything is started.
-        Command::Doctor => Ok(()),
+        // Done before anything is started.
+        Command::Doctor | Command::Reference { .. } => Ok(()),
         Command::Serve { demo, .. } => startup::serve(settings, demo).await,
         Command::Migrate => {
             let (_, postgres) = startup::open_database_beside(settings).await?;

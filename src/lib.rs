@@ -9,6 +9,7 @@
 //! | `auth.rs` | tokens, for both transports |
 //! | `http/` | the port, the REST routes, CORS, errors as answers |
 //! | `socket_io/` | Engine.IO on actix-web's port, Socket.IO's packets, clients' events |
+//! | `reference/` | the API in words: OpenAPI and AsyncAPI, made of routes and events |
 //! | `page/` | the chat page, which `http/page.rs` serves |
 //! | `demo.rs` | a few users and conversations to try |
 //! | `doctor.rs` | whether all is there that a server needs |
@@ -23,6 +24,7 @@ pub mod http;
 pub mod logging;
 pub mod postgres;
 pub mod rates;
+pub mod reference;
 pub mod socket_io;
 pub mod startup;
 pub mod transfer;

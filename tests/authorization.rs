@@ -89,6 +89,7 @@ fn row_of_event(event: Event) -> Row {
 fn row_of_route(route: Route) -> Row {
     match route {
         Route::Health | Route::HealthHead | Route::HealthDatabase | Route::HealthWebSocket => Row::Anybody,
+        Route::OpenApi | Route::AsyncApi => Row::Anybody,
         Route::Conversations | Route::OpenConversation | Route::UnreadCount => Row::Users,
         Route::History | Route::Send => Row::Participants,
         Route::Delete => Row::Sender,

@@ -13,6 +13,7 @@ mod origins;
 mod page;
 pub(crate) mod patience;
 pub(crate) mod places;
+mod reference;
 mod routes;
 mod server;
 mod users;
@@ -135,6 +136,7 @@ macro_rules! application {
             .wrap(actix_web::middleware::from_fn($crate::http::metrics::count))
             .wrap(actix_web::middleware::from_fn($crate::http::patience::keep_turn))
             .configure($crate::http::page::routes(app.page.clone()))
+            .configure($crate::http::reference::page(app.page.is_some()))
             .configure($crate::http::routes::all)
     }};
 }

@@ -10,7 +10,7 @@ use serde_json::json;
 
 use crate::socket_io::plain;
 
-use super::{admin, conversations, health, messages, metrics, users};
+use super::{admin, conversations, health, messages, metrics, reference, users};
 
 macro_rules! routes {
     ($($(#[$doc:meta])* $name:ident = $method:ident $path:literal => $handler:path,)*) => {
@@ -63,6 +63,10 @@ routes! {
     UnreadCount = GET "/api/chat/unread-count" => conversations::unread_count,
     /// The chat over a plain WebSocket.
     PlainWebSocket = GET "/api/chat/ws" => plain::open,
+    /// The REST calls as OpenAPI has them.
+    OpenApi = GET "/api/chat/openapi.json" => reference::openapi,
+    /// The events as AsyncAPI has them.
+    AsyncApi = GET "/api/chat/asyncapi.json" => reference::asyncapi,
     /// A profile.
     PutUser = PUT "/api/chat/users/{id}" => users::put,
     /// What is there and what has happened.

@@ -1,6 +1,7 @@
 // Stock Socket.IO clients, over each way to connect.
 import { once } from 'node:events';
 import { io } from 'socket.io-client';
+import { assertAckDocumented, assertDocumented } from './reference.js';
 import { EVENT_LIMIT_MS, Inbox, within } from './wait.js';
 
 /** The three ways a stock client reaches the server. `upgrade` is what it does when told nothing. */
@@ -17,6 +18,8 @@ export function client(server, { auth, mode = 'websocket', path = '', ...options
   const transports = MODES[mode];
   const socket = io(server.url + path, { auth, transports, forceNew: true, reconnection: false, ...options });
   open.add(socket);
+  // Thrown where nobody catches it, so that the test fails that saw it.
+  socket.onAny((event, payload) => assertDocumented(event, payload));
   return socket;
 }
 
@@ -53,8 +56,10 @@ export async function upgraded(socket) {
 }
 
 /** Emits with an acknowledgement function; what it was called with. */
-export function ask(socket, event, ...args) {
-  return socket.timeout(EVENT_LIMIT_MS).emitWithAck(event, ...args);
+export async function ask(socket, event, ...args) {
+  const ack = await socket.timeout(EVENT_LIMIT_MS).emitWithAck(event, ...args);
+  assertAckDocumented(event, ack);
+  return ack;
 }
 
 /** Joins, and fails where that is refused. */
