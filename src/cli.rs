@@ -134,10 +134,15 @@ pub fn main() -> ExitCode {
     if let Command::Serve { check_config: true, demo } = cli.command {
         return check_config(&settings, demo);
     }
-    if let Err(error) = logging::start(&settings.log) {
-        return fail(&error);
+    let traces = match logging::start(&settings.log) {
+        Ok(traces) => traces,
+        Err(error) => return fail(&error),
+    };
+    let done = actix::System::new().block_on(run(cli.command, &settings));
+    if let Some(traces) = traces {
+        traces.end();
     }
-    match actix::System::new().block_on(run(cli.command, &settings)) {
+    match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => fail(&error),
     }

@@ -3,7 +3,7 @@
 //!
 //! | file | |
 //! | --- | --- |
-//! | `main.rs`, `cli.rs`, `config.rs`, `logging.rs` | what is typed, what is set, what is logged |
+//! | `main.rs`, `cli.rs`, `config.rs`, `logging.rs`, `traces.rs` | what is typed, what is set, what is logged and traced |
 //! | `startup.rs` | start and stop, in their order |
 //! | `postgres/` | the private Postgres of a server without `DATABASE_URL` |
 //! | `auth.rs` | tokens, for both transports |
@@ -27,4 +27,5 @@ pub mod rates;
 pub mod reference;
 pub mod socket_io;
 pub mod startup;
+pub mod traces;
 pub mod transfer;

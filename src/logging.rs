@@ -1,27 +1,33 @@
-//! Logs: to standard error, human on a terminal, JSON lines otherwise. Never a token, a secret or a message's text.
+//! Logs: to standard error, human on a terminal, JSON lines otherwise. Never a token, a secret or a message's text. And
+//! traces, where somebody collects them: `traces.rs`.
 
 use std::io::{IsTerminal, stderr};
 
+use actors::way;
 use tracing_subscriber::{
-    EnvFilter,
-    filter::{LevelFilter, ParseError},
+    EnvFilter, Layer, Registry,
+    filter::{FilterExt, LevelFilter, ParseError, filter_fn},
     fmt,
+    layer::SubscriberExt,
+    util::SubscriberInitExt,
 };
 
-/// Starts logging with a filter such as `info` or `horsetrust_chat=debug,actors=debug`.
+use crate::traces::{self, Traces};
+
+/// Starts logging with a filter such as `info` or `horsetrust_chat=debug,actors=debug`, and tracing if that is wanted.
 ///
 /// # Errors
-/// The filter cannot be read.
-pub fn start(filter: &str) -> Result<(), String> {
+/// The filter cannot be read, or what the environment says of traces.
+pub fn start(filter: &str) -> Result<Option<Traces>, String> {
     let filter = self::filter(filter).map_err(|error| format!("cannot read the log filter {filter:?}: {error}"))?;
     // Whoever read the logs may be gone; to say so there would be a panic.
-    let logs = fmt().with_env_filter(filter).with_writer(stderr).log_internal_errors(false);
-    if stderr().is_terminal() {
-        logs.init();
-    } else {
-        logs.json().flatten_event(true).init();
-    }
-    Ok(())
+    let lines = fmt::layer::<Registry>().with_writer(stderr).log_internal_errors(false);
+    let lines = if stderr().is_terminal() { lines.boxed() } else { lines.json().flatten_event(true).boxed() };
+    let traces = Traces::wanted()?;
+    let collected = traces.as_ref().map(|traces| traces.layer().with_filter(filter_fn(traces::concerns)));
+    let logged = lines.with_filter(filter.and(filter_fn(|about| about.target() != way::TARGET)));
+    tracing_subscriber::registry().with(logged).with(collected).init();
+    Ok(traces)
 }
 
 /// The first directive that is a single word and no level. tracing-subscriber takes it for the only module that is logged, so

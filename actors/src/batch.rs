@@ -6,6 +6,7 @@ use std::{
 };
 
 use tokio::sync::oneshot;
+use tracing::Span;
 
 use crate::{
     draft::ClientMsgId,
@@ -35,6 +36,8 @@ pub(crate) struct Append {
     pub(crate) post: Box<Post>,
     pub(crate) room: RoomHandle,
     pub(crate) since: Instant,
+    /// The part of its way until its batch is sent.
+    pub(crate) wait: Span,
 }
 
 /// A read mark, who waits for it, and the room that hears of it.
@@ -87,6 +90,16 @@ pub(crate) struct Batch {
 impl Batch {
     pub(crate) fn empty() -> Self {
         Self { appends: Vec::new(), marks: Vec::new(), reason: FlushReason::Retry }
+    }
+
+    /// Nothing of it waits any more; it is being committed until what is returned is dropped.
+    pub(crate) fn is_sent(&mut self) -> Vec<Span> {
+        let rows = self.appends.len();
+        let sent = self.appends.iter_mut().filter_map(|append| {
+            append.wait = Span::none();
+            append.post.draft.way.is_committed(rows)
+        });
+        sent.collect()
     }
 
     pub(crate) fn is_empty(&self) -> bool {

@@ -62,7 +62,7 @@ impl Batch {
                 sent_at: Timestamp::now(),
                 reply: Reply::caller(answer),
             });
-            Append { post, room, since: Instant::now() }
+            Append { post, room, since: Instant::now(), wait: tracing::Span::none() }
         };
         Self(batch::Batch {
             appends: (0..rows).map(append).collect(),

@@ -4,7 +4,7 @@ use std::error::Error;
 
 use tokio_postgres::types::{IsNull, ToSql, Type, private::BytesMut, to_sql_checked};
 
-use crate::{limits::CLIENT_MSG_ID_BYTES, refusal::Refusal, text::MessageText};
+use crate::{limits::CLIENT_MSG_ID_BYTES, refusal::Refusal, text::MessageText, way::Way};
 
 /// A message before it has an id.
 #[derive(Clone)]
@@ -13,11 +13,13 @@ pub struct Draft {
     pub text: MessageText,
     /// By which a repeat is known; one of the two is stored.
     pub client_msg_id: Option<ClientMsgId>,
+    /// What becomes of it, for those who look.
+    pub way: Way,
 }
 
 impl From<MessageText> for Draft {
     fn from(text: MessageText) -> Self {
-        Self { text, client_msg_id: None }
+        Self { text, client_msg_id: None, way: Way::none() }
     }
 }
 

@@ -22,6 +22,7 @@ use crate::{
     outbox::{CloseReason, Outbox, Queued},
     reply::Reply,
     timestamp::Timestamp,
+    way::Way,
 };
 
 /// Which workers have sessions of a user: a bit each.
@@ -36,6 +37,8 @@ pub(crate) struct Delivery {
     pub(crate) except: Option<SessionId>,
     /// For every session of a user.
     pub(crate) notification: Option<(UserId, Arc<EncodedEvent>)>,
+    /// Of the message that it is about.
+    pub(crate) way: Way,
 }
 
 /// Callers' side of a hub.
@@ -254,25 +257,28 @@ impl Hub {
     }
 
     fn deliver(&self, delivery: &Delivery) {
+        let delivers = delivery.way.delivers(self.index);
         if let Some(event) = &delivery.event {
             for (session, outbox) in self.rooms.get(&delivery.conversation).into_iter().flatten() {
                 if delivery.except != Some(*session) {
-                    self.send(outbox, event);
+                    delivers.to(*session, event.name, Self::send(outbox, event));
                 }
             }
         }
         let Some((user, notification)) = &delivery.notification else { return };
         for session in self.users.get(user).into_iter().flatten() {
             if let Some(local) = self.sessions.get(session) {
-                self.send(&local.outbox, notification);
+                delivers.to(*session, notification.name, Self::send(&local.outbox, notification));
             }
         }
     }
 
-    fn send(&self, outbox: &Arc<dyn Outbox>, event: &Arc<EncodedEvent>) {
-        if outbox.event(event) == Queued::Full && event.durability == Durability::Durable {
+    fn send(outbox: &Arc<dyn Outbox>, event: &Arc<EncodedEvent>) -> Queued {
+        let queued = outbox.event(event);
+        if queued == Queued::Full && event.durability == Durability::Durable {
             outbox.close(CloseReason::SlowConsumer);
         }
+        queued
     }
 }
 

@@ -60,7 +60,8 @@ pub(crate) struct LaneHandle(Mailbox<Lane>);
 
 impl LaneHandle {
     pub(crate) fn append(&self, post: Box<Post>, room: RoomHandle) -> Result<(), Box<Post>> {
-        let command = LaneCommand::Append(Append { post, room, since: Instant::now() });
+        let wait = post.draft.way.waits(post.id, post.sender);
+        let command = LaneCommand::Append(Append { post, room, since: Instant::now(), wait });
         self.0.offer(command).map_err(|command| match command {
             LaneCommand::Append(append) => append.post,
             _ => unreachable!("what comes back is what was offered"),
@@ -137,8 +138,9 @@ impl Lane {
         };
         tracing::trace!(rows = batch.appends.len(), marks = batch.marks.len(), reason = ?batch.reason, "commit");
         let commit = async move {
-            let mut link = link;
+            let (mut link, mut batch) = (link, batch);
             let sent_at = Instant::now();
+            let _commits = batch.is_sent();
             let attempt = link.commit(&batch).await;
             (link, batch, attempt, sent_at.elapsed())
         };

@@ -26,6 +26,7 @@
 //! | `ids.rs`, `text.rs`, `draft.rs`, `timestamp.rs`, `message.rs`, `event.rs`, `refusal.rs` | values that are valid by their types |
 //! | `room/`, `persistence.rs` | callers' side of a room; which lane a conversation is on |
 //! | `recovery.rs`, `recovery/` | sessions that outlive their connection, and a planned restart |
+//! | `way.rs` | the way of one message as a trace, for those who look |
 //! | `limits.rs`, `counters.rs`, `labelled.rs`, `backoff.rs` | every bound, what is counted, names of what is counted, pauses between attempts |
 //! | `bench.rs` | what the micro-benchmarks reach |
 //! | `sql.rs`, `migrations.rs`, `diagnosis.rs` | the statements and the schema, from `sql/`; what can be told of a database |
@@ -75,6 +76,7 @@ pub mod store;
 mod text;
 mod timestamp;
 mod turns;
+pub mod way;
 mod workers;
 
 pub use chat::{Chat, ChatConfig};
@@ -95,3 +97,4 @@ pub use reply::{Committed, PostError};
 pub use session::{Request, SessionHandle};
 pub use text::MessageText;
 pub use timestamp::Timestamp;
+pub use way::Way;

@@ -242,15 +242,20 @@ impl Room {
                 self.in_flight += 1;
                 self.shared.counters.add(Gauge::MessagesInFlight);
             }
-            Err(post) => post.reply.refuse(&Refusal::overloaded()),
+            Err(post) => self.refuse(*post, &Refusal::overloaded()),
         }
+    }
+
+    fn refuse(&self, post: Post, refusal: &Refusal) {
+        post.draft.way.is_refused(refusal);
+        post.reply.refuse(refusal);
     }
 
     fn finish(&mut self, post: Post, outcome: Outcome) {
         match outcome {
             Outcome::Stored(seq) => self.announce(post, seq),
             Outcome::Repeated(first) => self.repeat(post, &first),
-            Outcome::Refused(refusal) => post.reply.refuse(&refusal),
+            Outcome::Refused(refusal) => self.refuse(post, &refusal),
         }
         // Last: an orderly stop closes the connections when none is left.
         self.in_flight -= 1;
@@ -261,7 +266,8 @@ impl Room {
     fn announce(&mut self, post: Post, seq: i64) {
         self.announced = self.announced.max(seq);
         let Some(sender) = self.profile(post.sender) else { return };
-        let text = &post.draft.text;
+        let Draft { text, way, .. } = &post.draft;
+        let _announces = way.announces(seq);
         let message = Message {
             id: post.id,
             conversation_id: self.conversation,
@@ -281,7 +287,8 @@ impl Room {
         });
         let audience = self.audience(post.sender);
         let event = Some(EncodedEvent::new_message(post.id, json));
-        self.publish(audience, &Delivery { conversation: self.conversation, event, except: None, notification });
+        let way = way.clone();
+        self.publish(audience, &Delivery { conversation: self.conversation, event, except: None, notification, way });
     }
 
     /// The message is committed already: nobody but its sender hears of it.
@@ -290,6 +297,7 @@ impl Room {
             return post.reply.refuse(&Refusal::idempotency_conflict());
         }
         let Some(sender) = self.profile(post.sender) else { return };
+        post.draft.way.is_duplicate();
         let message = first.on_the_wire(self.conversation, &sender);
         let committed = Committed { duplicate: true, ..Committed::of(&message) };
         post.reply.committed(committed, &encode(&Duplicate::from(message)));

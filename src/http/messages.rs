@@ -7,7 +7,7 @@ use actix_web::{
     web::{self, Data, Path, Query},
 };
 use actors::{
-    ClientMsgId, Code, ConversationId, Draft, Duplicate, Message, MessageId, MessageText, PostError, Profile, Refusal,
+    ClientMsgId, Code, ConversationId, Draft, Duplicate, Message, MessageId, MessageText, PostError, Profile, Refusal, Way,
     store::{Page, Start},
 };
 use futures::stream;
@@ -79,7 +79,7 @@ pub(super) async fn send(
     let text = body.string("text", "text must be a string")?;
     let text = MessageText::parse(text.unwrap_or_default())?;
     let said = text.as_str().to_owned();
-    let draft = Draft { text, client_msg_id: client_msg_id(&request, &mut body)? };
+    let draft = Draft { text, client_msg_id: client_msg_id(&request, &mut body)?, way: Way::begin(conversation) };
     let committed = match app.chat.post(conversation, caller.user, draft).await {
         Ok(committed) => committed,
         Err(PostError::Refused(refusal)) => return Err(refusal.into()),

@@ -1,6 +1,6 @@
 //! Clients' events as requests to the chat: valid by their types, or refused here.
 
-use actors::{ClientMsgId, ConversationId, Draft, MessageText, Refusal, Request};
+use actors::{ClientMsgId, ConversationId, Draft, MessageText, Refusal, Request, Way};
 use serde_json::value::RawValue;
 
 macro_rules! events {
@@ -151,7 +151,7 @@ fn send(arguments: &[&RawValue]) -> Result<Request, Refusal> {
         Some(id) => Some(ClientMsgId::parse(string(id).unwrap_or_default())?),
         None => None,
     };
-    Ok(Request::Send { conversation, draft: Draft { text, client_msg_id } })
+    Ok(Request::Send { conversation, draft: Draft { text, client_msg_id, way: Way::begin(conversation) } })
 }
 
 /// A JSON string's value; `None` for anything else, half surrogates included.

@@ -21,7 +21,7 @@ const START_LIMIT: Duration = Duration::from_secs(60);
 const STOP_LIMIT: Duration = Duration::from_secs(30);
 const READY: &str = "horsetrust-chat listening on http://";
 /// Set by whoever runs the tests, they would reach the server under test.
-const INHERITED: [&str; 17] = [
+const INHERITED: [&str; 19] = [
     "CHAT_PAGE",
     "CONFIG_FILE",
     "CONNECTIONS",
@@ -33,6 +33,8 @@ const INHERITED: [&str; 17] = [
     "HOST",
     "JWT_KEYS",
     "JWT_SECRET",
+    "OTEL_EXPORTER_OTLP_ENDPOINT",
+    "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
     "PORT",
     "RECOVERY_SECONDS",
     "ROOM_IDLE_SECONDS",

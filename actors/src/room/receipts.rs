@@ -26,7 +26,7 @@ impl Room {
             }));
             self.publish(
                 members,
-                &Delivery { conversation: self.conversation, event, except: None, notification: None },
+                &Delivery { conversation: self.conversation, event, except: None, notification: None, way: Way::none() },
             );
         }
         self.announce_unread(receipt.reader, told, ctx);
@@ -44,7 +44,7 @@ impl Room {
             let event = Some(EncodedEvent::message_deleted(deleted));
             self.publish(
                 members,
-                &Delivery { conversation: self.conversation, event, except: None, notification: None },
+                &Delivery { conversation: self.conversation, event, except: None, notification: None, way: Way::none() },
             );
         }
         if let Some(reader) = self.other(sender) {
@@ -85,7 +85,7 @@ impl Room {
     fn publish_unread(&self, user: UserId, unread_count: i64, total_unread: i64) {
         let unread = UnreadUpdate { conversation_id: self.conversation, unread_count, total_unread };
         let notification = Some((user, EncodedEvent::unread_update(&unread)));
-        let delivery = Delivery { conversation: self.conversation, event: None, except: None, notification };
+        let delivery = Delivery { conversation: self.conversation, event: None, except: None, notification, way: Way::none() };
         self.publish(self.workers_of(user), &delivery);
     }
 }

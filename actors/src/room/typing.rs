@@ -57,7 +57,7 @@ impl Room {
         let members = self.members_mask();
         if !self.shared.workers.any(members, |hub| hub.is_full(Durability::Ephemeral)) {
             let except = Some(session);
-            self.publish(members, &Delivery { conversation: self.conversation, event, except, notification: None });
+            self.publish(members, &Delivery { conversation: self.conversation, event, except, notification: None, way: Way::none() });
         }
     }
 }

@@ -1,0 +1,64 @@
+//! Traces by OpenTelemetry's protocol (OTLP, <https://opentelemetry.io/docs/specs/otlp/>), where the environment names a
+//! collector: the ways of messages, from the packet to the commit and the deliveries.
+//!
+//! The variables are those of the standard, as its Rust SDK takes them: `OTEL_EXPORTER_OTLP_ENDPOINT` and what goes with it,
+//! `OTEL_TRACES_SAMPLER`, `OTEL_SERVICE_NAME`. What the collector does not take in time is dropped, and nobody waits for it.
+
+use std::env;
+
+use actors::way;
+use opentelemetry::trace::TracerProvider;
+use opentelemetry_otlp::SpanExporter;
+use opentelemetry_sdk::{
+    Resource,
+    trace::{SdkTracer, SdkTracerProvider},
+};
+use tracing::{Metadata, Subscriber};
+use tracing_opentelemetry::OpenTelemetryLayer;
+use tracing_subscriber::registry::LookupSpan;
+
+/// One of them names the collector.
+const ENDPOINTS: [&str; 2] = ["OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT"];
+/// As the server calls itself, unless `OTEL_SERVICE_NAME` says otherwise.
+const SERVICE: &str = env!("CARGO_PKG_NAME");
+
+/// Traces on their way to a collector.
+#[derive(Debug)]
+pub struct Traces(SdkTracerProvider);
+
+impl Traces {
+    /// `None` where the environment names no collector.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    pub fn wanted() -> Result<Option<Self>, String> {
+        let is_set = |name: &&str| env::var_os(name).is_some_and(|value| !value.is_empty());
+        let Some(named_by) = ENDPOINTS.iter().find(is_set) else { return Ok(None) };
+        let exporter = SpanExporter::builder().with_http().build();
+        let exporter = exporter.map_err(|error| format!("cannot send traces as {named_by} says: {error}"))?;
+        let mut resource = Resource::builder();
+        if env::var_os("OTEL_SERVICE_NAME").is_none() {
+            resource = resource.with_service_name(SERVICE);
+        }
+        let provider = SdkTracerProvider::builder().with_resource(resource.build()).with_batch_exporter(exporter).build();
+        Ok(Some(Self(provider)))
+    }
+
+    /// What makes spans of ways into spans of traces.
+    pub(crate) fn layer<S: Subscriber + for<'a> LookupSpan<'a>>(&self) -> OpenTelemetryLayer<S, SdkTracer> {
+        let layer = tracing_opentelemetry::layer().with_tracer(self.0.tracer(SERVICE));
+        layer.with_location(false).with_threads(false).with_target(false).with_level(false).with_tracked_inactivity(false)
+    }
+
+    /// Sends what has not been sent yet, for a bounded time.
+    pub(crate) fn end(&self) {
+        if let Err(error) = self.0.shutdown() {
+            tracing::warn!(%error, "the last traces were not sent");
+        }
+    }
+}
+
+/// Whether it is a part of a way.
+pub(crate) fn concerns(about: &Metadata<'_>) -> bool {
+    about.target() == way::TARGET
+}
