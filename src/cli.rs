@@ -8,7 +8,10 @@ use clap::{Args, Parser, Subcommand};
 use crate::{
     auth::{self, Role},
     config::{Overrides, Settings},
-    doctor, logging, reference, startup, transfer,
+    console::Ways,
+    doctor,
+    logging::{self, Listeners},
+    reference, startup, transfer,
 };
 
 /// Realtime two-party conversations: Socket.IO and REST on Postgres.
@@ -134,11 +137,11 @@ pub fn main() -> ExitCode {
     if let Command::Serve { check_config: true, demo } = cli.command {
         return check_config(&settings, demo);
     }
-    let traces = match logging::start(&settings.log) {
-        Ok(traces) => traces,
+    let Listeners { traces, ways } = match logging::start(&settings.log) {
+        Ok(listeners) => listeners,
         Err(error) => return fail(&error),
     };
-    let done = actix::System::new().block_on(run(cli.command, &settings));
+    let done = actix::System::new().block_on(run(cli.command, &settings, ways));
     if let Some(traces) = traces {
         traces.end();
     }
@@ -170,11 +173,11 @@ fn check_config(settings: &Settings, with_demo: bool) -> ExitCode {
     ExitCode::SUCCESS
 }
 
-async fn run(command: Command, settings: &Settings) -> Result<(), startup::StartError> {
+async fn run(command: Command, settings: &Settings, ways: Ways) -> Result<(), startup::StartError> {
     match command {
         // Done before anything is started.
         Command::Doctor | Command::Reference { .. } => Ok(()),
-        Command::Serve { demo, .. } => startup::serve(settings, demo).await,
+        Command::Serve { demo, .. } => startup::serve(settings, demo, ways).await,
         Command::Migrate => {
             let (_, postgres) = startup::open_database_beside(settings).await?;
             println!("the database's schema is up to date");

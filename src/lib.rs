@@ -9,6 +9,7 @@
 //! | `auth.rs` | tokens, for both transports |
 //! | `http/` | the port, the REST routes, CORS, errors as answers |
 //! | `socket_io/` | Engine.IO on actix-web's port, Socket.IO's packets, clients' events |
+//! | `console/` | the live console of operators |
 //! | `reference/` | the API in words: OpenAPI and AsyncAPI, made of routes and events |
 //! | `page/` | the chat page, which `http/page.rs` serves |
 //! | `demo.rs` | a few users and conversations to try |
@@ -18,6 +19,7 @@
 pub mod auth;
 pub mod cli;
 pub mod config;
+pub mod console;
 pub mod demo;
 pub mod doctor;
 pub mod http;

@@ -12,22 +12,37 @@ use tracing_subscriber::{
     util::SubscriberInitExt,
 };
 
-use crate::traces::{self, Traces};
+use crate::{
+    console::Ways,
+    traces::{self, Traces},
+};
+
+/// What listens beside the log.
+#[derive(Debug, Default)]
+pub struct Listeners {
+    /// For a collector, if there is one.
+    pub traces: Option<Traces>,
+    /// For operators.
+    pub ways: Ways,
+}
 
 /// Starts logging with a filter such as `info` or `horsetrust_chat=debug,actors=debug`, and tracing if that is wanted.
 ///
 /// # Errors
 /// The filter cannot be read, or what the environment says of traces.
-pub fn start(filter: &str) -> Result<Option<Traces>, String> {
+pub fn start(filter: &str) -> Result<Listeners, String> {
     let filter = self::filter(filter).map_err(|error| format!("cannot read the log filter {filter:?}: {error}"))?;
     // Whoever read the logs may be gone; to say so there would be a panic.
     let lines = fmt::layer::<Registry>().with_writer(stderr).log_internal_errors(false);
     let lines = if stderr().is_terminal() { lines.boxed() } else { lines.json().flatten_event(true).boxed() };
+    let ways = Ways::default();
     let traces = Traces::wanted()?;
     let collected = traces.as_ref().map(|traces| traces.layer().with_filter(filter_fn(traces::concerns)));
+    let concerned = ways.clone();
+    let watched = ways.clone().with_filter(filter_fn(move |about| concerned.concern(about)));
     let logged = lines.with_filter(filter.and(filter_fn(|about| about.target() != way::TARGET)));
-    tracing_subscriber::registry().with(logged).with(collected).init();
-    Ok(traces)
+    tracing_subscriber::registry().with(logged).with(collected).with(watched).init();
+    Ok(Listeners { traces, ways })
 }
 
 /// The first directive that is a single word and no level. tracing-subscriber takes it for the only module that is logged, so

@@ -25,6 +25,7 @@ use tokio_postgres::Config;
 use crate::{
     auth::{Auth, KeyError, Keys},
     config::Settings,
+    console::Ways,
     demo,
     http::{self, App, Listening, Origins, Page, PlaceSettings},
     postgres::{PostgresError, PrivatePostgres, prepare_data_dir},
@@ -100,10 +101,10 @@ struct Running {
 ///
 /// # Errors
 /// It does not start.
-pub async fn serve(settings: &Settings, with_demo: bool) -> Result<(), StartError> {
+pub async fn serve(settings: &Settings, with_demo: bool, ways: Ways) -> Result<(), StartError> {
     let mut signals = StopSignals::new()?;
     let running = tokio::select! {
-        running = start(settings, with_demo) => running?,
+        running = start(settings, with_demo, ways) => running?,
         // Dropping what was started so far stops it.
         name = signals.next() => {
             tracing::info!(signal = name, "stopped while starting");
@@ -263,7 +264,7 @@ fn keep_secret(path: &Path) -> io::Result<Vec<u8>> {
     Ok(secret.into_bytes())
 }
 
-async fn start(settings: &Settings, with_demo: bool) -> Result<Running, StartError> {
+async fn start(settings: &Settings, with_demo: bool, ways: Ways) -> Result<Running, StartError> {
     // While the sessions that wait in Postgres have not been taken up: they can be taken up once.
     check(settings, with_demo)?;
     raise_open_files();
@@ -271,7 +272,7 @@ async fn start(settings: &Settings, with_demo: bool) -> Result<Running, StartErr
     // First, since it is what fails most.
     let listener = http::bind(address).map_err(|error| StartError::Listen(address, error))?;
     let (database, postgres) = open_database(settings).await?;
-    match listen(settings, with_demo, listener, database).await {
+    match listen(settings, with_demo, listener, database, ways).await {
         Ok((app, listening)) => Ok(Running { app, listening, postgres }),
         Err(error) => {
             if let Some(postgres) = postgres {
@@ -306,6 +307,7 @@ async fn listen(
     with_demo: bool,
     listener: std::net::TcpListener,
     database: Config,
+    ways: Ways,
 ) -> Result<(App, Listening), StartError> {
     let keys = keys(settings)?;
     tracing::info!(keys = keys.count(), "tokens are checked with these keys");
@@ -326,7 +328,9 @@ async fn listen(
     };
     let demo_secret = with_demo.then(|| signing_secret(settings)).transpose()?;
     let page = Page::wanted(settings.chat_page, demo_secret.clone());
-    let app = App::new(chat, auth, origins, socket_io, rates, places, &settings.trusted_proxies).with_page(page);
+    let app = App::new(chat, auth, origins, socket_io, rates, places, &settings.trusted_proxies)
+        .with_page(page)
+        .with_ways(ways);
     let mut listening = http::listen(&app, listener, settings.workers)
         .map_err(|error| StartError::Other(format!("cannot start the workers: {error}")))?;
     tokio::select! {

@@ -9,7 +9,8 @@ use horsetrust_chat::{http::Route, socket_io::Event};
 use serde_json::{Value, json};
 use support::socket_io::{WEBSOCKET, connect_packet};
 use support::people::token_until;
-use support::plain::{PLAIN, Plain, handshake};
+use support::plain::Plain;
+use support::websocket::upgrade_with;
 use support::{Connection, Person, Server, SocketIo, WebSocket, new_id, token, until};
 
 /// Who calls.
@@ -60,19 +61,21 @@ enum Row {
     Admins,
     /// Whose token holds, and who has not shown one yet.
     NotWithABadToken,
+    /// The same of admins.
+    AdminsOrNobodyYet,
 }
 
 impl Row {
     /// The status that a REST caller gets; `success` is what those get who are let through.
     fn status(self, caller: Caller, success: u16) -> u16 {
         match (self, caller) {
-            (Self::Anybody, _) | (Self::NotWithABadToken, Caller::NoToken) => success,
+            (Self::Anybody, _) | (Self::NotWithABadToken | Self::AdminsOrNobodyYet, Caller::NoToken) => success,
             (_, caller) if !caller.has_a_token_that_holds() => 401,
             (Self::Users | Self::NotWithABadToken, _)
             | (Self::Participants, Caller::Sender | Caller::Recipient)
             | (Self::Sender, Caller::Sender)
-            | (Self::Admins, Caller::Admin) => success,
-            (Self::Sender, Caller::Recipient) | (Self::Admins, _) => 403,
+            | (Self::Admins | Self::AdminsOrNobodyYet, Caller::Admin) => success,
+            (Self::Sender, Caller::Recipient) | (Self::Admins | Self::AdminsOrNobodyYet, _) => 403,
             (Self::Participants | Self::Sender, _) => 404,
         }
     }
@@ -94,6 +97,7 @@ fn row_of_route(route: Route) -> Row {
         Route::History | Route::Send => Row::Participants,
         Route::Delete => Row::Sender,
         Route::PlainWebSocket => Row::NotWithABadToken,
+        Route::Console => Row::AdminsOrNobodyYet,
         Route::PutUser | Route::Stats | Route::Metrics | Route::Revoke => Row::Admins,
     }
 }
@@ -176,12 +180,10 @@ impl World {
             WebSocket::upgrade(Connection::open(self.server.address()), route.path());
             return 101;
         }
-        if route == Route::PlainWebSocket {
+        if matches!(route, Route::PlainWebSocket | Route::Console) {
             let mut connection = Connection::open(self.server.address());
-            connection.send(&match caller {
-                Caller::NoToken => support::websocket::upgrade(PLAIN),
-                _ => handshake(&self.person(caller).token),
-            });
+            let headers = if caller == Caller::NoToken { &[][..] } else { &[("Authorization", authorization.as_str())] };
+            connection.send(&upgrade_with(route.path(), headers));
             return connection.response().status;
         }
         let body = if body.is_null() { Vec::new() } else { body.to_string().into_bytes() };
@@ -204,7 +206,7 @@ fn every_route_lets_through_whom_it_is_for() {
         for caller in Caller::ALL {
             let success = match route {
                 Route::Send => 201,
-                Route::HealthWebSocket | Route::PlainWebSocket => 101,
+                Route::HealthWebSocket | Route::PlainWebSocket | Route::Console => 101,
                 _ => 200,
             };
             let expected = row_of_route(*route).status(caller, success);

@@ -10,6 +10,7 @@ use serde_json::json;
 use support::crowd::narrow_connection;
 use support::people::token_until;
 use support::plain::{PLAIN, Plain, handshake};
+use support::socket_io::send_argument;
 use support::websocket::{BINARY, CLOSE, CONTINUATION, TEXT, WebSocket, frame, text, unmasked_frame, upgrade};
 use support::{Connection, DataDir, EVENT_LIMIT, Launch, SocketIo, new_id, token, until};
 
@@ -121,6 +122,8 @@ fn an_address_has_so_many_places() {
 #[test]
 fn a_client_that_does_not_read_is_cut_off_and_the_others_go_on() {
     const MESSAGES: usize = 4000;
+    // Fast enough to fill its queue before its socket has been stuck for too long.
+    const IN_FLIGHT: usize = 100;
     let server = Launch::on(&DataDir::new()).env("LOG", "debug").start();
     let (ana, ben) = (server.person("Ana"), server.person("Ben"));
     let conversation = server.conversation(&ana, &ben);
@@ -139,8 +142,11 @@ fn a_client_that_does_not_read_is_cut_off_and_the_others_go_on() {
                 assert_eq!(reader.next_event("new_message")["data"]["seq"], seq);
             }
         });
-        for _ in 0..MESSAGES {
-            sender.send(&conversation, &long);
+        for _ in 0..MESSAGES / IN_FLIGHT {
+            let sends: Vec<_> = (0..IN_FLIGHT)
+                .map(|_| sender.send_call("send_message", &send_argument(&conversation, &long)))
+                .collect();
+            sends.into_iter().for_each(|id| assert_eq!(sender.ack(id)["success"], true));
         }
     });
     until("the stalled client is cut off", Duration::from_secs(60), || server.stat("sessions") == 2);

@@ -8,6 +8,7 @@ use std::{
     time::Duration,
 };
 
+use futures::future::join_all;
 use tokio::sync::SetOnce;
 use tokio_postgres::Config;
 
@@ -25,6 +26,7 @@ use crate::{
     recovery::{self, Recover, Recoveries},
     refusal::{Code, Refusal},
     reply::{Committed, PostError},
+    room::{RoomDescription, RoomHandle},
     session::SessionHandle,
     shared::Shared,
     store::{Page, Store, StoreError},
@@ -221,6 +223,13 @@ impl Chat {
         // In this order: a stop that begins meanwhile waits for it.
         let told = self.0.counters.hold(Gauge::Announcements);
         if self.is_stopping() { Err(Refusal::unavailable()) } else { Ok(told) }
+    }
+
+    /// Rooms in memory whose conversation's id begins so, so many at most; and how many there are.
+    pub async fn describe_rooms(&self, begins: &str, limit: usize) -> (usize, Vec<RoomDescription>) {
+        let (count, rooms) = self.0.directory.find(begins, limit);
+        let described = join_all(rooms.iter().map(RoomHandle::describe)).await;
+        (count, described.into_iter().flatten().collect())
     }
 
     /// Stores a profile; rooms show it from now on.

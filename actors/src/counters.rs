@@ -8,7 +8,7 @@ use std::sync::{
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use serde::{Serialize, Serializer, ser::SerializeMap};
 
-use crate::{labelled::labelled, outbox::CloseReason, refusal::Code};
+use crate::{durations::Durations, labelled::labelled, outbox::CloseReason, refusal::Code};
 
 labelled! {
     /// One of the counters.
@@ -49,8 +49,10 @@ pub struct Counters {
     gauges: [AtomicI64; Gauge::ALL.len()],
     refusals: [AtomicU64; Code::ALL.len()],
     closed: [AtomicU64; CloseReason::ALL.len()],
-    /// How long the commit of a batch took, from its sending to its answer, in seconds.
-    pub commit_seconds: Histogram,
+    /// How long the commit of a batch took, from its sending to its answer.
+    pub commits: Durations,
+    /// How long a message took from being let in to its commit.
+    pub messages: Durations,
     /// How many messages a batch had.
     pub batch_messages: Histogram,
 }
@@ -61,8 +63,8 @@ impl Default for Counters {
             gauges: std::array::from_fn(|_| AtomicI64::new(0)),
             refusals: std::array::from_fn(|_| AtomicU64::new(0)),
             closed: std::array::from_fn(|_| AtomicU64::new(0)),
-            // 250 µs to 8 s.
-            commit_seconds: Histogram::new(exponential_buckets(0.000_25, 2.0, 16)),
+            commits: Durations::default(),
+            messages: Durations::default(),
             // 1 to 256, which is the most there are.
             batch_messages: Histogram::new(exponential_buckets(1.0, 2.0, 9)),
         }

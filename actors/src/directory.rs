@@ -30,6 +30,19 @@ impl Directory {
         })
     }
 
+    /// Conversations with a room whose id begins so, so many at most; and how many there are.
+    pub(crate) fn find(&self, begins: &str, limit: usize) -> (usize, Vec<RoomHandle>) {
+        let mut found: Vec<_> = self
+            .0
+            .iter()
+            .filter(|room| room.key().to_string().starts_with(begins))
+            .map(|room| (*room.key(), room.value().clone()))
+            .collect();
+        let count = found.len();
+        found.sort_unstable_by_key(|(conversation, _)| *conversation);
+        (count, found.into_iter().take(limit).map(|(_, room)| room).collect())
+    }
+
     /// Forgets a room that nobody else can reach; `false` if somebody can. Handles are given out under the same lock, so
     /// that no command gets lost between the look and the stop.
     pub(crate) fn forget(&self, conversation: ConversationId) -> bool {

@@ -89,6 +89,11 @@ impl Gate {
         self.sent(usize::MAX, usize::MAX);
     }
 
+    /// What waits to be sent: packets and their bytes; and what is not answered yet.
+    pub fn load(&self) -> [(usize, usize); 2] {
+        [self.unsent.get(), self.in_flight.get()]
+    }
+
     /// Whether the transport may be read on.
     pub fn is_open(&self) -> bool {
         let ((in_flight, asked), (unsent, unsent_bytes)) = (self.in_flight.get(), self.unsent.get());

@@ -146,7 +146,11 @@ impl Lane {
         };
         ctx.spawn(commit.into_actor(self).map(|(link, batch, attempt, took), lane, ctx| {
             if matches!(attempt, Attempt::Done { .. }) {
-                lane.counters.commit_seconds.observe(took.as_secs_f64());
+                lane.counters.commits.observe(took, 1);
+                let now = Instant::now();
+                for append in &batch.appends {
+                    lane.counters.messages.observe(now.duration_since(append.since), 1);
+                }
                 lane.counters.batch_messages.observe(batch.appends.len() as f64);
             }
             lane.attempted(link, batch, attempt, ctx);

@@ -27,7 +27,7 @@
 //! | `room/`, `persistence.rs` | callers' side of a room; which lane a conversation is on |
 //! | `recovery.rs`, `recovery/` | sessions that outlive their connection, and a planned restart |
 //! | `way.rs` | the way of one message as a trace, for those who look |
-//! | `limits.rs`, `counters.rs`, `labelled.rs`, `backoff.rs` | every bound, what is counted, names of what is counted, pauses between attempts |
+//! | `limits.rs`, `counters.rs`, `durations.rs`, `labelled.rs`, `backoff.rs` | every bound, what is counted, names of what is counted, pauses between attempts |
 //! | `bench.rs` | what the micro-benchmarks reach |
 //! | `sql.rs`, `migrations.rs`, `diagnosis.rs` | the statements and the schema, from `sql/`; what can be told of a database |
 //!
@@ -49,6 +49,7 @@ mod credentials;
 mod diagnosis;
 mod directory;
 mod draft;
+mod durations;
 mod event;
 mod feed;
 mod gate;
@@ -84,6 +85,7 @@ pub use counters::{Counters, Gauge};
 pub use credentials::Credentials;
 pub use diagnosis::{Diagnosis, DiagnosisError, connections_needed, diagnose};
 pub use draft::{ClientMsgId, Draft};
+pub use durations::Durations;
 pub use event::{Durability, EncodedEvent, Offset};
 pub use gate::{Gate, Permit};
 pub use ids::{ConversationId, HorseId, MessageId, SessionId, UserId};
@@ -94,6 +96,7 @@ pub use profile::Profile;
 pub use recovery::{Pid, Recover};
 pub use refusal::{Code, Refusal};
 pub use reply::{Committed, PostError};
+pub use room::RoomDescription;
 pub use session::{Request, SessionHandle};
 pub use text::MessageText;
 pub use timestamp::Timestamp;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::{event::EncodedEvent, ids::SessionId, labelled::labelled, recovery::Pid};
+use crate::{event::EncodedEvent, ids::SessionId, labelled::labelled, recovery::Pid, refusal::Refusal};
 
 /// The number by which a client knows its acknowledgement.
 pub type AckId = u64;
@@ -27,6 +27,12 @@ pub trait Outbox: Send + Sync {
     fn event(&self, event: &Arc<EncodedEvent>) -> Queued;
     /// Queues an acknowledgement; `body` is JSON.
     fn ack(&self, id: AckId, body: &str);
+    /// Queues a refusal; without an id nobody waits for it, and it is only noted.
+    fn refuse(&self, id: Option<AckId>, refusal: &Refusal) {
+        if let Some(id) = id {
+            self.ack(id, &refusal.to_json());
+        }
+    }
     /// Ends the connection. What was queued before is still sent, for a bounded time.
     fn close(&self, reason: CloseReason);
 }
@@ -65,6 +71,8 @@ labelled! {
         AuthExpired = "token expired",
         /// The user's tokens were revoked. Log in again.
         Revoked = "token revoked",
+        /// An operator closed it. Reconnect.
+        Operator = "closed by an operator",
     }
 }
 
@@ -77,7 +85,8 @@ impl CloseReason {
             | Self::HeartbeatTimeout
             | Self::SlowConsumer
             | Self::ServerStopping
-            | Self::AuthExpired => true,
+            | Self::AuthExpired
+            | Self::Operator => true,
             Self::BrokenPacket
             | Self::TooLarge
             | Self::ConnectTimeout

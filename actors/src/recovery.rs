@@ -358,6 +358,12 @@ impl Outbox for Recoverable {
         }
     }
 
+    fn refuse(&self, id: Option<AckId>, refusal: &Refusal) {
+        if let Place::Connected(outbox) = &self.state().place {
+            outbox.refuse(id, refusal);
+        }
+    }
+
     fn close(&self, reason: CloseReason) {
         let mut state = self.state();
         let outbox = match &state.place {

@@ -166,7 +166,7 @@ impl Reply {
             held.unanswered.counters.refused(refusal.code);
         }
         match self.0.take() {
-            Some(Target::Session { outbox, ack: Some(ack), .. }) => outbox.ack(ack, &refusal.to_json()),
+            Some(Target::Session { outbox, ack, .. }) => outbox.refuse(ack, refusal),
             Some(Target::Caller(sender)) => drop(sender.send(Err(refusal.clone()))),
             _ => (),
         }

@@ -34,6 +34,7 @@ use crate::{
 };
 
 mod command;
+mod description;
 mod handle;
 mod receipts;
 #[cfg(test)]
@@ -41,6 +42,7 @@ mod tests;
 mod typing;
 
 use command::RoomCommand;
+pub use description::RoomDescription;
 pub(crate) use handle::{RoomHandle, WeakRoom};
 
 pub(crate) struct Room {
@@ -160,6 +162,8 @@ impl Room {
             // Whoever asked may have gone meanwhile.
             RoomCommand::Introduce { answer, .. } => drop(answer.send(Ok(()))),
             RoomCommand::Committed(rows) => rows.into_iter().for_each(|(post, outcome)| self.finish(*post, outcome)),
+            // Whoever asked may have gone meanwhile.
+            RoomCommand::Describe(answer) => drop(answer.send(self.describe())),
             #[cfg(test)]
             RoomCommand::Test(act) => act(self),
         }
@@ -372,7 +376,8 @@ impl Handler<RoomCommand> for Room {
 
     fn handle(&mut self, command: RoomCommand, ctx: &mut Context<Self>) {
         self.waiting.taken();
-        self.used = true;
+        // Somebody who only looks is no reason to stay.
+        self.used |= !matches!(command, RoomCommand::Describe(_));
         let must_load =
             self.participants.get().is_none() && self.unavailable_until.is_none_or(|until| Instant::now() >= until);
         if must_load { self.load_and_run(command, ctx) } else { self.run(command, ctx) }

@@ -165,7 +165,9 @@ fn messages(app: &App, registry: &mut Registry) {
     let counters = app.chat.counters();
     counter(registry, "messages_committed", "Messages committed", counters.get(Gauge::MessagesCommitted));
     let help = "Time from sending a batch to Postgres until its commit is known";
-    registry.register_with_unit("commit", help, Unit::Seconds, counters.commit_seconds.clone());
+    registry.register_with_unit("commit", help, Unit::Seconds, counters.commits.clone());
+    let help = "Time from letting a message in until its commit is known";
+    registry.register_with_unit("message", help, Unit::Seconds, counters.messages.clone());
     registry.register("batch_messages", "Messages in a batch", counters.batch_messages.clone());
     let help = "Messages accepted and not yet answered";
     value(registry, "messages_in_flight", help, counters.get(Gauge::MessagesInFlight));

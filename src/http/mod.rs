@@ -5,6 +5,7 @@ pub(crate) mod caller;
 mod conversations;
 pub(crate) mod door;
 mod error;
+pub(crate) mod files;
 mod health;
 mod json_object;
 mod messages;
@@ -26,7 +27,7 @@ use actix_web::{
 use actors::Chat;
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
-use crate::{auth::Auth, rates::Rates, socket_io::SocketIo};
+use crate::{auth::Auth, console::Ways, rates::Rates, socket_io::SocketIo};
 
 use messages::IDEMPOTENCY_KEY;
 use metrics::HttpMetrics;
@@ -57,6 +58,8 @@ pub struct App {
     pub rates: Arc<Rates>,
     /// What is counted of requests.
     pub(crate) metrics: HttpMetrics,
+    /// The ways of messages that operators watch.
+    pub(crate) ways: Ways,
     /// TCP connections, and Engine.IO's.
     pub(crate) places: [Places; 2],
     /// Whose word counts about whom they speak for.
@@ -78,7 +81,12 @@ impl App {
     ) -> Self {
         let places = [(); 2].map(|()| Places::new(places));
         let proxies = Proxies::parse(trusted_proxies).unwrap_or_default();
-        Self { chat, auth, origins, socket_io, rates, metrics: HttpMetrics::default(), places, proxies, page: None }
+        Self { chat, auth, origins, socket_io, rates, metrics: HttpMetrics::default(), ways: Ways::default(), places, proxies, page: None }
+    }
+
+    /// With the ways of messages that a layer of tracing puts together.
+    pub(crate) fn with_ways(self, ways: Ways) -> Self {
+        Self { ways, ..self }
     }
 
     /// With the chat page, or without it.
@@ -136,6 +144,7 @@ macro_rules! application {
             .wrap(actix_web::middleware::from_fn($crate::http::metrics::count))
             .wrap(actix_web::middleware::from_fn($crate::http::patience::keep_turn))
             .configure($crate::http::page::routes(app.page.clone()))
+            .configure($crate::console::page::routes)
             .configure($crate::http::reference::page(app.page.is_some()))
             .configure($crate::http::routes::all)
     }};

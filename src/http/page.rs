@@ -3,17 +3,12 @@
 //! Its routes are there only where the page is wanted, and answer everybody alike; so they are not in the table of
 //! [`super::Route`], which is of what is always there and asks who calls.
 
-use std::{
-    fmt,
-    hash::{DefaultHasher, Hash, Hasher},
-    net::IpAddr,
-    sync::Arc,
-};
+use std::{fmt, net::IpAddr, sync::Arc};
 
 use actix_web::{
     HttpRequest, HttpResponse,
     http::{
-        header::{CACHE_CONTROL, ETAG, HeaderValue, IF_NONE_MATCH},
+        header::{CACHE_CONTROL, HeaderValue},
         uri::Authority,
     },
     web::{self, Bytes, ServiceConfig},
@@ -23,22 +18,11 @@ use actors::{Code, Refusal};
 
 use crate::demo;
 
-use super::{ApiError, Success, routes::resource};
-
-/// Nothing but this server's own files and calls: no script or style within the page, no frame around it, and no text that
-/// becomes markup.
-const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; \
-    connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; \
-    require-trusted-types-for 'script'; trusted-types 'none'";
-
-/// Looked after at each use, which costs a small answer: after an upgrade the next page is of the new version.
-const CACHING: &str = "no-cache";
-
-const HTML: &str = "text/html; charset=utf-8";
-const CSS: &str = "text/css; charset=utf-8";
-const JAVASCRIPT: &str = "text/javascript; charset=utf-8";
-const SVG: &str = "image/svg+xml";
-const TEXT: &str = "text/plain; charset=utf-8";
+use super::{
+    ApiError, Success,
+    files::{CSS, File, HTML, JAVASCRIPT, SVG, TEXT},
+    routes::resource,
+};
 
 /// How the page asks who one is, as its file says it, and as it is where there are demo users.
 const SIGN_IN: [&str; 2] = [r#"data-sign-in="token""#, r#"data-sign-in="demo""#];
@@ -100,12 +84,10 @@ pub(super) fn routes(page: Option<Arc<Page>>) -> impl FnOnce(&mut ServiceConfig)
     move |config| {
         let Some(page) = page else { return };
         for &(path, kind, content) in FILES {
-            let file = File::new(kind, content, page.demo_secret.is_some());
-            let answer = move |request: HttpRequest| {
-                let answer = file.answer(&request);
-                async { answer }
-            };
-            config.service(resource(path).route(web::get().to(answer.clone())).route(web::head().to(answer)));
+            let with_demo = kind == HTML && page.demo_secret.is_some();
+            let content =
+                if with_demo { content.replace(SIGN_IN[0], SIGN_IN[1]).into() } else { Bytes::from_static(content.as_bytes()) };
+            config.configure(File::new(kind, content).at(path));
         }
         if let Some(secret) = page.demo_secret.clone() {
             let answer = move |request: HttpRequest| {
@@ -114,41 +96,6 @@ pub(super) fn routes(page: Option<Arc<Page>>) -> impl FnOnce(&mut ServiceConfig)
             };
             config.service(resource("/demo/users").route(web::get().to(answer)));
         }
-    }
-}
-
-/// A file as it is sent.
-#[derive(Clone)]
-struct File {
-    kind: &'static str,
-    content: Bytes,
-    tag: String,
-}
-
-impl File {
-    fn new(kind: &'static str, content: &'static str, with_demo: bool) -> Self {
-        let content = if kind == HTML && with_demo {
-            content.replace(SIGN_IN[0], SIGN_IN[1]).into()
-        } else {
-            Bytes::from_static(content.as_bytes())
-        };
-        let mut hasher = DefaultHasher::new();
-        content.hash(&mut hasher);
-        Self { kind, content, tag: format!("\"{:016x}\"", hasher.finish()) }
-    }
-
-    fn answer(&self, request: &HttpRequest) -> HttpResponse {
-        let known = request.headers().get(IF_NONE_MATCH).and_then(|tags| tags.to_str().ok());
-        let known = known.is_some_and(|tags| tags.split(',').any(|tag| tag.trim() == self.tag));
-        let mut answer = if known { HttpResponse::NotModified() } else { HttpResponse::Ok() };
-        answer
-            .insert_header((ETAG, self.tag.as_str()))
-            .insert_header((CACHE_CONTROL, CACHING))
-            .insert_header(("Content-Security-Policy", CONTENT_SECURITY_POLICY))
-            .insert_header(("X-Content-Type-Options", "nosniff"))
-            .insert_header(("Referrer-Policy", "no-referrer"))
-            .insert_header(("Cross-Origin-Opener-Policy", "same-origin"));
-        if known { answer.finish() } else { answer.content_type(self.kind).body(self.content.clone()) }
     }
 }
 

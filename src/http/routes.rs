@@ -8,7 +8,7 @@ use actix_web::{
 use actors::{Code, Refusal};
 use serde_json::json;
 
-use crate::socket_io::plain;
+use crate::{console, socket_io::plain};
 
 use super::{admin, conversations, health, messages, metrics, reference, users};
 
@@ -73,6 +73,8 @@ routes! {
     Stats = GET "/api/chat/admin/stats" => admin::stats,
     /// The same and more, for Prometheus.
     Metrics = GET "/metrics" => metrics::scrape,
+    /// What the console of operators is fed by.
+    Console = GET "/api/chat/admin/ws" => console::open,
     /// Ends a user's tokens.
     Revoke = POST "/api/chat/admin/revoke" => admin::revoke,
 }

@@ -59,7 +59,7 @@ pub fn openapi() -> OpenApi {
     OpenApiBuilder::new()
         .info(info)
         .paths(paths)
-        .components(Some(components().security_scheme(BEARER, SecurityScheme::Http(bearer))))
+        .components(Some(components().security_scheme(BEARER, SecurityScheme::Http(bearer)).build()))
         .tags(Some(tags))
         .build()
 }

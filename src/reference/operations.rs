@@ -77,6 +77,13 @@ fn words(route: Route) -> Words {
         ),
         Route::OpenApi => ("getOpenApi", "reference", Anybody, "This document", ""),
         Route::AsyncApi => ("getAsyncApi", "reference", Anybody, "The events of sockets", "As AsyncAPI 3.0."),
+        Route::Console => (
+            "openConsole",
+            "administration",
+            Anybody,
+            "The feed of the console of operators",
+            "The token of an admin comes with the header, or later in the event `connect`.",
+        ),
         Route::PutUser => ("putUser", "administration", Admin, "Stores a profile", "Rooms show it from then on."),
         Route::Revoke => (
             "revokeUser",
@@ -207,7 +214,7 @@ fn answer(route: Route) -> (u16, ResponseBuilder) {
         }
         Route::HealthDatabase => (200, json("It does", status())),
         Route::HealthHead => (200, ResponseBuilder::new().description("It does")),
-        Route::HealthWebSocket | Route::PlainWebSocket => {
+        Route::HealthWebSocket | Route::PlainWebSocket | Route::Console => {
             (101, ResponseBuilder::new().description("The connection is a WebSocket from now on"))
         }
     }
@@ -230,6 +237,7 @@ fn refusals(route: Route, caller: Caller) -> Vec<u16> {
         Route::Stats | Route::Metrics | Route::OpenApi | Route::AsyncApi => &[],
         Route::Health | Route::HealthHead | Route::HealthDatabase => &[503],
         Route::HealthWebSocket => &[400],
+        Route::Console => &[400, 401, 403],
         Route::PlainWebSocket => &[400, 401, 403, 429, 503],
     });
     refusals.sort_unstable();
@@ -253,7 +261,7 @@ fn refusal(status: u16) -> ResponseBuilder {
         .content("application/json", Content::new(Some(reference::<Failure>())));
     if matches!(status, 429 | 503) {
         let seconds = ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(1));
-        let header = HeaderBuilder::new().schema(seconds).description(Some("In seconds")).build();
+        let header = HeaderBuilder::new().schema(Some(seconds)).description(Some("In seconds")).build();
         response = response.header("Retry-After", header);
     }
     response

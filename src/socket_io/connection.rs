@@ -13,7 +13,7 @@ use std::{
 };
 
 use actors::{
-    CloseReason, Code, Counters, Durability, EncodedEvent, Gate, Gauge, Queued, Recover, Refusal, Request, SessionHandle,
+    AckId, CloseReason, Code, Counters, Durability, EncodedEvent, Gate, Gauge, Queued, Recover, Refusal, Request, SessionHandle,
     UserId,
 };
 use engineioxide::Str;
@@ -26,7 +26,7 @@ use crate::{
 };
 
 use super::{
-    CONNECT_TIMEOUT, CONNECTS, Event, Handler, connect::ConnectAuth, engine::Polling, events, frames::Frames,
+    CONNECT_TIMEOUT, CONNECTS, Event, Handler, connect::ConnectAuth, description::LastRefusal, engine::Polling, events, frames::Frames,
     outbox::SessionOutbox, packet, packet::Packet, wire::Wire,
 };
 
@@ -41,15 +41,16 @@ pub(super) struct Connection {
     closing: OnceLock<CloseReason>,
     /// Its place among the connections that there may be.
     place: OnceLock<Place>,
-    opened_at: Instant,
+    pub(super) opened_at: Instant,
     /// CONNECT packets, whatever came of them.
     connects: AtomicU64,
-    received: AtomicU64,
-    sent: AtomicU64,
+    pub(super) received: AtomicU64,
+    pub(super) sent: AtomicU64,
+    pub(super) refused: LastRefusal,
     counters: Arc<Counters>,
 }
 
-enum State {
+pub(super) enum State {
     /// No CONNECT yet; when the time for it is over, the connection is closed.
     Open {
         deadline: AbortHandle,
@@ -80,6 +81,7 @@ impl Connection {
             connects: AtomicU64::new(0),
             received: AtomicU64::new(0),
             sent: AtomicU64::new(0),
+            refused: LastRefusal::default(),
             counters,
         })
     }
@@ -162,9 +164,7 @@ impl Connection {
                     }
                     (Err(refusal), ack) => {
                         self.counters.refused(refusal.code);
-                        if let Some(ack) = ack {
-                            self.emit(self.wire.ack(ack, &refusal.to_json()));
-                        }
+                        self.refuse(ack, &refusal);
                     }
                 }
                 true
@@ -227,6 +227,14 @@ impl Connection {
         };
         if !announced {
             self.close(CloseReason::BrokenPacket);
+        }
+    }
+
+    /// Answers a refusal, where an answer is wanted.
+    pub(super) fn refuse(self: &Arc<Self>, id: Option<AckId>, refusal: &Refusal) {
+        self.refused.note(refusal.code, self.opened_at.elapsed());
+        if let Some(id) = id {
+            self.emit(self.wire.ack(id, &refusal.to_json()));
         }
     }
 

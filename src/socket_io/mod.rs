@@ -13,6 +13,7 @@
 //! | `connection.rs`, `connect.rs`, `outbox.rs` | one connection of any kind: its packets, its session, its end; who connects; what the session sends |
 //! | `wire.rs` | what is spoken on it: `packet.rs` for Socket.IO, `envelope.rs` on plain WebSockets |
 //! | `events.rs` | events as requests |
+//! | `description.rs` | a connection as operators see it |
 //! | `bench.rs` | what micro-benchmarks and fuzz targets reach |
 //!
 //! engineioxide could speak WebSocket, too. Over frames of ours a connection takes a fifth of the memory and a third of
@@ -24,6 +25,7 @@ pub mod bench;
 mod clock;
 mod connect;
 mod connection;
+mod description;
 mod engine;
 mod envelope;
 mod events;
@@ -46,7 +48,7 @@ use std::{
 
 use actix_web::{HttpResponse, http::StatusCode, web};
 use actors::{
-    Chat, CloseReason,
+    Chat, CloseReason, ConversationId,
     limits::{CONFIRMED_AFTER, OUTBOX_BYTES, OUTBOX_PACKETS, RESUME_BYTES},
 };
 use dashmap::DashMap;
@@ -66,6 +68,7 @@ use crate::{
 };
 
 use connection::Connection;
+use description::ConnectionDescription;
 pub use events::Event;
 pub use packet::{BrokenPacket, Packet};
 pub(crate) use stream::PrefixedStream;
@@ -145,15 +148,49 @@ impl SocketIo {
 
     /// How many connections there are over each transport.
     pub(crate) fn by_transport(&self) -> [(&'static str, i64); 3] {
-        let [mut polling, mut websocket, mut plain] = [0; 3];
+        let mut counts = ["polling", "websocket", "plain_websocket"].map(|transport| (transport, 0));
         for connection in self.connections.iter() {
-            match connection.wire {
-                Wire::Plain => plain += 1,
-                Wire::SocketIo if connection.polls().is_some() => polling += 1,
-                Wire::SocketIo => websocket += 1,
+            let transport = connection.transport();
+            counts.iter_mut().filter(|(name, _)| *name == transport).for_each(|(_, count)| *count += 1);
+        }
+        counts
+    }
+
+    /// Connections whose own id, or whose session's or user's, begins so, so many at most; and how many there are.
+    pub(crate) fn find(&self, begins: &str, limit: usize) -> (usize, Vec<ConnectionDescription>) {
+        let (mut count, mut found) = (0, Vec::new());
+        for connection in self.connections.iter() {
+            let described = connection.describe(*connection.key());
+            if described.begins_with(begins) {
+                count += 1;
+                if found.len() < limit {
+                    found.push(described);
+                }
             }
         }
-        [("polling", polling), ("websocket", websocket), ("plain_websocket", plain)]
+        (count, found)
+    }
+
+    /// One connection, and the conversations whose rooms its session has joined.
+    pub(crate) async fn look_at(&self, id: &str) -> Option<(ConnectionDescription, Vec<ConversationId>)> {
+        let connection = self.connection(id)?;
+        let rooms = match connection.session() {
+            Some(session) => session.rooms().await.unwrap_or_default(),
+            None => Vec::new(),
+        };
+        Some((connection.describe(id.parse().ok()?), rooms))
+    }
+
+    /// Closes one; whether it was there.
+    pub(crate) fn close(&self, id: &str) -> bool {
+        self.connection(id).is_some_and(|connection| {
+            connection.close(CloseReason::Operator);
+            true
+        })
+    }
+
+    fn connection(&self, id: &str) -> Option<Arc<Connection>> {
+        self.connections.get(&id.parse::<Sid>().ok()?).map(|connection| connection.clone())
     }
 
     /// Tells all clients that their connections will be closed, and when to come back, each at another time.

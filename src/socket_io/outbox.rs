@@ -5,7 +5,7 @@ use std::sync::{
     atomic::{AtomicBool, Ordering},
 };
 
-use actors::{AckId, CloseReason, EncodedEvent, Outbox, Pid, Queued, SessionId};
+use actors::{AckId, CloseReason, EncodedEvent, Outbox, Pid, Queued, Refusal, SessionId};
 
 use super::connection::Connection;
 
@@ -46,6 +46,12 @@ impl Outbox for SessionOutbox {
     fn ack(&self, id: AckId, body: &str) {
         if let Some(connection) = self.connection() {
             connection.emit(connection.wire.ack(id, body));
+        }
+    }
+
+    fn refuse(&self, id: Option<AckId>, refusal: &Refusal) {
+        if let Some(connection) = self.connection() {
+            connection.refuse(id, refusal);
         }
     }
 

@@ -98,7 +98,7 @@ impl Actor for PlainSocket {
     fn started(&mut self, ctx: &mut Self::Context) {
         if let Some(payload) = self.payload.take() {
             let connection = self.connection.clone();
-            ctx.add_stream(Heard { payload, connection, incoming: Incoming::default(), read: BytesMut::new() });
+            ctx.add_stream(Heard { reading: Reading::of(payload), connection });
         }
         ctx.add_stream(ToSend { connection: self.connection.clone(), taken: VecDeque::new() });
         ctx.run_interval(PING_INTERVAL, Self::ask);
@@ -155,34 +155,54 @@ fn close_code(reason: CloseReason) -> CloseCode {
         | CloseReason::TooManyConnects
         | CloseReason::AuthExpired
         | CloseReason::Revoked => CloseCode::Policy,
-        CloseReason::SlowConsumer | CloseReason::OutcomeUnknown => CloseCode::Again,
+        CloseReason::SlowConsumer | CloseReason::OutcomeUnknown | CloseReason::Operator => CloseCode::Again,
         CloseReason::RoomFailed | CloseReason::SessionFailed => CloseCode::Error,
     }
 }
 
 /// The client's messages, read while the gate is open; at its end the client is gone.
 struct Heard {
-    payload: Payload,
+    reading: Reading,
     connection: Arc<Connection>,
-    incoming: Incoming,
-    /// The beginning of a frame, and what came with it.
-    read: BytesMut,
 }
 
 impl Stream for Heard {
     type Item = Result<Message, ProtocolError>;
 
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        let this = self.get_mut();
+        let Self { reading, connection } = self.get_mut();
+        ready!(reading.incoming.poll_open(connection, cx));
+        if connection.is_closing() {
+            // The other stream ends it.
+            return Poll::Pending;
+        }
+        Pin::new(reading).poll_next(cx)
+    }
+}
+
+/// The messages of a plain WebSocket, decoded before more is read; at its end the client is gone.
+pub(crate) struct Reading {
+    payload: Payload,
+    incoming: Incoming,
+    /// The beginning of a frame, and what came with it.
+    read: BytesMut,
+}
+
+impl Reading {
+    pub(crate) fn of(payload: Payload) -> Self {
+        Self { payload, incoming: Incoming::default(), read: BytesMut::new() }
+    }
+}
+
+impl Stream for Reading {
+    type Item = Result<Message, ProtocolError>;
+
+    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let Self { payload, incoming, read } = self.get_mut();
         loop {
-            ready!(this.incoming.poll_open(&this.connection, cx));
-            if this.connection.is_closing() {
-                // The other stream ends it.
-                return Poll::Pending;
-            }
-            match this.incoming.next(&mut this.read) {
-                Ok(None) => match ready!(Pin::new(&mut this.payload).poll_next(cx)) {
-                    Some(Ok(bytes)) => this.read.extend_from_slice(&bytes),
+            match incoming.next(read) {
+                Ok(None) => match ready!(Pin::new(&mut *payload).poll_next(cx)) {
+                    Some(Ok(bytes)) => read.extend_from_slice(&bytes),
                     Some(Err(_)) | None => return Poll::Ready(None),
                 },
                 message => return Poll::Ready(message.transpose()),

@@ -74,7 +74,7 @@ describe('behind nginx', { skip: nginx === null && 'there is no nginx, and it co
 
   test('what is for those who watch the server is not there', async () => {
     assert.equal(await fetchStatus(nginx.port, '/metrics'), 404);
-    assert.equal(await fetchStatus(nginx.port, '/api/chat/admin/stats'), 404);
+    for (const path of ['/api/chat/admin/stats', '/admin']) assert.equal(await fetchStatus(nginx.port, path), 404);
     assert.equal(await fetchStatus(nginx.port, '/api/chat/unread-count'), 401);
   });
 

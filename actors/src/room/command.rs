@@ -15,7 +15,7 @@ use crate::{
     session::Member,
 };
 
-use super::RoomHandle;
+use super::{RoomDescription, RoomHandle};
 
 #[derive(ActixMessage)]
 #[rtype(result = "()")]
@@ -52,6 +52,8 @@ pub(super) enum RoomCommand {
         to: UserId,
         answer: oneshot::Sender<Result<(), Refusal>>,
     },
+    /// For operators.
+    Describe(oneshot::Sender<RoomDescription>),
     #[cfg(test)]
     Test(Box<dyn FnOnce(&mut super::Room) + Send>),
 }

@@ -22,7 +22,7 @@ use crate::{
     shared::Shared,
 };
 
-use super::{Participants, Room, RoomCommand};
+use super::{Participants, Room, RoomCommand, RoomDescription};
 
 /// Whoever holds one keeps the room from stopping.
 #[derive(Clone, Debug)]
@@ -133,6 +133,13 @@ impl RoomHandle {
     /// Rows that the room gave to persistence come back.
     pub(crate) fn committed(&self, rows: Vec<Settled>) {
         self.0.mailbox.push(RoomCommand::Committed(rows));
+    }
+
+    /// As operators see it; `None` if it has stopped.
+    pub(crate) async fn describe(&self) -> Option<RoomDescription> {
+        let (answer, answered) = oneshot::channel();
+        self.0.mailbox.push(RoomCommand::Describe(answer));
+        answered.await.ok()
     }
 
     /// For those who do not keep the room from stopping.

@@ -22,6 +22,7 @@ use super::{Member, Request, Session, SessionCommand};
 /// A transport's side of its session.
 #[derive(Clone)]
 pub struct SessionHandle {
+    id: SessionId,
     address: SessionAddress,
     /// The connection's own.
     outbox: Arc<dyn Outbox>,
@@ -37,6 +38,16 @@ impl SessionHandle {
         let unanswered = Unanswered::begin(&self.counters, recoverable);
         let reply = Reply::session(self.outbox.clone(), ack, permit, unanswered);
         self.address.0.push(SessionCommand::Request(request, reply));
+    }
+
+    /// Its own.
+    pub fn id(&self) -> SessionId {
+        self.id
+    }
+
+    /// The conversations whose rooms it has joined; `None` if it has ended.
+    pub async fn rooms(&self) -> Option<Vec<ConversationId>> {
+        self.address.rooms().await
     }
 
     /// The client has left.
@@ -63,9 +74,10 @@ impl SessionHandle {
         shared: &Arc<Shared>,
         hub: HubHandle,
     ) -> Self {
-        let session = Session::new(SessionId::new(), user, outbox.clone(), hub, shared);
+        let id = SessionId::new();
+        let session = Session::new(id, user, outbox.clone(), hub, shared);
         let address = session.start(credentials, &actix::Arbiter::current());
-        Self { address, outbox, counters: shared.counters.clone(), seat: None }
+        Self { id, address, outbox, counters: shared.counters.clone(), seat: None }
     }
 
     /// The same for one that outlives its connection.
@@ -79,7 +91,7 @@ impl SessionHandle {
         let recoverable = shared.recoveries.begin(user, outbox.clone());
         let address = Session::recoverable(&recoverable, hub, shared).start(credentials, &actix::Arbiter::current());
         recoverable.started(address.clone());
-        Self { address, outbox, counters: shared.counters.clone(), seat: Some(Seat::first(recoverable)) }
+        Self { id: recoverable.session(), address, outbox, counters: shared.counters.clone(), seat: Some(Seat::first(recoverable)) }
     }
 
     /// Gives a client the session it had, if all that it has missed is there.
@@ -93,7 +105,7 @@ impl SessionHandle {
         let seat = shared.recoveries.take_over(recover, user, &outbox)?;
         let address = seat.recoverable.address()?.clone();
         address.0.push(SessionCommand::Renew(credentials));
-        Some(Self { address, outbox, counters: shared.counters.clone(), seat: Some(seat) })
+        Some(Self { id: seat.recoverable.session(), address, outbox, counters: shared.counters.clone(), seat: Some(seat) })
     }
 }
 

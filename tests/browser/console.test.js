@@ -1,0 +1,130 @@
+// The console of operators: what they see of the server, and do.
+import assert from 'node:assert/strict';
+import { after, describe, test } from 'node:test';
+import { AxeBuilder } from '@axe-core/playwright';
+import { closeClients, connect, disconnected, join, send } from '../js/support/clients.js';
+import { serverForFile, startServer } from '../js/support/server.js';
+import { adminToken, newPair } from '../js/support/world.js';
+import { Window } from './support/people.js';
+
+const server = await serverForFile();
+after(closeClients);
+
+async function open(of = server, look) {
+  const window = await Window.open(`${of.url}/admin`, look);
+  await window.page.getByLabel('Token').fill(adminToken());
+  await window.page.getByRole('button', { name: 'Open the console' }).click();
+  await window.page.getByText('Connected', { exact: true }).waitFor();
+  return window;
+}
+
+/** What stands beside a term. */
+const number = (page, name) => page.locator('#numbers div', { has: page.getByText(name, { exact: true }) }).locator('dd');
+
+describe('the console', () => {
+  test('lets nobody in without an admin\'s token', async () => {
+    const { alice } = await newPair(server);
+    const window = await Window.open(`${server.url}/admin`);
+    for (const [token, words] of [[alice.token, 'Admin role required'], ['nonsense', 'Invalid or expired token']]) {
+      await window.page.getByLabel('Token').fill(token);
+      await window.page.getByRole('button', { name: 'Open the console' }).click();
+      await window.page.getByRole('alert').filter({ hasText: words }).waitFor();
+    }
+    window.withoutFaults();
+  });
+
+  test('shows numbers and charts that move, and finds a session and its rooms', async () => {
+    const { alice, conversation } = await newPair(server);
+    const socket = await connect(server, alice);
+    await join(socket, conversation);
+    const { page, ...window } = await open();
+    const count = Number(await number(page, 'Messages since the start').textContent());
+    for (let turn = 0; turn < 5; turn += 1) await send(socket, conversation, 'counted');
+    await number(page, 'Messages since the start').filter({ hasText: String(count + 5) }).waitFor();
+    assert.ok(await page.locator('#rate-chart canvas').isVisible());
+    await page.getByLabel('User or session begins with').fill(alice.id);
+    await page.getByRole('search').first().getByRole('button', { name: 'Find' }).click();
+    await page.getByText('1 found').waitFor();
+    await page.getByRole('button', { name: `Details of the session of ${alice.id}` }).click();
+    const details = page.getByRole('dialog', { name: 'Session' });
+    await details.getByText(conversation).waitFor();
+    await details.getByText('websocket').waitFor();
+    await details.getByRole('button', { name: 'Done' }).click();
+    assert.deepEqual(window.faults, []);
+  });
+
+  test('shows the way of a message', async () => {
+    const { alice, bob, conversation } = await newPair(server);
+    const [sender, reader] = [await connect(server, alice), await connect(server, bob)];
+    await join(sender, conversation);
+    await join(reader, conversation);
+    const window = await open();
+    const { page } = window;
+    await page.getByLabel('Watch a conversation').fill(conversation);
+    await page.getByRole('button', { name: 'Watch', exact: true }).first().click();
+    await page.getByRole('button', { name: `Stop watching ${conversation}` }).waitFor();
+    const { _id } = await send(sender, conversation, 'on its way');
+    await page.locator('#ways summary').filter({ hasText: _id }).click();
+    for (const words of ['Waits for a batch', 'Is committed', 'Is encoded', `new_message to ${reader.id}`, `message_notification to ${reader.id}`]) {
+      await page.locator('#ways').getByText(words).first().waitFor();
+    }
+    assert.ok(!(await page.content()).includes('on its way'));
+    await window.shot('console-way');
+    window.withoutFaults();
+  });
+
+  test('closes a session when the operator says yes, and not before', async () => {
+    const { alice } = await newPair(server);
+    const socket = await connect(server, alice);
+    const ended = disconnected(socket);
+    const { page } = await open();
+    await page.getByLabel('User or session begins with').fill(alice.id);
+    await page.keyboard.press('Enter');
+    await page.getByRole('button', { name: `Details of the session of ${alice.id}` }).click();
+    await page.getByRole('button', { name: 'Close this session…' }).click();
+    await page.getByRole('button', { name: 'Cancel' }).click();
+    assert.ok(socket.connected);
+    await page.getByRole('button', { name: 'Close this session…' }).click();
+    await page.getByRole('button', { name: 'Close the session' }).click();
+    await ended;
+    await page.getByText('0 found').waitFor();
+  });
+
+  test('stops a server, says so, and comes back with the next one', async () => {
+    const first = await startServer();
+    const window = await open(first);
+    const { page } = window;
+    await page.getByRole('button', { name: 'Stop the server…' }).click();
+    await page.getByRole('dialog').getByRole('button', { name: 'Stop the server' }).click();
+    await page.getByText('The server does not answer').waitFor();
+    const next = await startServer({ dir: first.dir, port: Number(new URL(first.url).port) });
+    await page.getByText('Connected', { exact: true }).waitFor();
+    await next.stop();
+  });
+
+  for (const colorScheme of ['light', 'dark']) {
+    for (const [size, viewport] of [['desktop', { width: 1280, height: 900 }], ['phone', { width: 360, height: 740 }]]) {
+      test(`has no violation that axe knows of: ${size}, ${colorScheme}`, async () => {
+        const { alice, bob, conversation } = await newPair(server);
+        const [sender, reader] = [await connect(server, alice), await connect(server, bob)];
+        await join(reader, conversation);
+        const window = await open(server, { colorScheme, viewport });
+        const { page } = window;
+        await page.getByLabel('Watch a conversation').fill(conversation);
+        await page.getByRole('button', { name: 'Watch', exact: true }).first().click();
+        await page.getByRole('button', { name: `Stop watching ${conversation}` }).waitFor();
+        await send(sender, conversation, 'seen');
+        await page.locator('#ways summary').first().click();
+        const sound = async (state) => {
+          const { violations } = await new AxeBuilder({ page }).analyze();
+          assert.deepEqual(violations.map(({ id, nodes }) => [id, nodes.map((node) => node.html)]), [], state);
+          await window.shot(`console-${size}-${colorScheme}-${state}`);
+        };
+        await sound('open');
+        await page.getByRole('button', { name: /Details of the session of/ }).first().click();
+        await page.getByRole('dialog', { name: 'Session' }).waitFor();
+        await sound('details');
+      });
+    }
+  }
+});
