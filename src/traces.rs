@@ -32,22 +32,28 @@ impl Traces {
     /// # Errors
     /// It cannot be read.
     pub fn wanted() -> Result<Option<Self>, String> {
-        let is_set = |name: &&str| env::var_os(name).is_some_and(|value| !value.is_empty());
-        let Some(named_by) = ENDPOINTS.iter().find(is_set) else { return Ok(None) };
+        let is_set = |name: &str| env::var_os(name).is_some_and(|value| !value.is_empty());
+        let Some(named_by) = ENDPOINTS.into_iter().find(|name| is_set(name)) else { return Ok(None) };
         let exporter = SpanExporter::builder().with_http().build();
         let exporter = exporter.map_err(|error| format!("cannot send traces as {named_by} says: {error}"))?;
         let mut resource = Resource::builder();
         if env::var_os("OTEL_SERVICE_NAME").is_none() {
             resource = resource.with_service_name(SERVICE);
         }
-        let provider = SdkTracerProvider::builder().with_resource(resource.build()).with_batch_exporter(exporter).build();
+        let provider =
+            SdkTracerProvider::builder().with_resource(resource.build()).with_batch_exporter(exporter).build();
         Ok(Some(Self(provider)))
     }
 
     /// What makes spans of ways into spans of traces.
     pub(crate) fn layer<S: Subscriber + for<'a> LookupSpan<'a>>(&self) -> OpenTelemetryLayer<S, SdkTracer> {
         let layer = tracing_opentelemetry::layer().with_tracer(self.0.tracer(SERVICE));
-        layer.with_location(false).with_threads(false).with_target(false).with_level(false).with_tracked_inactivity(false)
+        layer
+            .with_location(false)
+            .with_threads(false)
+            .with_target(false)
+            .with_level(false)
+            .with_tracked_inactivity(false)
     }
 
     /// Sends what has not been sent yet, for a bounded time.

@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use horsetrust_chat::{http::Route, socket_io::Event};
 use serde_json::{Value, json};
-use support::socket_io::{WEBSOCKET, connect_packet};
 use support::people::token_until;
 use support::plain::Plain;
+use support::socket_io::{WEBSOCKET, connect_packet};
 use support::websocket::upgrade_with;
 use support::{Connection, Person, Server, SocketIo, WebSocket, new_id, token, until};
 
@@ -182,7 +182,8 @@ impl World {
         }
         if matches!(route, Route::PlainWebSocket | Route::Console) {
             let mut connection = Connection::open(self.server.address());
-            let headers = if caller == Caller::NoToken { &[][..] } else { &[("Authorization", authorization.as_str())] };
+            let headers =
+                if caller == Caller::NoToken { &[][..] } else { &[("Authorization", authorization.as_str())] };
             connection.send(&upgrade_with(route.path(), headers));
             return connection.response().status;
         }

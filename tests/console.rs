@@ -104,7 +104,10 @@ fn what_is_there_is_told_each_second_and_found() {
 
     let rooms = data(&mut console, "rooms", &json!({ "begins": &conversation[..20] }));
     let room = &rooms["rooms"][0];
-    assert_eq!((&rooms["count"], &room["conversation_id"], &room["head_seq"]), (&json!(1), &json!(conversation), &json!(3)));
+    assert_eq!(
+        (&rooms["count"], &room["conversation_id"], &room["head_seq"]),
+        (&json!(1), &json!(conversation), &json!(3))
+    );
     assert_eq!(room["sessions"], json!([session["session"]]));
     assert_eq!(room["participants"], json!([ana.id, ben.id]));
 }

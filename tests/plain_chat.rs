@@ -106,9 +106,7 @@ fn refusals_are_those_of_socket_io() {
     let (ana, ben, conversation) = room_of_two(&server);
     let mut plain = Plain::connect(&server, &ana);
     let mut socket_io = SocketIo::connect(&server, &ana);
-    let with_key = |text: &str| {
-        json!({ "conversation_id": conversation, "text": text, "client_msg_id": "one" })
-    };
+    let with_key = |text: &str| json!({ "conversation_id": conversation, "text": text, "client_msg_id": "one" });
     assert_eq!(plain.call("send_message", &with_key("first"))["data"]["seq"], 1);
     for (event, argument) in [
         ("no_such_event", json!(1)),

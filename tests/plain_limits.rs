@@ -157,11 +157,11 @@ fn a_client_that_does_not_read_is_cut_off_and_the_others_go_on() {
 
 #[test]
 fn frames_without_end_that_are_answered_by_nothing_stay_outside() {
-    const FRAMES: usize = 1_000_000;
+    const FRAMES: usize = 3_000_000;
     let server = Launch::on(&DataDir::new()).env("WORKERS", "1").start();
     let (ana, ben) = (server.person("Ana"), server.person("Ben"));
     let mut witness = Plain::connect(&server, &ben);
-    let mut flooder = Plain::connect(&server, &ana);
+    let flooder = Plain::connect(&server, &ana);
     let (before, flood) = (server.memory(), text("{\"event\":\"\"}").repeat(10_000));
     thread::scope(|scope| {
         let flooding = scope.spawn(|| {
@@ -175,6 +175,6 @@ fn frames_without_end_that_are_answered_by_nothing_stay_outside() {
         assert!(flooding.join().expect("the flood"), "it is slowed down, not cut off");
     });
     let grown = server.memory().saturating_sub(before);
-    // All of it is 18 MB.
-    assert!(grown < 6_000_000, "{grown} bytes");
+    // All of it is 54 MB.
+    assert!(grown < 20_000_000, "{grown} bytes");
 }

@@ -31,6 +31,7 @@ use crate::{
         RECOVERY_BYTES, RECOVERY_EVENTS, RECOVERY_SESSIONS, RECOVERY_SWEEP, RECOVERY_TOTAL_BYTES, SESSION_IN_FLIGHT,
     },
     outbox::{AckId, CloseReason, Outbox, Queued},
+    refusal::Refusal,
     session::SessionAddress,
     shared::Shared,
 };
@@ -177,7 +178,8 @@ impl Seat {
             let waits = reason.is_some_and(CloseReason::is_recoverable)
                 && matches!(state.place, Place::Connected(_))
                 && this.counters.get(Gauge::LostSessions) < RECOVERY_SESSIONS;
-            let place = if waits { Place::Lost { until: Instant::now() + this.window } } else { Place::Ended };
+            let place =
+                if waits { Place::Lost { until: Instant::now() + this.window, missed: 0 } } else { Place::Ended };
             this.put(&mut state, place);
         }
         drop(state);
@@ -214,6 +216,8 @@ enum Place {
     /// Nobody is connected, and somebody may come back.
     Lost {
         until: Instant,
+        /// Events that the client can have only from the log.
+        missed: usize,
     },
     Ended,
 }
@@ -302,7 +306,7 @@ impl Recoverable {
         let state = &mut *self.state();
         match state.place {
             Place::Connected(_) => state.log.trim(now),
-            Place::Lost { until } if until <= now => drop(self.put(state, Place::Ended)),
+            Place::Lost { until, .. } if until <= now => drop(self.put(state, Place::Ended)),
             Place::Lost { .. } | Place::Ended => (),
         }
     }
@@ -315,7 +319,7 @@ impl Place {
     }
 
     fn is_over(&self, now: Instant) -> bool {
-        matches!(self, Self::Ended) || matches!(self, Self::Lost { until } if *until <= now)
+        matches!(self, Self::Ended) || matches!(self, Self::Lost { until, .. } if *until <= now)
     }
 
     /// Closes the connection that was here: another one has its session, or the session is over.
@@ -340,10 +344,14 @@ impl Outbox for Recoverable {
             return Queued::Closed;
         }
         if let Some(offset) = event.offset {
-            let fits = state.log.push(offset, event.clone(), Instant::now());
-            if !fits && matches!(state.place, Place::Lost { .. }) {
-                // Whoever comes back can no longer be sent everything.
-                self.put(state, Place::Ended);
+            state.log.push(offset, event.clone(), Instant::now());
+            let kept = state.log.len();
+            if let Place::Lost { missed, .. } = &mut state.place {
+                *missed += 1;
+                if *missed > kept {
+                    // Whoever comes back can no longer be sent everything.
+                    self.put(state, Place::Ended);
+                }
             }
         }
         match &state.place {

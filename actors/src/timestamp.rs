@@ -25,7 +25,7 @@ impl Timestamp {
     }
 
     /// Whole seconds since 1970.
-    pub(crate) fn seconds(self) -> i64 {
+    pub fn seconds(self) -> i64 {
         self.0.timestamp()
     }
 

@@ -7,7 +7,8 @@ use actix_web::{
     web::{self, Data, Path, Query},
 };
 use actors::{
-    ClientMsgId, Code, ConversationId, Draft, Duplicate, Message, MessageId, MessageText, PostError, Profile, Refusal, Way,
+    ClientMsgId, Code, ConversationId, Draft, Duplicate, Message, MessageId, MessageText, PostError, Profile, Refusal,
+    Way,
     store::{Page, Start},
 };
 use futures::stream;

@@ -81,7 +81,18 @@ impl App {
     ) -> Self {
         let places = [(); 2].map(|()| Places::new(places));
         let proxies = Proxies::parse(trusted_proxies).unwrap_or_default();
-        Self { chat, auth, origins, socket_io, rates, metrics: HttpMetrics::default(), ways: Ways::default(), places, proxies, page: None }
+        Self {
+            chat,
+            auth,
+            origins,
+            socket_io,
+            rates,
+            metrics: HttpMetrics::default(),
+            ways: Ways::default(),
+            places,
+            proxies,
+            page: None,
+        }
     }
 
     /// With the ways of messages that a layer of tracing puts together.

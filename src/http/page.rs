@@ -85,8 +85,11 @@ pub(super) fn routes(page: Option<Arc<Page>>) -> impl FnOnce(&mut ServiceConfig)
         let Some(page) = page else { return };
         for &(path, kind, content) in FILES {
             let with_demo = kind == HTML && page.demo_secret.is_some();
-            let content =
-                if with_demo { content.replace(SIGN_IN[0], SIGN_IN[1]).into() } else { Bytes::from_static(content.as_bytes()) };
+            let content = if with_demo {
+                content.replace(SIGN_IN[0], SIGN_IN[1]).into()
+            } else {
+                Bytes::from_static(content.as_bytes())
+            };
             config.configure(File::new(kind, content).at(path));
         }
         if let Some(secret) = page.demo_secret.clone() {

@@ -43,7 +43,9 @@ pub(super) fn page(is_wanted: bool) -> impl FnOnce(&mut ServiceConfig) {
         if !is_wanted {
             return;
         }
-        let ui = Arc::new(Config::from(Route::OpenApi.path()).try_it_out_enabled(true).use_base_layout().validator_url("none"));
+        let ui = Arc::new(
+            Config::from(Route::OpenApi.path()).try_it_out_enabled(true).use_base_layout().validator_url("none"),
+        );
         let answer = move |file: Path<String>| {
             let answer = file_of_page(&file, ui.clone());
             async { answer }

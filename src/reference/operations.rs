@@ -42,9 +42,13 @@ struct Words {
 fn words(route: Route) -> Words {
     use Caller::{Admin, Anybody, User};
     let (id, tag, caller, summary, more) = match route {
-        Route::Conversations => {
-            ("listConversations", "conversations", User, "The caller's conversations", "The most recently changed first.")
-        }
+        Route::Conversations => (
+            "listConversations",
+            "conversations",
+            User,
+            "The caller's conversations",
+            "The most recently changed first.",
+        ),
         Route::OpenConversation => (
             "openConversation",
             "conversations",
@@ -67,7 +71,9 @@ fn words(route: Route) -> Words {
             "Sends a message",
             "201 means committed. Sockets hear of it as of a socket's. A repeat of its `client_msg_id`, or `Idempotency-Key`, is answered with the stored one and `duplicate: true`.",
         ),
-        Route::Delete => ("deleteMessage", "messages", User, "Deletes a message of the caller's", "Once more is answered the same."),
+        Route::Delete => {
+            ("deleteMessage", "messages", User, "Deletes a message of the caller's", "Once more is answered the same.")
+        }
         Route::PlainWebSocket => (
             "openWebSocket",
             "sockets",
@@ -94,12 +100,22 @@ fn words(route: Route) -> Words {
         ),
         Route::Stats => ("getStats", "administration", Admin, "What is connected and what has happened", ""),
         Route::Metrics => ("getMetrics", "administration", Admin, "The same and more, for Prometheus", ""),
-        Route::Health => ("getHealth", "health", Anybody, "Whether the process answers, and will", "503 from the beginning of a stop on."),
+        Route::Health => (
+            "getHealth",
+            "health",
+            Anybody,
+            "Whether the process answers, and will",
+            "503 from the beginning of a stop on.",
+        ),
         Route::HealthHead => ("headHealth", "health", Anybody, "The same without a body", ""),
         Route::HealthDatabase => ("getDatabaseHealth", "health", Anybody, "Whether Postgres answers", ""),
-        Route::HealthWebSocket => {
-            ("echoWebSocket", "health", Anybody, "A WebSocket that echoes", "To see whether proxies let upgrades through; frames of up to 4096 bytes.")
-        }
+        Route::HealthWebSocket => (
+            "echoWebSocket",
+            "health",
+            Anybody,
+            "A WebSocket that echoes",
+            "To see whether proxies let upgrades through; frames of up to 4096 bytes.",
+        ),
     };
     Words { id, tag, caller, summary, more }
 }
@@ -108,7 +124,8 @@ fn words(route: Route) -> Words {
 pub(super) fn operation(route: Route) -> Operation {
     let Words { id, tag, caller, summary, more } = words(route);
     let more = Some(more).filter(|more| !more.is_empty());
-    let mut operation = OperationBuilder::new().operation_id(Some(id)).tag(tag).summary(Some(summary)).description(more);
+    let mut operation =
+        OperationBuilder::new().operation_id(Some(id)).tag(tag).summary(Some(summary)).description(more);
     for parameter in parameters(route) {
         operation = operation.parameter(parameter);
     }

@@ -39,25 +39,25 @@ strings! {
     ObjectId = ObjectBuilder::new()
         .description(Some("A MongoDB ObjectId: 24 hex characters, lower case in every answer"))
         .pattern(Some("^[0-9a-fA-F]{24}$"))
-        .example(Some(json!("507f1f77bcf86cd799439010")));
+        .examples([json!("507f1f77bcf86cd799439010")]);
     /// A point in time.
     Timestamp = ObjectBuilder::new()
         .description(Some("ISO 8601, UTC, with milliseconds"))
         .pattern(Some(r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$"))
-        .example(Some(json!("2024-03-15T10:40:00.000Z")));
+        .examples([json!("2024-03-15T10:40:00.000Z")]);
     /// What a message says.
     Text = ObjectBuilder::new()
         .description(Some("1 to 2000 Unicode code points, not all of them white space, none of them U+0000; kept to the byte"))
         .min_length(Some(1))
         .max_length(Some(TEXT_CODE_POINTS))
-        .example(Some(json!("Is this horse still available?")));
+        .examples([json!("Is this horse still available?")]);
     /// The sender's own name of a message.
     ClientMessageId = ObjectBuilder::new()
         .description(Some("The sender's own id of the message: a repeat of it is stored once. 1 to 64 visible ASCII characters"))
         .min_length(Some(1))
         .max_length(Some(CLIENT_MSG_ID_BYTES))
         .pattern(Some("^[!-~]+$"))
-        .example(Some(json!("018f9a40-1b7c-7b1e-8f3e-0242ac120002")));
+        .examples([json!("018f9a40-1b7c-7b1e-8f3e-0242ac120002")]);
     /// Why something is refused.
     ErrorCode = ObjectBuilder::new()
         .description(Some("Why a call is refused, for programs"))
@@ -72,7 +72,7 @@ strings! {
 #[derive(ToSchema)]
 pub(super) struct Profile {
     _id: ObjectId,
-    #[schema(min_length = 1, max_length = 200, example = "John Smith")]
+    #[schema(min_length = 1, max_length = 200, examples("John Smith"))]
     full_name: String,
     #[schema(required, max_length = 2048)]
     profile_picture_url: Option<String>,

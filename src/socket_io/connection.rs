@@ -13,8 +13,8 @@ use std::{
 };
 
 use actors::{
-    AckId, CloseReason, Code, Counters, Durability, EncodedEvent, Gate, Gauge, Queued, Recover, Refusal, Request, SessionHandle,
-    UserId,
+    AckId, CloseReason, Code, Counters, Durability, EncodedEvent, Gate, Gauge, Queued, Recover, Refusal, Request,
+    SessionHandle, UserId,
 };
 use engineioxide::Str;
 use serde_json::value::RawValue;
@@ -26,8 +26,8 @@ use crate::{
 };
 
 use super::{
-    CONNECT_TIMEOUT, CONNECTS, Event, Handler, connect::ConnectAuth, description::LastRefusal, engine::Polling, events, frames::Frames,
-    outbox::SessionOutbox, packet, packet::Packet, wire::Wire,
+    CONNECT_TIMEOUT, CONNECTS, Event, Handler, connect::ConnectAuth, description::LastRefusal, engine::Polling, events,
+    frames::Frames, outbox::SessionOutbox, packet, packet::Packet, wire::Wire,
 };
 
 /// A connection of whatever kind.
@@ -37,7 +37,7 @@ pub(super) struct Connection {
     pub(super) wire: Wire,
     pub(super) frames: Frames,
     pub(super) gate: Arc<Gate>,
-    state: Mutex<State>,
+    pub(super) state: Mutex<State>,
     closing: OnceLock<CloseReason>,
     /// Its place among the connections that there may be.
     place: OnceLock<Place>,

@@ -115,7 +115,7 @@ impl LastRefusal {
     /// At a moment.
     pub(super) fn seen(&self, open_for: Duration) -> Option<SeenRefusal> {
         let noted = self.0.load(Ordering::Relaxed);
-        let number = (noted & (1 << CODE_BITS) - 1) as usize;
+        let number = (noted & ((1 << CODE_BITS) - 1)) as usize;
         let code = Code::ALL.get(number.checked_sub(1)?)?.as_str();
         Some(SeenRefusal { code, seconds_ago: open_for.as_secs().saturating_sub(noted >> CODE_BITS) })
     }

@@ -86,7 +86,9 @@ mod tests {
     use super::*;
 
     fn event_of(text: &str) -> Option<(String, Vec<String>, Option<AckId>)> {
-        let Ok(Packet::Event { namespace: "/", ack, name, arguments, attachments: 0 }) = parse(text) else { return None };
+        let Ok(Packet::Event { namespace: "/", ack, name, arguments, attachments: 0 }) = parse(text) else {
+            return None;
+        };
         Some((name, arguments.iter().map(|argument| argument.get().to_owned()).collect(), ack))
     }
 
@@ -95,7 +97,12 @@ mod tests {
         for (text, name, arguments, id) in [
             (r#"{"event":"typing","data":"a"}"#, "typing", &[r#""a""#][..], None),
             (r#" {"id":7,"data":{"b":[1]},"event":"send_message"} "#, "send_message", &[r#"{"b":[1]}"#], Some(7)),
-            (r#"{"event":"join","data":["a",{"since_seq":1}],"id":0}"#, "join", &[r#""a""#, r#"{"since_seq":1}"#], Some(0)),
+            (
+                r#"{"event":"join","data":["a",{"since_seq":1}],"id":0}"#,
+                "join",
+                &[r#""a""#, r#"{"since_seq":1}"#],
+                Some(0),
+            ),
             (r#"{"event":"x","id":null,"data":null}"#, "x", &[], None),
             (r#"{"event":"\u0078","more":{}}"#, "x", &[], None),
             (r#"{"event":"x","data":[]}"#, "x", &[], None),
@@ -109,7 +116,9 @@ mod tests {
     #[test]
     fn connect_and_disconnect_open_and_leave() {
         let connect = parse(r#"{"event":"connect","data":{"token":"x"},"id":1}"#);
-        assert!(matches!(connect, Ok(Packet::Connect { namespace: "/", auth: Some(auth) }) if auth.get() == r#"{"token":"x"}"#));
+        assert!(
+            matches!(connect, Ok(Packet::Connect { namespace: "/", auth: Some(auth) }) if auth.get() == r#"{"token":"x"}"#)
+        );
         assert!(matches!(parse(r#"{"event":"connect"}"#), Ok(Packet::Connect { auth: None, .. })));
         assert!(matches!(parse(r#"{"event":"disconnect"}"#), Ok(Packet::Disconnect { namespace: "/" })));
     }

@@ -72,7 +72,6 @@ use description::ConnectionDescription;
 pub use events::Event;
 pub use packet::{BrokenPacket, Packet};
 pub(crate) use stream::PrefixedStream;
-use wire::Wire;
 
 /// Where Engine.IO is.
 const PATH: &str = "/socket.io";

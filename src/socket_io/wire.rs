@@ -78,9 +78,7 @@ impl Wire {
     pub(super) fn event(self, event: &EncodedEvent, with_offset: bool) -> Bytes {
         match self {
             Self::SocketIo => event.form(with_offset, |event| packet::event(event, with_offset, Frames::message)),
-            Self::Plain => {
-                event.form(with_offset, |event| PlainText(envelope::event(event, with_offset).into())).0
-            }
+            Self::Plain => event.form(with_offset, |event| PlainText(envelope::event(event, with_offset).into())).0,
         }
     }
 }

@@ -44,7 +44,7 @@ describe('the console', () => {
     assert.ok(await page.locator('#rate-chart canvas').isVisible());
     await page.getByLabel('User or session begins with').fill(alice.id);
     await page.getByRole('search').first().getByRole('button', { name: 'Find' }).click();
-    await page.getByText('1 found').waitFor();
+    await page.locator('#sessions-count').getByText('1 found').waitFor();
     await page.getByRole('button', { name: `Details of the session of ${alice.id}` }).click();
     const details = page.getByRole('dialog', { name: 'Session' });
     await details.getByText(conversation).waitFor();
@@ -87,7 +87,7 @@ describe('the console', () => {
     await page.getByRole('button', { name: 'Close this session…' }).click();
     await page.getByRole('button', { name: 'Close the session' }).click();
     await ended;
-    await page.getByText('0 found').waitFor();
+    await page.locator('#sessions-count').getByText('0 found').waitFor();
   });
 
   test('stops a server, says so, and comes back with the next one', async () => {

@@ -296,6 +296,10 @@ describe('the time that a session waits', () => {
       const bob = await recoverable(relay, pair.bob);
       await join(bob, pair.conversation);
       const alice = await connect(own, pair.alice);
+      // What came through before takes nobody's place.
+      const heard = inbox(bob, 'new_message');
+      await Promise.all(range(1, 150).map((n) => send(alice, pair.conversation, `${n}`)));
+      await heard.count(150);
       // Each message is two events: as many as are kept, and then one too many.
       for (const [messages, recovered] of [[128, true], [129, false]]) {
         await whileAway(relay, bob, async () => {

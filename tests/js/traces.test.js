@@ -77,8 +77,8 @@ describe('a message', () => {
     const body = { text: 'by REST', client_msg_id: 'one' };
     const path = `/api/chat/conversations/${conversation}/messages`;
     const post = async () => succeeded(await call(server, 'POST', path, { token: alice.token, body }), 201);
-    const { data } = await post();
-    await trace(data._id);
+    const { _id } = await post();
+    await trace(_id);
     const before = spans.length;
     await post();
     const repeated = () => spans.slice(before).find((span) => span.name === 'message');

@@ -82,7 +82,7 @@ impl Recoverable {
         let state = &mut *self.state();
         let left = match state.place {
             Place::Connected(_) => self.window,
-            Place::Lost { until } => until.saturating_duration_since(Instant::now()),
+            Place::Lost { until, .. } => until.saturating_duration_since(Instant::now()),
             Place::Ended => return None,
         };
         let kept = KeptSession {
@@ -142,7 +142,7 @@ pub(crate) async fn restore(shared: &Arc<Shared>) -> Result<usize, StoreError> {
     let mut restored = 0;
     for (pid, left, kept) in sessions {
         let log = Log::restored(shared.recoveries.bytes.clone(), kept.floor, kept.log.into_iter().map(&mut event));
-        let place = Place::Lost { until: Instant::now() + left };
+        let place = Place::Lost { until: Instant::now() + left, missed: 0 };
         let recoverable = shared.recoveries.add(pid, kept.session, kept.user, log, place);
         restored += usize::from(start_kept(&recoverable, &kept.rooms, shared));
     }

@@ -59,19 +59,19 @@ impl Log {
         log
     }
 
-    /// Whether there was room for it and for all before it.
-    pub(super) fn push(&mut self, offset: Offset, event: Arc<EncodedEvent>, sent: Instant) -> bool {
+    /// Those that there is no room for any more are forgotten, the oldest first.
+    pub(super) fn push(&mut self, offset: Offset, event: Arc<EncodedEvent>, sent: Instant) {
         self.append(Entry { offset, event: Some(event), sent });
         if self.total.load(Ordering::Relaxed) > RECOVERY_TOTAL_BYTES {
             self.forget(self.entries.len());
-            return false;
         }
-        let mut fits = true;
         while self.entries.len() > RECOVERY_EVENTS || self.bytes > RECOVERY_BYTES {
             self.forget(1);
-            fits = false;
         }
-        fits
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.entries.len()
     }
 
     fn append(&mut self, entry: Entry) {
@@ -148,7 +148,7 @@ mod tests {
         let mut log = Log::new(Arc::default());
         let offsets = (0..count).map(|_| {
             let (offset, event) = event("{}");
-            assert!(log.push(offset, event, now));
+            log.push(offset, event, now);
             offset
         });
         let offsets = offsets.collect();
@@ -188,9 +188,9 @@ mod tests {
         let now = Instant::now();
         let (mut log, offsets) = filled(3, now);
         log.trim(now + CONFIRMED_AFTER / 2);
-        assert_eq!(log.entries().count(), 3);
+        assert_eq!(log.len(), 3);
         log.trim(now + CONFIRMED_AFTER);
-        assert_eq!((log.entries().count(), log.floor()), (0, Some(offsets[2])));
+        assert_eq!((log.len(), log.floor()), (0, Some(offsets[2])));
         assert_eq!((log.bytes, log.total.load(Ordering::Relaxed)), (0, 0));
     }
 
@@ -200,7 +200,7 @@ mod tests {
         let (mut log, _) = filled(1, now);
         assert_eq!(log.again(now + CONFIRMED_AFTER).count(), 1);
         log.trim(now + CONFIRMED_AFTER);
-        assert_eq!(log.entries().count(), 1);
+        assert_eq!(log.len(), 1);
     }
 
     #[test]
@@ -208,11 +208,13 @@ mod tests {
         let now = Instant::now();
         let (mut log, offsets) = filled(RECOVERY_EVENTS, now);
         let (offset, one) = event("{}");
-        assert!(!log.push(offset, one, now));
-        assert_eq!((log.entries().count(), log.floor()), (RECOVERY_EVENTS, Some(offsets[0])));
+        log.push(offset, one, now);
+        assert_eq!((log.len(), log.floor()), (RECOVERY_EVENTS, Some(offsets[0])));
         let (offset, large) = event(&"x".repeat(RECOVERY_BYTES / 2));
-        assert!(!log.push(offset, large.clone(), now), "beside so many");
-        while log.push(offset, large.clone(), now) {}
+        log.push(offset, large.clone(), now);
+        assert!(log.len() < RECOVERY_EVENTS, "beside so many");
+        log.push(offset, large.clone(), now);
+        assert_eq!(log.len(), 1);
         assert!(log.bytes <= RECOVERY_BYTES && log.bytes == log.total.load(Ordering::Relaxed));
         let total = log.total.clone();
         drop(log);
@@ -224,8 +226,8 @@ mod tests {
         let total = Arc::new(AtomicUsize::new(RECOVERY_TOTAL_BYTES));
         let mut log = Log::new(total.clone());
         let (offset, one) = event("{}");
-        assert!(!log.push(offset, one, Instant::now()));
-        assert_eq!((log.entries().count(), total.load(Ordering::Relaxed)), (0, RECOVERY_TOTAL_BYTES));
+        log.push(offset, one, Instant::now());
+        assert_eq!((log.len(), total.load(Ordering::Relaxed)), (0, RECOVERY_TOTAL_BYTES));
         assert!(log.confirm(Some(offset)) && !log.confirm(None));
     }
 }

@@ -9,6 +9,7 @@ use crate::{
     hub::Delivery,
     ids::UserId,
     message::{MessageDeleted, MessageRead, UnreadUpdate},
+    way::Way,
 };
 
 use super::Room;
@@ -26,7 +27,13 @@ impl Room {
             }));
             self.publish(
                 members,
-                &Delivery { conversation: self.conversation, event, except: None, notification: None, way: Way::none() },
+                &Delivery {
+                    conversation: self.conversation,
+                    event,
+                    except: None,
+                    notification: None,
+                    way: Way::none(),
+                },
             );
         }
         self.announce_unread(receipt.reader, told, ctx);
@@ -44,7 +51,13 @@ impl Room {
             let event = Some(EncodedEvent::message_deleted(deleted));
             self.publish(
                 members,
-                &Delivery { conversation: self.conversation, event, except: None, notification: None, way: Way::none() },
+                &Delivery {
+                    conversation: self.conversation,
+                    event,
+                    except: None,
+                    notification: None,
+                    way: Way::none(),
+                },
             );
         }
         if let Some(reader) = self.other(sender) {
@@ -85,7 +98,8 @@ impl Room {
     fn publish_unread(&self, user: UserId, unread_count: i64, total_unread: i64) {
         let unread = UnreadUpdate { conversation_id: self.conversation, unread_count, total_unread };
         let notification = Some((user, EncodedEvent::unread_update(&unread)));
-        let delivery = Delivery { conversation: self.conversation, event: None, except: None, notification, way: Way::none() };
+        let delivery =
+            Delivery { conversation: self.conversation, event: None, except: None, notification, way: Way::none() };
         self.publish(self.workers_of(user), &delivery);
     }
 }

@@ -10,6 +10,7 @@ use crate::{
     ids::{SessionId, UserId},
     limits::TYPING_END,
     message::Typist,
+    way::Way,
 };
 
 use super::Room;
@@ -57,7 +58,10 @@ impl Room {
         let members = self.members_mask();
         if !self.shared.workers.any(members, |hub| hub.is_full(Durability::Ephemeral)) {
             let except = Some(session);
-            self.publish(members, &Delivery { conversation: self.conversation, event, except, notification: None, way: Way::none() });
+            self.publish(
+                members,
+                &Delivery { conversation: self.conversation, event, except, notification: None, way: Way::none() },
+            );
         }
     }
 }

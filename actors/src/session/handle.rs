@@ -91,7 +91,13 @@ impl SessionHandle {
         let recoverable = shared.recoveries.begin(user, outbox.clone());
         let address = Session::recoverable(&recoverable, hub, shared).start(credentials, &actix::Arbiter::current());
         recoverable.started(address.clone());
-        Self { id: recoverable.session(), address, outbox, counters: shared.counters.clone(), seat: Some(Seat::first(recoverable)) }
+        Self {
+            id: recoverable.session(),
+            address,
+            outbox,
+            counters: shared.counters.clone(),
+            seat: Some(Seat::first(recoverable)),
+        }
     }
 
     /// Gives a client the session it had, if all that it has missed is there.
@@ -105,7 +111,13 @@ impl SessionHandle {
         let seat = shared.recoveries.take_over(recover, user, &outbox)?;
         let address = seat.recoverable.address()?.clone();
         address.0.push(SessionCommand::Renew(credentials));
-        Some(Self { id: seat.recoverable.session(), address, outbox, counters: shared.counters.clone(), seat: Some(seat) })
+        Some(Self {
+            id: seat.recoverable.session(),
+            address,
+            outbox,
+            counters: shared.counters.clone(),
+            seat: Some(seat),
+        })
     }
 }
 

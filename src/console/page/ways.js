@@ -96,5 +96,5 @@ function described(way) {
   const head = ['Step', 'After', 'Takes', ''].map((text) => element('th', { scope: 'col', textContent: text }));
   head[3].append(element('span', { className: 'visually-hidden', textContent: 'Drawn' }));
   const table = element('table', {}, element('thead', {}, element('tr', {}, ...head)), element('tbody', {}, ...steps));
-  return element('details', {}, summary, from, element('div', { className: 'table' }, table));
+  return element('details', {}, summary, from, element('div', { className: 'table', tabIndex: 0, role: 'group', ariaLabel: 'Steps' }, table));
 }

@@ -12,7 +12,7 @@ function closed(schema) {
   return copy.properties && copy.type === 'object' ? { additionalProperties: false, ...copy } : copy;
 }
 
-const ajv = new Ajv2020({ strict: false, allErrors: true });
+const ajv = new Ajv2020({ strict: false, allErrors: true, validateFormats: false });
 ajv.addSchema({ $id: 'asyncapi', ...closed({ components: document.components }) });
 const validators = new Map();
 

@@ -1,6 +1,6 @@
 // Compiled by types.test.js, never run: the types fit stock clients, and refuse what is wrong.
 import { io, type Socket } from 'socket.io-client';
-import type { Ack, ClientToServerEvents, Schemas, ServerToClientEvents, paths } from '../../../docs/api/chat';
+import type { Ack, ClientToServerEvents, Schemas, ServerToClientEvents, paths } from '../../../docs/api/chat.js';
 
 const socket: Socket<ServerToClientEvents, ClientToServerEvents> = io('http://127.0.0.1:3000', { auth: { token: '' } });
 
