@@ -18,7 +18,7 @@ run: ## Install what is missing, build, and run the server with demo data on a p
 	exec $(or $(CARGO_TARGET_DIR),target)/release/horsetrust-chat serve --demo
 
 test: ## Install what the tests need and run all of them
-	scripts/ensure.sh rust cc postgres openssl node python chromium
+	scripts/ensure.sh rust cc postgres openssl curl node python chromium
 	$(MAKE) lint build test-rust test-js test-browser test-python test-bench test-monitoring test-crash
 
 lint: ## Formatting, lints, documentation and dependencies; every warning is an error

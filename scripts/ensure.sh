@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs what is missing, by the system's package manager or cargo, and says what it does. Arguments: rust, cc, postgres,
-# openssl, node, python, chromium, faketime, deny. Where it cannot install, it says what to do and fails.
+# openssl, curl, node, python, chromium, faketime, deny. Where it cannot install, it says what to do and fails.
 set -euo pipefail
 
 # Of cargo-deny.
@@ -19,7 +19,10 @@ has_postgres() {
     return 1
 }
 
-has_openssl() { pkg-config --exists openssl 2>/dev/null; }
+# The program, and the library to build with.
+has_openssl() { command -v openssl >/dev/null && pkg-config --exists openssl 2>/dev/null; }
+
+has_curl() { command -v curl >/dev/null; }
 
 # 20.11 or newer, with npm.
 has_node() {
@@ -58,21 +61,24 @@ packages() {
     case "$1:$2" in
     apt-get:cc) echo gcc libc6-dev ;;
     apt-get:postgres) echo postgresql ;;
-    apt-get:openssl) echo libssl-dev pkg-config ;;
+    apt-get:openssl) echo openssl libssl-dev pkg-config ;;
+    apt-get:curl) echo curl ;;
     apt-get:node) echo nodejs npm ;;
     apt-get:python) echo python3 python3-venv ;;
     apt-get:chromium) echo chromium fonts-dejavu-core fonts-noto-color-emoji ;;
     apt-get:faketime) echo libfaketime ;;
     dnf:cc) echo gcc ;;
     dnf:postgres) echo postgresql-server ;;
-    dnf:openssl) echo openssl-devel pkgconf-pkg-config ;;
+    dnf:openssl) echo openssl openssl-devel pkgconf-pkg-config ;;
+    dnf:curl) echo curl ;;
     dnf:node) echo nodejs npm ;;
     dnf:python) echo python3 ;;
     dnf:chromium) echo chromium ;;
     dnf:faketime) echo libfaketime ;;
     apk:cc) echo build-base ;;
     apk:postgres) echo postgresql ;;
-    apk:openssl) echo openssl-dev pkgconf ;;
+    apk:openssl) echo openssl openssl-dev pkgconf ;;
+    apk:curl) echo curl ;;
     apk:node) echo nodejs npm ;;
     apk:python) echo python3 ;;
     apk:chromium) echo chromium font-dejavu ;;

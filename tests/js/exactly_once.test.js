@@ -2,7 +2,7 @@
 import { describe, test } from 'node:test';
 import assert from 'node:assert/strict';
 import { join as joinPath } from 'node:path';
-import { MODES, ask, client, connect, connected, inbox, join } from './support/clients.js';
+import { MODES, ask, client, connect, connected, deaf, inbox, join } from './support/clients.js';
 import { markDeleted, query, storedCount, withDatabase } from './support/database.js';
 import { assertFailure, call, rawJson, refused, succeeded } from './support/rest.js';
 import { makeDataDir, removeDataDir, serverForFile, startServer } from './support/server.js';
@@ -239,19 +239,9 @@ describe('the documented way to send', () => {
     const { alice, conversation } = await newPair(server);
     const socket = await connect(server, alice);
     // The answer is lost on its way, and the connection with it.
-    const lost = async () => {
-      await eventually(async () => (await storedCount(server, conversation)) === 1, 'the message is stored');
-      throw new Error('operation has timed out');
-    };
-    const deaf = {
-      timeout: () => ({
-        emitWithAck: (...args) => {
-          socket.emit(...args);
-          return lost();
-        },
-      }),
-    };
-    const message = await sendOnce(deaf, { url: server.url, token: alice.token, conversation, text: 'once' });
+    const stored = () => eventually(async () => (await storedCount(server, conversation)) === 1, 'the message is stored');
+    const lossy = deaf(socket, stored);
+    const message = await sendOnce(lossy, { url: server.url, token: alice.token, conversation, text: 'once' });
     assert.equal(message.duplicate, true);
     assert.equal(await storedCount(server, conversation), 1);
     socket.disconnect();

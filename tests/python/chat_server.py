@@ -90,7 +90,8 @@ class Person:
 
 
 class ChatServer:
-    def __init__(self):
+    def __init__(self, **settings):
+        self.settings = settings
         self.directory = Path(tempfile.mkdtemp(prefix="ht-py-", dir="/tmp"))
         # The server drops Postgres to an unprivileged user, which has to be able to walk in.
         self.directory.chmod(0o755)
@@ -107,6 +108,7 @@ class ChatServer:
         environment["JWT_SECRET"] = SECRET
         # Two, so that what crosses from worker to worker is tested on every machine.
         environment["WORKERS"] = "2"
+        environment.update(self.settings)
         command = [BINARY, "serve", "--port", str(self.port), "--data-dir", str(self.directory / "data")]
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(

@@ -62,6 +62,16 @@ export async function ask(socket, event, ...args) {
   return ack;
 }
 
+/** A socket whose answers are lost: what is asked is sent, and has no answer when `sent` settles. */
+export function deaf(socket, sent) {
+  const emitWithAck = async (...args) => {
+    socket.emit(...args);
+    await sent();
+    throw new Error('operation has timed out');
+  };
+  return { timeout: () => ({ emitWithAck }) };
+}
+
 /** Joins, and fails where that is refused. */
 export async function join(socket, conversation) {
   const ack = await ask(socket, 'join_conversation', conversation);
