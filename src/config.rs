@@ -31,17 +31,17 @@ pub struct Overrides {
     #[arg(long = "config", env = "CONFIG_FILE", value_name = "FILE", global = true)]
     #[serde(skip)]
     pub file: Option<PathBuf>,
-    /// Address to listen on [default: 127.0.0.1]
+    /// IP address to listen on; 0.0.0.0 for all [default: 127.0.0.1]
     #[arg(long, env = "HOST", value_name = "ADDRESS", global = true)]
     pub host: Option<String>,
     /// Port to listen on; 0 takes a free one [default: 3000]
     #[arg(long, env = "PORT", value_name = "PORT", value_parser = number::<u16>, global = true)]
     pub port: Option<String>,
-    /// Postgres to use, as postgres://user:password@host/database; without it a private one is run
+    /// Postgres to use, as postgres://user:password@host/database, without TLS; unless it is set, a private one is run
     #[arg(long, env = "DATABASE_URL", hide_env_values = true, value_name = "URL", global = true)]
     pub database_url: Option<String>,
-    /// Secret of the tokens (HS256); required with a database URL, otherwise made once and kept. Better set by
-    /// environment: flags are visible to other users of the machine
+    /// Secret of the tokens (HS256); required with a database URL unless there are public keys, otherwise made once and kept.
+    /// Better set by environment: flags are visible to other users of the machine
     #[arg(long, env = "JWT_SECRET", hide_env_values = true, value_name = "SECRET", global = true)]
     pub jwt_secret: Option<String>,
     /// Files with public keys that tokens are checked with, a comma list: PEM, each with one key or more (RSA for RS256,
@@ -49,7 +49,7 @@ pub struct Overrides {
     /// too
     #[arg(long, env = "JWT_KEYS", value_name = "FILES", global = true)]
     pub jwt_keys: Option<String>,
-    /// Origins that browsers may call from: a comma list of exact origins, or * (without credentials)
+    /// Origins that browsers may call from, by REST and by Socket.IO: a comma list of exact origins, or * without credentials
     #[arg(long, env = "CORS_ORIGINS", value_name = "ORIGINS", global = true)]
     pub cors_origins: Option<String>,
     /// Where the private Postgres and the secret live [default: ./data]
@@ -58,7 +58,7 @@ pub struct Overrides {
     /// Worker threads, at most 64 [default: half as many as cores]
     #[arg(long, env = "WORKERS", value_name = "N", value_parser = number::<usize>, global = true)]
     pub workers: Option<String>,
-    /// Seconds that a room nobody needs stays in memory [default: 60]
+    /// Seconds that a room nobody needs stays in memory, at most a day [default: 60]
     #[arg(long, env = "ROOM_IDLE_SECONDS", value_name = "SECONDS", value_parser = number::<u64>, global = true)]
     pub room_idle_seconds: Option<String>,
     /// Seconds that a session waits for its client to come back, if the client has asked for it; 0: not at all [default: 120]
@@ -85,10 +85,11 @@ pub struct Overrides {
     /// Proxies whose X-Forwarded-For counts: a comma list of addresses and networks, such as 10.0.0.0/8
     #[arg(long, env = "TRUSTED_PROXIES", value_name = "NETWORKS", global = true)]
     pub trusted_proxies: Option<String>,
-    /// Seconds of a stop that those who are connected are still served in, while /health says 503 [default: 0]
+    /// Seconds of a stop that those who are connected are still served in, while /health says 503; less than STOP_SECONDS
+    /// [default: 0]
     #[arg(long, env = "DRAIN_SECONDS", value_name = "SECONDS", value_parser = number::<u64>, global = true)]
     pub drain_seconds: Option<String>,
-    /// Seconds that an orderly stop may take [default: 20]
+    /// Seconds that an orderly stop may take, at most a day [default: 20]
     #[arg(long, env = "STOP_SECONDS", value_name = "SECONDS", value_parser = number::<u64>, global = true)]
     pub stop_seconds: Option<String>,
     /// Whether the chat page is served: true or false [default: false; --demo serves it with its users]

@@ -1,8 +1,11 @@
-//! What the documents point to is there, and what they repeat is the same.
+//! What the documents point to is there, and what they repeat of the code is what the code says.
 
 use std::collections::BTreeSet;
-use std::fs;
 use std::path::{Path, PathBuf};
+use std::{env, fs};
+
+use clap::{Arg, Args, Command};
+use horsetrust_chat::config::{Overrides, Settings};
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -50,4 +53,69 @@ fn the_guide_says_what_to_do_about_each_code_of_the_wire() {
     let (guide, wire) = (read("docs/guide.md"), read("docs/wire.md"));
     assert!(codes(&wire).contains("OVERLOADED"), "{:?}", codes(&wire));
     assert_eq!(codes(&guide), codes(&wire));
+}
+
+fn settings() -> Vec<Arg> {
+    Overrides::augment_args(Command::new("horsetrust-chat")).get_arguments().cloned().collect()
+}
+
+/// What a setting means, and its default if it has one.
+fn told(setting: &Arg) -> (String, Option<String>) {
+    let help = setting.get_help().expect("a setting has a help").to_string();
+    match help.strip_suffix(']').and_then(|help| help.split_once(" [default: ")) {
+        Some((meaning, default)) => (meaning.to_owned(), Some(default.to_owned())),
+        None => (help, None),
+    }
+}
+
+const INTRODUCTION: &str = "\
+# Settings
+
+Flags override environment variables, which override the file: `horsetrust-chat.toml` if it exists, or what `CONFIG_FILE` names.
+A variable that is set to nothing counts as not set. `horsetrust-chat serve --check-config` prints what holds, secrets masked, or
+says why the server would refuse it.
+
+| flag | environment | file | default | |
+| --- | --- | --- | --- | --- |
+";
+
+fn document() -> String {
+    let keys = serde_json::to_value(Overrides::default()).expect("strings and numbers always serialize");
+    let mut document = INTRODUCTION.to_owned();
+    for setting in settings() {
+        let flag = setting.get_long().expect("a setting has a flag");
+        let variable = setting.get_env().and_then(|name| name.to_str()).expect("a setting has a variable");
+        let key = setting.get_id().as_str();
+        let key = if keys.get(key).is_some() { format!("`{key}`") } else { String::new() };
+        let (meaning, default) = told(&setting);
+        let default = default.unwrap_or_default();
+        document += &format!("| `--{flag}` | `{variable}` | {key} | {default} | {meaning} |\n");
+    }
+    document + "\nMade from [config.rs](../src/config.rs) by `UPDATE_DOCS=1 cargo test --test docs`.\n"
+}
+
+#[test]
+fn the_table_of_settings_is_what_the_code_says() {
+    let path = root().join("docs/settings.md");
+    if env::var_os("UPDATE_DOCS").is_some() {
+        fs::write(&path, document()).expect("a file that can be written");
+    }
+    let written = fs::read_to_string(&path).unwrap_or_default();
+    let remedy = "docs/settings.md is not what the code says: UPDATE_DOCS=1 cargo test --test docs";
+    assert!(written == document(), "{remedy}");
+}
+
+#[test]
+fn the_defaults_that_are_told_are_those_that_hold() {
+    let effective = Settings::read("", &Overrides::default()).expect("the defaults are sound").to_toml();
+    for setting in settings() {
+        let key = setting.get_id().as_str();
+        let holds = effective.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(" = "));
+        match told(&setting).1.as_deref().and_then(|default| default.split(';').next()) {
+            // Depends on the machine.
+            Some(default) if default.contains(' ') => (),
+            Some(default) => assert_eq!(holds.map(|value| value.trim_matches('"')), Some(default), "{key}"),
+            None => assert!(matches!(holds, None | Some("\"\"")), "{key} is {holds:?}, and nobody is told so"),
+        }
+    }
 }
