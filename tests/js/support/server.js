@@ -11,7 +11,7 @@ import { SECRET } from './tokens.js';
 import { eventually, within } from './wait.js';
 
 const PACKAGE = resolve(dirname(fileURLToPath(import.meta.url)), '..');
-const BINARY = resolve(PACKAGE, process.env.HORSETRUST_CHAT_BIN ?? '../../target/debug/horsetrust-chat');
+export const BINARY = resolve(PACKAGE, process.env.HORSETRUST_CHAT_BIN ?? '../../target/debug/horsetrust-chat');
 
 // The first start on an empty directory creates a database cluster.
 const READY_LIMIT_MS = 120_000;
