@@ -97,6 +97,49 @@ async fn no_hot_statement_reads_a_large_table_from_end_to_end() {
     }
 }
 
+/// User 1 has conversations with the next thousand, each of 200 messages that nobody has read.
+const BUSY: &str = "
+    INSERT INTO users (id, full_name) SELECT id(n), 'User ' || n FROM generate_series(1, 1001) n;
+    INSERT INTO conversations (id, creator_id, recipient_id, created_at, updated_at, last_seq, creator_unread, recipient_unread)
+        SELECT id(n), CASE WHEN n % 2 = 0 THEN id(1) ELSE id(n) END, CASE WHEN n % 2 = 0 THEN id(n) ELSE id(1) END,
+               now(), now(), 200, 100, 100
+        FROM generate_series(2, 1001) n;
+    INSERT INTO messages (conversation_id, seq, id, sender_id, text, sent_at)
+        SELECT id(n), k, id(n * 1000 + k), CASE WHEN k % 2 = 0 THEN id(1) ELSE id(n) END, 'text', now()
+        FROM generate_series(2, 1001) n, generate_series(1, 200) k;
+    ANALYZE;
+";
+
+/// How many rows of a table were read, by what Postgres counted while it ran a plan.
+fn rows_read(plan: &[String], table: &str) -> f64 {
+    let number = |line: &str, name: &str| -> Option<f64> {
+        let (_, rest) = line.split_once(name)?;
+        rest.split(|letter: char| !letter.is_ascii_digit() && letter != '.').next()?.parse().ok()
+    };
+    let (mut read, mut loops) = (0.0, 0.0);
+    for line in plan {
+        if let Some(times) = number(line, " loops=") {
+            loops = if line.contains(&format!(" on {table} ")) { times } else { 0.0 };
+            read += loops * number(line, " rows=").unwrap_or_default();
+        }
+        read += loops * number(line, "Rows Removed by Filter: ").unwrap_or_default();
+    }
+    read
+}
+
+#[tokio::test]
+async fn the_list_of_conversations_tells_what_is_unread_without_counting_messages() {
+    let server = Server::start();
+    let client = connect(&server).await;
+    client.batch_execute(ID_FUNCTION).await.expect("a function for the test");
+    client.batch_execute(BUSY).await.expect("a large database");
+    let explain = format!("EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF) {}", statement("list_conversations.sql"));
+    let rows = client.query(&explain, &[&UserId::from(id(1)), &1000_i64]).await.expect("a plan that was run");
+    let plan: Vec<String> = rows.iter().map(|row| row.get(0)).collect();
+    let read = rows_read(&plan, "messages");
+    assert!((read - 1000.0).abs() < 0.5, "{read} messages for 1000 conversations:\n{}", plan.join("\n"));
+}
+
 #[tokio::test]
 async fn wrong_rows_are_refused_by_postgres() {
     let server = Server::start();

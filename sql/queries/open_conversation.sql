@@ -22,10 +22,13 @@ WITH existing AS (
 )
 SELECT conversation.id, conversation.creator_id, conversation.recipient_id, conversation.horse_id,
        conversation.created_at, conversation.updated_at,
-       newest.text, newest.sender_id, newest.sent_at, newest.read_at
+       conversation.last_seq,
+       CASE WHEN conversation.creator_id = $2::bytea
+            THEN conversation.creator_unread ELSE conversation.recipient_unread END AS unread,
+       newest.text, newest.sender_id, newest.sent_at, newest.read_at, newest.seq
 FROM conversation
 LEFT JOIN LATERAL (
-    SELECT text, sender_id, sent_at, read_at
+    SELECT text, sender_id, sent_at, read_at, seq
     FROM messages
     WHERE conversation_id = conversation.id AND deleted_at IS NULL
     ORDER BY seq DESC

@@ -5,7 +5,17 @@ import { markDeleted, query } from './support/database.js';
 import { call, rawJson, refused, succeeded } from './support/rest.js';
 import { serverForFile } from './support/server.js';
 import { assertConversation, profile, range } from './support/shapes.js';
-import { conversations, malformedIds, newConversation, newId, newUser, say } from './support/world.js';
+import {
+  conversations,
+  history,
+  malformedIds,
+  newConversation,
+  newId,
+  newPair,
+  newUser,
+  say,
+  unreadCount,
+} from './support/world.js';
 
 const server = await serverForFile();
 
@@ -200,5 +210,50 @@ describe('the list of conversations', () => {
     const text = '🐴'.repeat(2000);
     await say(server, alice, conversation, text);
     assert.equal((await conversations(server, bob))[0].last_message.text, text);
+  });
+});
+
+describe('how much is unread, and which message is the newest', () => {
+  const shown = async (user, id) => (await conversations(server, user)).find(({ _id }) => _id === id);
+  const state = async (user, id) => {
+    const { unread_count, head_seq, last_message } = await shown(user, id);
+    return [unread_count, head_seq, last_message?.seq];
+  };
+
+  test('is told for each conversation, to each of the two', async () => {
+    const [alice, bob] = await twoUsers();
+    const carol = await newUser(server);
+    // One that she has begun, and one that somebody else has.
+    const [own, others] = [await newConversation(server, alice, bob), await newConversation(server, carol, alice)];
+    assert.deepEqual(await state(alice, own), [0, 0, undefined]);
+    for (const text of ['1', '2', '3']) await say(server, bob, own, text);
+    await say(server, alice, own, '4');
+    for (const text of ['1', '2']) await say(server, carol, others, text);
+    assert.deepEqual(await state(alice, own), [3, 4, 4]);
+    assert.deepEqual(await state(alice, others), [2, 2, 2]);
+    assert.deepEqual(await state(bob, own), [1, 4, 4]);
+    assert.deepEqual(await state(carol, others), [0, 2, 2]);
+    assert.equal(await unreadCount(server, alice), 5);
+  });
+
+  test('follows what is read and what is deleted', async () => {
+    const { alice, bob, conversation } = await newPair(server);
+    for (const text of ['1', '2']) await say(server, bob, conversation, text);
+    const { _id: last } = await say(server, bob, conversation, '3');
+    succeeded(await call(server, 'DELETE', `/api/chat/messages/${last}`, { token: bob.token }));
+    assert.deepEqual(await state(alice, conversation), [2, 3, 2]);
+    await history(server, alice, conversation);
+    assert.deepEqual(await state(alice, conversation), [0, 3, 2]);
+    await say(server, bob, conversation, '4');
+    assert.deepEqual(await state(alice, conversation), [1, 4, 4]);
+  });
+
+  test('is told where a conversation is opened again, too', async () => {
+    const { alice, bob, conversation } = await newPair(server);
+    for (const text of ['1', '2']) await say(server, bob, conversation, text);
+    for (const [caller, other, unread] of [[alice, bob, 2], [bob, alice, 0]]) {
+      const found = succeeded(await create(caller, { body: { recipient_id: other.id } }));
+      assert.deepEqual([found.unread_count, found.head_seq, found.last_message.seq], [unread, 2, 2]);
+    }
   });
 });

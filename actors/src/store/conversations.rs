@@ -26,6 +26,10 @@ pub struct Conversation<P: Serialize> {
     pub horse_id: Option<HorseId>,
     /// Its newest message, if there is one.
     pub last_message: Option<LastMessage>,
+    /// The seq of the newest message that it has had, shown or deleted; 0 before the first.
+    pub head_seq: i64,
+    /// Undeleted messages by the other that the caller has not read.
+    pub unread_count: i64,
     /// When it began.
     pub created_at: Timestamp,
     /// When it last changed.
@@ -41,6 +45,8 @@ pub struct LastMessage {
     pub sender_id: UserId,
     /// When.
     pub sent_at: Timestamp,
+    /// Its place in the conversation.
+    pub seq: i64,
     /// Whether the other has read it.
     pub is_read: bool,
 }
@@ -133,7 +139,9 @@ fn listed(row: &Row) -> Conversation<Profile> {
         created_at: row.get(2),
         updated_at: row.get(3),
         participants: [profile(row, 4), profile(row, 7)],
-        last_message: last_message(row, 10),
+        head_seq: row.get(10),
+        unread_count: row.get(11),
+        last_message: last_message(row, 12),
     }
 }
 
@@ -144,7 +152,9 @@ fn opened(row: &Row) -> Conversation<UserId> {
         horse_id: row.get(3),
         created_at: row.get(4),
         updated_at: row.get(5),
-        last_message: last_message(row, 6),
+        head_seq: row.get(6),
+        unread_count: row.get(7),
+        last_message: last_message(row, 8),
     }
 }
 
@@ -154,5 +164,6 @@ fn last_message(row: &Row, at: usize) -> Option<LastMessage> {
         sender_id: row.get(at + 1),
         sent_at: row.get(at + 2),
         is_read: row.get::<_, Option<Timestamp>>(at + 3).is_some(),
+        seq: row.get(at + 4),
     })
 }

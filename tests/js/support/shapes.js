@@ -5,7 +5,16 @@ export const ID = /^[0-9a-f]{24}$/;
 export const TIMESTAMP = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/;
 
 const MESSAGE_KEYS = ['_id', 'conversation_id', 'is_read', 'read_at', 'sender_id', 'sent_at', 'seq', 'text'];
-const CONVERSATION_KEYS = ['_id', 'created_at', 'horse_id', 'last_message', 'participants', 'updated_at'];
+const CONVERSATION_KEYS = [
+  '_id',
+  'created_at',
+  'head_seq',
+  'horse_id',
+  'last_message',
+  'participants',
+  'unread_count',
+  'updated_at',
+];
 
 /** How a user is shown where an id is populated. */
 export const profile = ({ id, full_name, profile_picture_url }) => ({ _id: id, full_name, profile_picture_url });
