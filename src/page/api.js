@@ -3,6 +3,8 @@
 const ANSWER_MS = 10_000;
 /** A token that ends within this time is not used any more: more than the minute before which the server warns. */
 const TOKEN_MARGIN_MS = 90_000;
+/** Messages to be fetched at once. */
+const PAGE = { before: 40, after: 100 };
 /** Before the newest message there can be. */
 const END = Number.MAX_SAFE_INTEGER;
 
@@ -59,18 +61,14 @@ export class Api {
     return (await this.#call('conversations')).data;
   }
 
-  async unreadCount() {
-    return (await this.#call('unread-count')).unread_count;
-  }
-
   /** The last messages before a number. Marks nothing as read: that is done for what has been on the screen. */
-  before(conversation, { seq = END, limit = 40 } = {}) {
-    return this.#call(`conversations/${conversation}/messages?before_seq=${seq}&limit=${limit}&mark_read=false`);
+  before(conversation, seq = END) {
+    return this.#call(`conversations/${conversation}/messages?before_seq=${seq}&limit=${PAGE.before}&mark_read=false`);
   }
 
   /** The first messages behind a number. */
   after(conversation, seq) {
-    return this.#call(`conversations/${conversation}/messages?after_seq=${seq}&limit=100&mark_read=false`);
+    return this.#call(`conversations/${conversation}/messages?after_seq=${seq}&limit=${PAGE.after}&mark_read=false`);
   }
 
   /** Stores a message once, however often it is called with this id. */

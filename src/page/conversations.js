@@ -1,8 +1,11 @@
-// The user's conversations: who with, what was said last, how much of it is unread.
-
-import { MANY } from './dom.js';
+// The user's conversations: who with, what was said last, how much of it is unread. What is unread only the server counts; what
+// happens tells when to ask it again.
 
 const RETRY_MS = 3_000;
+/** So long after an answer the next question waits, however much happens. */
+const PAUSE_MS = 1_000;
+
+const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
 /** Event: `change`. `state`: `loading`, `ready` or `failed`. */
 export class Conversations extends EventTarget {
@@ -10,10 +13,11 @@ export class Conversations extends EventTarget {
   #items = new Map();
   #api;
   #me;
-  /** The load under way. */
-  #loading = null;
-  /** Something has happened since the load under way began, which its answer may have or not. */
-  #stale = false;
+  /** Over when the server may be asked again. */
+  #asked = Promise.resolve();
+  #asking = false;
+  /** The load that has not begun yet. */
+  #next = null;
   #retry;
   #attended;
 
@@ -24,7 +28,7 @@ export class Conversations extends EventTarget {
     this.#me = me;
     this.#attended = attended;
     this.#follow(connection.socket);
-    connection.addEventListener('session', () => this.load());
+    for (const name of ['session', 'recovered']) connection.addEventListener(name, () => this.load());
   }
 
   /** The last changed first. */
@@ -40,81 +44,84 @@ export class Conversations extends EventTarget {
     return this.#items.get(id);
   }
 
-  /** Ready when what is there now has been fetched, or could not be. */
+  /** Ready when what is there now has been fetched, or could not be. However often it is called, one load waits. */
   load() {
-    this.#stale = true;
-    return (this.#loading ??= this.#run());
+    this.#next ??= this.#asked.then(() => {
+      this.#next = null;
+      const fetched = this.#fetch();
+      this.#asked = fetched.then(() => pause(PAUSE_MS));
+      return fetched;
+    });
+    return this.#next;
   }
 
-  async #run() {
+  async #fetch() {
+    clearTimeout(this.#retry);
+    this.#asking = true;
     try {
-      while (this.#stale) {
-        this.#stale = false;
-        this.#items = await this.#fetched();
-      }
+      const list = await this.#api.conversations();
+      this.#items = new Map(list.map((conversation) => [conversation._id, this.#item(conversation)]));
       this.state = 'ready';
     } catch (error) {
       this.state = this.#items.size ? 'ready' : 'failed';
-      clearTimeout(this.#retry);
       this.#retry = setTimeout(() => this.load(), error.retryAfterMs ?? RETRY_MS);
     }
-    this.#loading = null;
+    this.#asking = false;
     this.#changed();
   }
 
-  async #fetched() {
-    const [list, unread] = await Promise.all([this.#api.conversations(), this.#api.unreadCount()]);
-    const items = list.map((conversation) => this.#item(conversation));
-    // The list does not say how much is unread: counted in one conversation after the other, until all are found.
-    for (let left = unread, index = 0; left > 0 && index < items.length; index += 1) {
-      const { data } = await this.#api.before(items[index].id, { limit: MANY });
-      items[index].unread = data.filter((message) => message.sender_id._id !== this.#me && !message.is_read).length;
-      left -= items[index].unread;
-    }
-    return new Map(items.map((item) => [item.id, item]));
+  #item({ _id: id, participants, last_message: last, head_seq: headSeq, unread_count: unread, updated_at: changedAt }) {
+    const item = {
+      id,
+      me: participants.find((user) => user._id === this.#me),
+      other: participants.find((user) => user._id !== this.#me),
+      last: last && this.#shown(last),
+      headSeq,
+      changedAt,
+      unread: this.#attended() === id ? 0 : unread,
+    };
+    const known = this.#items.get(id);
+    if (!(known?.headSeq > headSeq)) return item;
+    // The answer was on its way when a later message came.
+    return { ...item, last: known.last, headSeq: known.headSeq, changedAt: known.changedAt };
   }
 
-  #item({ _id: id, participants, last_message: last, updated_at: changedAt }) {
-    const other = participants.find((user) => user._id !== this.#me) ?? participants[0];
-    const shown = last && { text: last.text, mine: last.sender_id === this.#me, sentAt: last.sent_at, read: last.is_read };
-    return { id, other, me: participants.find((user) => user._id === this.#me), last: shown, changedAt, unread: 0 };
+  #shown({ seq, text, sender_id: sender, sent_at: sentAt, is_read: read }) {
+    return { seq, text, sentAt, read, mine: sender === this.#me };
   }
 
   #follow(socket) {
-    socket.on('message_notification', ({ conversation_id: id, preview }) => {
-      this.#said(id, { text: preview, mine: false, sentAt: new Date().toISOString(), read: false });
-      this.#with(id, (item) => (item.unread += this.#attended() === id ? 0 : 1));
-    });
+    // Neither says what is unread and last now.
+    for (const name of ['message_notification', 'message_deleted']) socket.on(name, () => this.load());
     socket.on('new_message', (message) => this.store(message));
     socket.on('unread_update', ({ conversation_id: id, unread_count: unread }) => {
-      this.#with(id, (item) => (item.unread = unread));
+      if (this.#attended() === id) return this.#change(id, (item) => (item.unread = 0));
+      this.#change(id, (item) => (item.unread = unread));
+      // The list may have counted later than this.
+      return this.load();
     });
-    socket.on('message_read', ({ conversation_id: id, reader_id: reader }) => {
-      if (reader !== this.#me) this.#with(id, (item) => item.last && (item.last.read = true));
-    });
-    // What is the last one now is for the server to say.
-    socket.on('message_deleted', () => this.load());
-  }
-
-  /** A message that is stored now. */
-  store({ conversation_id: id, text, sender_id: sender, sent_at: sentAt, is_read: read }) {
-    this.#said(id, { text, mine: sender._id === this.#me, sentAt, read });
-  }
-
-  #said(id, last) {
-    this.#with(id, (item) => {
-      item.last = last;
-      item.changedAt = last.sentAt;
+    socket.on('message_read', ({ conversation_id: id, reader_id: reader, up_to_seq: seq }) => {
+      if (reader === this.#me) return;
+      this.#change(id, ({ last }) => last && (last.read ||= last.seq <= seq));
     });
   }
 
-  #with(id, change) {
-    if (this.#loading) this.#stale = true;
+  /** A message that is stored now: the last one, if no later one has come before. */
+  store({ conversation_id: id, sender_id: sender, ...message }) {
+    this.#change(id, (item) => {
+      if (message.seq <= item.headSeq) return;
+      const last = this.#shown({ ...message, sender_id: sender._id });
+      Object.assign(item, { last, headSeq: last.seq, changedAt: last.sentAt });
+    });
+  }
+
+  #change(id, change) {
     const item = this.#items.get(id);
-    // Somebody has begun a new one.
-    if (!item) return this.load();
+    // Somebody has begun a new one; or an answer is on its way that may not have this.
+    if (!item || this.#asking) this.load();
+    if (!item) return;
     change(item);
-    return this.#changed();
+    this.#changed();
   }
 
   #changed() {

@@ -54,7 +54,7 @@ export function announce(text) {
 }
 
 /** Counts beyond this are not told apart. */
-export const MANY = 100;
+const MANY = 100;
 
 /** A count as it is shown. */
 export const count = (unread) => (unread >= MANY ? `${MANY - 1}+` : String(unread));

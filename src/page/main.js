@@ -91,6 +91,8 @@ watchConnection(connection);
 connection.addEventListener('ended', () => signOut('The token does not hold any more. Please sign in again.'));
 
 addEventListener('hashchange', route);
+// What other devices of this user have done comes by no event.
+addEventListener('visibilitychange', () => document.visibilityState === 'visible' && conversations.load());
 addEventListener('keydown', (event) => event.key === 'Escape' && thread && !event.isComposing && back());
 byId('back').addEventListener('click', back);
 byId('skip').addEventListener('click', () => byId(thread ? 'text' : 'list-title').focus());
@@ -101,4 +103,6 @@ byId('sign-out').addEventListener('click', () => {
 
 byId('chat').hidden = false;
 list.render();
+// By REST, whether or not there is a connection.
+conversations.load();
 connection.open();

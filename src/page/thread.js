@@ -107,7 +107,7 @@ export class Thread extends EventTarget {
     this.loadingOlder = true;
     this.#changed();
     try {
-      const page = await this.#api.before(this.id, { seq: Math.min(this.#lastSeq + 1, ...this.#messages.keys()) });
+      const page = await this.#api.before(this.id, Math.min(this.#lastSeq + 1, ...this.#messages.keys()));
       this.hasOlder = page.has_more;
       this.#take(page.data, true);
     } catch {

@@ -1,9 +1,10 @@
 // Two people at two browsers who talk with each other, and a third one who writes in between.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { call, succeeded } from '../js/support/rest.js';
 import { serverForFile } from '../js/support/server.js';
-import { newConversation, newPair, newUser, say, unreadCount } from '../js/support/world.js';
 import { eventually } from '../js/support/wait.js';
+import { history, newConversation, newPair, newUser, say, unreadCount } from '../js/support/world.js';
 import { Window } from './support/people.js';
 
 const server = await serverForFile({ env: { CHAT_PAGE: 'true' } });
@@ -83,15 +84,77 @@ test('a message in another conversation has a notice and a badge, and the notice
   assert.doesNotMatch(await windows.alice.page.title(), /^\(/);
 });
 
-test('what is unread is counted by conversation when the page opens', async () => {
+test('what is unread is told by conversation when the page opens, and no message is asked for', async () => {
   const { alice, bob, conversation } = await newPair(server);
   const carol = await newUser(server);
   const other = await newConversation(server, carol, alice);
   for (const text of ['1', '2', '3']) await say(server, bob, conversation, text);
   await say(server, carol, other, 'and this');
-  const window = await Window.of(server.url, alice);
+  const asked = [];
+  const listen = (context) => context.on('request', (request) => asked.push(new URL(request.url()).pathname));
+  const window = await Window.of(server.url, alice, {}, listen);
   await window.badge(bob).getByText('3').waitFor();
   await window.badge(carol).getByText('1').waitFor();
+  assert.ok(asked.includes('/api/chat/conversations'));
+  assert.deepEqual(asked.filter((path) => path.includes('/messages')), []);
+});
+
+test('what is read on another device, or deleted, is unread no longer, and what comes then is counted', async () => {
+  const { alice, bob, conversation } = await newPair(server);
+  const window = await Window.of(server.url, alice);
+  await eventually(() => window.lists === 2, 'the list at the beginning, and that of the session');
+  for (const text of ['1', '2', '3']) await say(server, bob, conversation, text);
+  await window.badge(bob).getByText('3').waitFor();
+  await history(server, alice, conversation);
+  await window.badge(bob).waitFor({ state: 'hidden' });
+  const { _id: mistaken } = await say(server, bob, conversation, 'a mistake');
+  await say(server, bob, conversation, '4');
+  await window.badge(bob).getByText('2').waitFor();
+  succeeded(await call(server, 'DELETE', `/api/chat/messages/${mistaken}`, { token: bob.token }));
+  await window.badge(bob).getByText('1').waitFor();
+});
+
+test('a list that was on its way when a message came does not put an older one in its place', async () => {
+  const { alice, bob, conversation } = await newPair(server);
+  const carol = await newUser(server);
+  const other = await newConversation(server, carol, alice);
+  const window = await Window.of(server.url, alice);
+  await window.openConversation(bob);
+  let release;
+  const released = new Promise((resolve) => (release = resolve));
+  const fetched = new Promise((resolve) => {
+    const late = async (route) => {
+      const response = await route.fetch();
+      resolve();
+      await released;
+      await route.fulfill({ response });
+    };
+    window.context.route('**/api/chat/conversations', late, { times: 1 });
+  });
+  await say(server, carol, other, 'A reason to fetch the list');
+  await fetched;
+  await say(server, alice, conversation, 'newest');
+  await window.linkTo(bob).getByText('newest').waitFor();
+  await window.linkTo(bob).evaluate((link) => {
+    globalThis.seen = [];
+    new MutationObserver(() => seen.push(link.textContent)).observe(link, { childList: true, subtree: true });
+  });
+  release();
+  await window.linkTo(carol).getByText('A reason to fetch the list').waitFor();
+  const seen = await window.page.evaluate(() => globalThis.seen);
+  assert.ok(seen.length > 0, 'the row was made anew');
+  assert.deepEqual(seen.filter((text) => !text.includes('newest')), []);
+});
+
+test('a window that comes into sight again shows what another device has said meanwhile', async () => {
+  const { alice, bob, conversation } = await newPair(server);
+  const window = await Window.of(server.url, alice);
+  await window.linkTo(bob).getByText('No messages yet').waitFor();
+  await eventually(() => window.lists === 2, 'the list at the beginning, and that of the session');
+  // No event tells it: it has not joined.
+  await say(server, alice, conversation, 'from another device');
+  await window.page.evaluate(() => document.dispatchEvent(new Event('visibilitychange', { bubbles: true })));
+  await window.linkTo(bob).getByText('from another device').waitFor();
 });
 
 test('text is text, whatever markup it looks like, and is kept to the byte', async () => {

@@ -54,6 +54,21 @@ test('a lost network is told, and after it the session goes on without loss or r
   window.withoutFaults();
 });
 
+test('after a lost connection the list is what the server has, whatever other devices have done', async () => {
+  const { alice, bob, conversation } = await newPair(server);
+  const relay = await Relay.to(server);
+  const window = await Window.of(relay.url, alice);
+  await window.linkTo(bob).waitFor();
+  await eventually(() => window.lists === 2, 'the list at the beginning, and that of the session');
+  relay.down();
+  await window.isLost();
+  // No event tells this window of it: it has not joined.
+  await say(server, alice, conversation, 'from another device');
+  relay.up();
+  await window.isConnected('recovered');
+  await window.linkTo(bob).getByText('from another device').waitFor();
+});
+
 test('a device that is offline knows it, and sends when it is back', async () => {
   const { alice, conversation, window } = await aliceBehindRelay();
   await window.context.setOffline(true);

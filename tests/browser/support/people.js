@@ -44,6 +44,8 @@ afterEach(async () => {
 /** A window on the page. `faults`: errors of the page, and requests to others; `withoutFaults` at the end of a test. */
 export class Window {
   faults = [];
+  /** How often the list of conversations has been fetched: at the beginning, for each session, and when something happens. */
+  lists = 0;
 
   /** `prepare(context)`: before the page is there. */
   static async open(url, options = {}, prepare = () => {}) {
@@ -66,6 +68,7 @@ export class Window {
     page.on('console', (message) => {
       if (message.type() === 'error' && !OUTAGE.test(message.text())) this.faults.push(message.text());
     });
+    page.on('requestfinished', (request) => (this.lists += request.url().endsWith('/api/chat/conversations')));
     page.on('request', (request) => {
       if (new URL(request.url()).host !== new URL(this.url).host) this.faults.push(`a request to ${request.url()}`);
     });
