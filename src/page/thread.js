@@ -9,8 +9,8 @@ export class Thread extends EventTarget {
   /** `loading`, `ready` or `failed`, and then why. */
   state = 'loading';
   error = '';
-  hasOlder = false;
-  loadingOlder = false;
+  /** Whether there are messages before the first: `none`, `more`, `loading`, or `failed` where they could not be loaded. */
+  older = 'none';
   /** The other participant has read so far. */
   readByOther = 0;
   #messages = new Map();
@@ -62,7 +62,7 @@ export class Thread extends EventTarget {
       const page = await this.#api.before(this.id);
       if (mine !== this.#attempt) return;
       // What came by itself so far says nothing of what lies before it.
-      if (this.#lastSeq === 0) this.hasOlder = page.has_more;
+      if (this.#lastSeq === 0) this.older = page.has_more ? 'more' : 'none';
       this.#reconcile(page);
       // Without a connection nothing was joined: the next one begins anew, recovered or not.
       this.#caughtUp = joins;
@@ -103,17 +103,21 @@ export class Thread extends EventTarget {
 
   /** A page of older ones. */
   async loadOlder() {
-    if (!this.hasOlder || this.loadingOlder || this.state !== 'ready') return;
-    this.loadingOlder = true;
-    this.#changed();
+    if (this.state !== 'ready' || !['more', 'failed'].includes(this.older)) return;
+    this.#becomeOlder('loading');
+    let older = 'failed';
     try {
       const page = await this.#api.before(this.id, Math.min(this.#lastSeq + 1, ...this.#messages.keys()));
-      this.hasOlder = page.has_more;
       this.#take(page.data, true);
+      older = page.has_more ? 'more' : 'none';
     } catch {
-      // The next scroll tries again.
+      // Told by the state.
     }
-    this.loadingOlder = false;
+    this.#becomeOlder(older);
+  }
+
+  #becomeOlder(older) {
+    this.older = older;
     this.#changed();
   }
 
@@ -176,6 +180,9 @@ export class Thread extends EventTarget {
       if (this.#messages.delete(seq)) this.#changed();
     });
     this.#connection.addEventListener('session', () => this.sync(), { signal });
+    for (const name of ['session', 'recovered']) {
+      this.#connection.addEventListener(name, () => this.older === 'failed' && this.#becomeOlder('more'), { signal });
+    }
     // What was asked for before the connection was lost has got no answer.
     this.#connection.addEventListener('recovered', () => (this.#caughtUp ? this.#tellSeen() : this.sync()), { signal });
   }

@@ -7,6 +7,12 @@ import { MessageRows, entriesOf } from './message_rows.js';
 const NEAR_THE_END = 48;
 /** So near to the beginning, older messages are fetched. */
 const NEAR_THE_BEGINNING = 300;
+const OLDER = {
+  none: 'This is where the conversation begins.',
+  more: '',
+  loading: 'Loading older messages…',
+  failed: 'Older messages could not be loaded.',
+};
 
 /** Shows one thread at a time. */
 export class ThreadView {
@@ -36,6 +42,11 @@ export class ThreadView {
       this.#box.focus();
     });
     byId('thread-state').querySelector('button').addEventListener('click', () => this.#thread?.sync());
+    byId('older').querySelector('button').addEventListener('click', () => {
+      // The button goes.
+      this.#box.focus();
+      this.#thread?.loadOlder();
+    });
     this.#box.addEventListener('scroll', () => this.#scrolled(), { passive: true });
     // The keyboard of a phone, a turned phone, a longer draft: what was at the end stays there.
     new ResizeObserver(() => this.#following && this.toEnd()).observe(this.#box);
@@ -86,15 +97,28 @@ export class ThreadView {
 
   render() {
     if (!this.#thread) return;
-    const { hasOlder, loadingOlder, state } = this.#thread;
     const anchor = this.#anchor();
     this.#entries = entriesOf({ thread: this.#thread, outbox: this.#outbox, me: this.#me });
     this.#rows.render(this.#entries, this.#other.full_name);
-    const beginning = hasOlder || state !== 'ready' ? '' : 'This is where the conversation begins.';
-    byId('older').textContent = loadingOlder ? 'Loading older messages…' : beginning;
+    this.#renderOlder();
     this.#renderState();
     if (this.#following) this.toEnd();
     else if (anchor) this.#box.scrollTop += anchor.row.getBoundingClientRect().top - anchor.top;
+    this.#fill();
+  }
+
+  #renderOlder() {
+    const { older, state } = this.#thread;
+    const box = byId('older');
+    box.querySelector('p').textContent = older === 'none' && state !== 'ready' ? '' : OLDER[older];
+    box.querySelector('button').hidden = older !== 'failed';
+    if (older === 'failed' && box.dataset.state !== older) announce(OLDER.failed);
+    box.dataset.state = older;
+  }
+
+  /** Older messages are fetched until there are some above what is on the screen; after a failure only when asked for. */
+  #fill() {
+    if (this.#thread?.older === 'more' && this.#box.scrollTop < NEAR_THE_BEGINNING) this.#thread.loadOlder();
   }
 
   #renderState() {
@@ -118,7 +142,7 @@ export class ThreadView {
     const { scrollTop, scrollHeight, clientHeight } = this.#box;
     this.#following = scrollHeight - scrollTop - clientHeight < NEAR_THE_END;
     if (this.#following) byId('latest').hidden = true;
-    if (scrollTop < NEAR_THE_BEGINNING) this.#thread?.loadOlder();
+    this.#fill();
     this.#see();
   }
 
