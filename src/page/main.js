@@ -31,6 +31,7 @@ const list = new ListView(conversations);
 const view = new ThreadView({ outbox, me });
 let thread = null;
 let typist = null;
+let left = false;
 
 const composer = new Composer({
   send(text) {
@@ -70,6 +71,15 @@ function back() {
   location.hash = '';
 }
 
+/** The page is there until the next one has come: nothing goes on meanwhile, and no error follows. */
+function leave(error) {
+  if (left) return;
+  left = true;
+  outbox.close();
+  connection.close();
+  signOut(error);
+}
+
 outbox.addEventListener('stored', ({ detail: message }) => {
   thread?.store(message);
   conversations.store(message);
@@ -88,7 +98,7 @@ connection.socket.on('message_notification', async ({ conversation_id: id, previ
 });
 watchTyping(connection.socket, user.id, (id, whether) => id === thread?.id && view.showTyping(whether));
 watchConnection(connection);
-connection.addEventListener('ended', () => signOut('The token does not hold any more. Please sign in again.'));
+connection.addEventListener('ended', () => leave('The token does not hold any more. Please sign in again.'));
 
 addEventListener('hashchange', route);
 // What other devices of this user have done comes by no event.
@@ -96,10 +106,7 @@ addEventListener('visibilitychange', () => document.visibilityState === 'visible
 addEventListener('keydown', (event) => event.key === 'Escape' && thread && !event.isComposing && back());
 byId('back').addEventListener('click', back);
 byId('skip').addEventListener('click', () => byId(thread ? 'text' : 'list-title').focus());
-byId('sign-out').addEventListener('click', () => {
-  connection.close();
-  signOut();
-});
+byId('sign-out').addEventListener('click', () => leave());
 
 byId('chat').hidden = false;
 list.render();

@@ -22,6 +22,7 @@ export class Outbox extends EventTarget {
   #connection;
   #key;
   #busy = new Set();
+  #closed = false;
 
   constructor({ api, connection, me }) {
     super();
@@ -30,6 +31,11 @@ export class Outbox extends EventTarget {
     this.#key = `outbox ${me}`;
     this.#items = JSON.parse(sessionStorage.getItem(this.#key) ?? '[]');
     for (const conversation of new Set(this.#items.map((item) => item.conversation))) this.#deliver(conversation);
+  }
+
+  /** For whoever signs out: from now on nothing is sent or kept, whatever answers still come. */
+  close() {
+    this.#closed = true;
   }
 
   /** What is on its way to a conversation, in order. */
@@ -59,12 +65,13 @@ export class Outbox extends EventTarget {
   async #deliver(conversation) {
     if (this.#busy.has(conversation)) return;
     this.#busy.add(conversation);
-    for (let item; (item = this.of(conversation).find((one) => one.state !== 'failed')); ) await this.#store(item);
+    const next = () => !this.#closed && this.of(conversation).find((one) => one.state !== 'failed');
+    for (let item; (item = next()); ) await this.#store(item);
     this.#busy.delete(conversation);
   }
 
   async #store(item) {
-    for (let wait = PAUSE_MS.first; ; wait = Math.min(wait * 2, PAUSE_MS.longest)) {
+    for (let wait = PAUSE_MS.first; !this.#closed; wait = Math.min(wait * 2, PAUSE_MS.longest)) {
       try {
         const message = await this.#attempt(item);
         this.#items = this.#items.filter((other) => other !== item);
@@ -93,6 +100,7 @@ export class Outbox extends EventTarget {
         // No answer in time, or the connection is gone: it may be stored, or not.
       }
     }
+    if (this.#closed) throw new Error('signed out');
     const stored = await this.#api.send(item.conversation, item.text, item.id);
     return { ...stored, sender_id: { _id: stored.sender_id } };
   }
@@ -111,6 +119,7 @@ export class Outbox extends EventTarget {
   }
 
   #changed() {
+    if (this.#closed) return;
     sessionStorage.setItem(this.#key, JSON.stringify(this.#items));
     this.dispatchEvent(new Event('change'));
   }

@@ -80,8 +80,8 @@ test('a device that is offline knows it, and sends when it is back', async () =>
   assert.deepEqual(await showsWhatIsStored(window, server, alice, conversation), ['from the tunnel']);
 });
 
-/** A window whose WebSocket can be muted in one direction, without either side being told. */
-async function aliceWithMutableSocket() {
+/** A window on a WebSocket, which can be closed, or muted in one direction without either side being told. */
+async function aliceOnWebSocket() {
   const pair = await newPair(server);
   const muted = { toServer: false, toPage: false };
   let upgraded;
@@ -91,18 +91,18 @@ async function aliceWithMutableSocket() {
       const line = socket.connectToServer();
       socket.onMessage((packet) => {
         if (!muted.toServer) line.send(packet);
-        if (packet === '5') upgraded();
+        if (packet === '5') upgraded(socket);
       });
       line.onMessage((packet) => muted.toPage || socket.send(packet));
     });
   });
-  await within(isUpgraded, 'upgrade to WebSocket');
-  await window.openConversation(pair.bob);
-  return { ...pair, muted, window };
+  const socket = await within(isUpgraded, 'upgrade to WebSocket');
+  return { ...pair, muted, socket, window };
 }
 
 test('a message that the socket does not carry goes by REST', async () => {
-  const { alice, conversation, muted, window } = await aliceWithMutableSocket();
+  const { alice, bob, conversation, muted, window } = await aliceOnWebSocket();
+  await window.openConversation(bob);
   muted.toServer = true;
   await window.say('by REST');
   await window.has('by REST', 'sent');
@@ -113,7 +113,8 @@ test('a message that the socket does not carry goes by REST', async () => {
 });
 
 test('a message whose answer is lost is sent again, and stored once', async () => {
-  const { alice, conversation, muted, window } = await aliceWithMutableSocket();
+  const { alice, bob, conversation, muted, window } = await aliceOnWebSocket();
+  await window.openConversation(bob);
   muted.toPage = true;
   await window.say('once');
   await eventually(async () => (await storedTexts(server, alice, conversation)).length === 1, 'the message by socket');
@@ -121,35 +122,92 @@ test('a message whose answer is lost is sent again, and stored once', async () =
   assert.deepEqual(await showsWhatIsStored(window, server, alice, conversation), ['once']);
 });
 
-test('a conversation that is opened while only the socket is away is heard of when the session goes on', async () => {
-  const { alice, bob, conversation } = await newPair(server);
-  const sockets = [];
-  const window = await Window.of(server.url, alice, {}, (context) =>
-    context.routeWebSocket(/socket\.io/u, (socket) => sockets.push(socket) && socket.connectToServer()),
-  );
-  await eventually(() => sockets.length === 1, 'a WebSocket');
+/** A window without a socket, and nothing else amiss, until `back()`. */
+async function aliceWithoutSocket() {
+  const { socket, window, ...pair } = await aliceOnWebSocket();
   const polling = /\/socket\.io\//u;
   await window.context.route(polling, (route) => route.abort());
-  await sockets[0].close();
+  await socket.close();
   await window.isLost();
+  return { ...pair, window, back: () => window.context.unroute(polling) };
+}
+
+/** What comes of messages sent by REST is up to `answer(route)`. */
+async function onSends({ context }, answer) {
+  const sends = /\/messages$/u;
+  await context.route(sends, (route) => answer(route));
+  return () => context.unroute(sends);
+}
+
+test('a conversation that is opened while only the socket is away is heard of when the session goes on', async () => {
+  const { bob, conversation, window, back } = await aliceWithoutSocket();
   await window.openConversation(bob);
-  await window.context.unroute(polling);
+  await back();
   await window.isConnected('recovered');
   await say(server, bob, conversation, 'heard');
   await window.has('heard');
 });
 
-test('what was not sent before a reload is sent after it', async () => {
-  const { alice, conversation, relay, window } = await aliceBehindRelay();
-  await window.context.setOffline(true);
-  await window.say('kept');
+test('what was not sent before a reload is there after it, and sent once', async () => {
+  const { alice, bob, conversation, window, back } = await aliceWithoutSocket();
+  await window.openConversation(bob);
+  const sendsAgain = await onSends(window, (route) => route.abort());
+  for (const text of ['kept', 'kept as well']) await window.say(text);
   await window.has('kept', 'waiting');
-  relay.down();
-  await window.context.setOffline(false);
-  relay.up();
   await window.page.reload();
-  await window.has('kept', 'sent');
-  assert.deepEqual(await showsWhatIsStored(window, server, alice, conversation), ['kept']);
+  await window.has('kept', 'waiting');
+  await window.has('kept as well');
+  assert.deepEqual(await storedTexts(server, alice, conversation), [], 'nothing has got through before');
+  await sendsAgain();
+  await back();
+  await window.has('kept as well', 'sent');
+  assert.deepEqual(await showsWhatIsStored(window, server, alice, conversation), ['kept', 'kept as well']);
+});
+
+test('who signs out while messages are on their way leaves none behind, and sends none any more', async () => {
+  const { alice, bob, conversation, window } = await aliceWithoutSocket();
+  await window.openConversation(bob);
+  const { page, context } = window;
+  const held = () => {
+    let release;
+    const released = new Promise((resolve) => (release = resolve));
+    return { release, released };
+  };
+  const [answer, nextPage] = [held(), held()];
+  let sends = 0;
+  await onSends(window, async (route) => {
+    sends += 1;
+    const response = await route.fetch();
+    await answer.released;
+    await route.fulfill({ response });
+  });
+  for (const text of ['on its way', 'not yet']) await window.say(text);
+  await eventually(() => sends === 1, 'the first message');
+  await context.route(`${server.url}/`, async (route) => {
+    await nextPage.released;
+    await route.continue();
+  });
+  let taken;
+  const isTaken = new Promise((resolve) => (taken = resolve));
+  await page.exposeFunction('taken', taken);
+  await page.evaluate(() => {
+    const { json } = Response.prototype;
+    Response.prototype.json = async function answer() {
+      const reply = await json.call(this);
+      // After all that the page does with it at once.
+      if (this.url.endsWith('/messages')) setTimeout(() => globalThis.taken());
+      return reply;
+    };
+  });
+  const leaving = page.waitForRequest((request) => request.isNavigationRequest());
+  await page.locator('#sign-out').evaluate((button) => button.click());
+  await leaving;
+  answer.release();
+  await within(isTaken, 'what the page makes of the answer');
+  nextPage.release();
+  await page.getByLabel('Token').waitFor();
+  assert.deepEqual(await page.evaluate(() => Object.keys(sessionStorage)), []);
+  assert.deepEqual(await storedTexts(server, alice, conversation), ['on its way']);
 });
 
 test('after a restart of the server the page goes on, in the same session and in a new one', async () => {
@@ -158,7 +216,8 @@ test('after a restart of the server the page goes on, in the same session and in
   let own = await startServer({ dir, env });
   try {
     const pair = await newPair(own);
-    const window = await Window.of(own.url, pair.alice);
+    const relay = await Relay.to(own);
+    const window = await Window.of(relay.url, pair.alice);
     await window.openConversation(pair.bob);
     await say(own, pair.bob, pair.conversation, 'before');
     await window.has('before');
@@ -166,8 +225,10 @@ test('after a restart of the server the page goes on, in the same session and in
       const { port } = own;
       await end();
       await window.isLost();
+      relay.down();
       own = await startServer({ dir, env, port });
       await say(own, pair.bob, pair.conversation, `while away, ${returned}`);
+      relay.up();
       await window.isConnected(returned);
       await showsWhatIsStored(window, own, pair.alice, pair.conversation);
     };
