@@ -32,15 +32,7 @@ has_node() {
 
 has_python() { python3 -c 'import venv, ensurepip' 2>/dev/null; }
 
-# Where the browser tests look for it, too: what CHROMIUM names, the system's, or what playwright-core has brought.
-has_chromium() {
-    local file
-    for file in "${CHROMIUM:-}" /usr/bin/chromium /usr/bin/chromium-browser /usr/bin/google-chrome \
-        /usr/lib64/chromium-browser/chromium-browser "$HOME"/.cache/ms-playwright/chromium-*/chrome-linux*/chrome; do
-        [[ -x $file ]] && return 0
-    done
-    return 1
-}
+has_chromium() { "${BASH_SOURCE[0]%/*}/chromium.sh" >/dev/null; }
 
 has_faketime() {
     local file

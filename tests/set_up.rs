@@ -77,3 +77,14 @@ fn what_no_package_manager_has_is_named_with_its_remedy() {
     assert!(!output.status.success() && said.contains("install Rust 1.95 or newer"), "{said}");
     assert_eq!(machine.log(), "", "nothing is installed for it");
 }
+
+#[test]
+fn a_browser_that_is_named_comes_before_the_system_s() {
+    let machine = Machine::new("exit 1");
+    machine.program("browser", "");
+    let browser = machine.0.join("browser");
+    let mut command = Command::new(concat!(env!("CARGO_MANIFEST_DIR"), "/scripts/chromium.sh"));
+    let output =
+        command.env_clear().env("PATH", &machine.0).env("CHROMIUM", &browser).output().expect("the shell runs");
+    assert_eq!(String::from_utf8_lossy(&output.stdout).trim_end(), browser.to_string_lossy(), "{output:?}");
+}

@@ -1,18 +1,14 @@
 // People at browsers: each has a window of their own, in which everything that goes wrong unseen is noted.
 import assert from 'node:assert/strict';
-import { existsSync, mkdirSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import { mkdirSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { after, afterEach } from 'node:test';
 import { chromium } from 'playwright-core';
 
 /** Pictures of what was seen, for people to look at. */
 const SHOTS = fileURLToPath(new URL('../shots/', import.meta.url));
-const SYSTEM_BROWSERS = [
-  '/usr/bin/chromium',
-  '/usr/bin/chromium-browser',
-  '/usr/bin/google-chrome',
-  '/usr/lib64/chromium-browser/chromium-browser',
-];
+const BROWSER = fileURLToPath(new URL('../../../scripts/chromium.sh', import.meta.url));
 /** Nothing but the page: no look at the network by the browser itself. As root it has no sandbox. */
 const FLAGS = [
   '--no-sandbox',
@@ -28,8 +24,8 @@ const LOOK = { viewport: { width: 1180, height: 760 }, locale: 'en-GB', reducedM
 const OUTAGE = /net::ERR_|WebSocket connection to|status of 503/u;
 const WAIT_MS = 20_000;
 
-/** `CHROMIUM` names one, else the system's, else the one that `playwright-core install chromium` has brought. */
-const executablePath = process.env.CHROMIUM || SYSTEM_BROWSERS.find(existsSync);
+/** None: the one that playwright-core knows of. */
+const executablePath = spawnSync(BROWSER, { encoding: 'utf8' }).stdout.trim() || undefined;
 
 let browser;
 let people = [];
