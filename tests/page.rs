@@ -93,6 +93,26 @@ fn each_file_has_its_type_and_a_strict_policy() {
 }
 
 #[test]
+fn everything_that_the_page_loads_is_served() {
+    let server = with_page().start();
+    let (mut seen, mut left) = (Vec::new(), vec!["/".to_owned()]);
+    while let Some(path) = left.pop() {
+        if seen.contains(&path) {
+            continue;
+        }
+        let answer = get(&server, &path, &[]);
+        assert_eq!(answer.status, 200, "{path}");
+        if !path.contains("vendor") {
+            let text = answer.text();
+            let named = text.split(['"', '\'']).filter(|part| part.starts_with("./") || part.starts_with("/page/"));
+            left.extend(named.map(|name| name.replace("./", "/page/")));
+        }
+        seen.push(path);
+    }
+    assert!(seen.iter().any(|path| path == "/page/vendor/socket.io.esm.min.js"), "{seen:?}");
+}
+
+#[test]
 fn a_browser_that_has_a_file_is_told_so() {
     let server = with_page().start();
     let first = get(&server, "/page/main.js", &[]);

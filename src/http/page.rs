@@ -42,6 +42,7 @@ const FILES: &[(&str, &str, &str)] = files![
     "thread.css": CSS,
     "icon.svg": SVG,
     "main.js": JAVASCRIPT,
+    "address.js": JAVASCRIPT,
     "sign_in.js": JAVASCRIPT,
     "api.js": JAVASCRIPT,
     "connection.js": JAVASCRIPT,

@@ -1,14 +1,7 @@
 // The list of conversations.
 
+import { addressOf, conversationOfAddress } from './address.js';
 import { byId, count, element, icon, paintAvatar, shortTimeOf, spoken } from './dom.js';
-
-const ID = /^#c\/([0-9a-f]{24})$/;
-
-/** The conversation that the address names. */
-export const conversationOfAddress = () => ID.exec(location.hash)?.[1] ?? null;
-
-/** The address of a conversation. */
-export const addressOf = (id) => `#c/${id}`;
 
 /** Shows the conversations, and how many messages are unread, in the list and in the window's title. */
 export class ListView {

@@ -4,13 +4,14 @@
 //                         ├→ thread ─┐
 //                         └→ outbox ─┴→ thread_view → message_rows
 
+import { conversationOfAddress } from './address.js';
 import { Api } from './api.js';
 import { Composer } from './composer.js';
 import { Connection } from './connection.js';
 import { watchConnection } from './connection_view.js';
 import { Conversations } from './conversations.js';
 import { byId } from './dom.js';
-import { ListView, conversationOfAddress } from './list_view.js';
+import { ListView } from './list_view.js';
 import { dismiss, notify } from './notices.js';
 import { Outbox } from './outbox.js';
 import { signOut, signedIn } from './sign_in.js';

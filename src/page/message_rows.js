@@ -76,7 +76,7 @@ export class MessageRows {
 
   #newRow(entry, otherName) {
     const row = entry.day
-      ? element('li', { className: 'day' }, element('span', { textContent: entry.day }))
+      ? element('li', { className: 'day' }, element('span', { className: 'pill', textContent: entry.day }))
       : this.#newMessage(entry, otherName);
     this.#rows.set(entry.key, row);
     return row;

@@ -1,7 +1,7 @@
 // Notices of what happens in other conversations than the open one.
 
+import { addressOf } from './address.js';
 import { announce, byId, element, icon } from './dom.js';
-import { addressOf } from './list_view.js';
 
 const SHOWN_MS = 7_000;
 const MOST = 3;
