@@ -21,13 +21,16 @@ export function claimsOf(token) {
 async function call(path, options = {}) {
   const answer = await fetch(path, { ...options, signal: AbortSignal.timeout(ANSWER_MS) });
   const reply = await answer.json();
-  if (!reply.success) throw refused(reply);
+  if (!reply.success) throw new Refusal(reply);
   return reply;
 }
 
-/** What the server has refused, by REST or by socket. */
-export function refused({ message, code, retry_after_ms: retryAfterMs }) {
-  return Object.assign(new Error(message), { code, retryAfterMs });
+/** What the server has refused, by REST or by socket; without an answer there is no such thing. */
+export class Refusal extends Error {
+  constructor({ message, code, retry_after_ms: retryAfterMs }) {
+    super(message);
+    Object.assign(this, { code, retryAfterMs });
+  }
 }
 
 /** The demo's users, each with a token for a few minutes. */

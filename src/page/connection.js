@@ -1,6 +1,6 @@
 // The connection to the server: one Socket.IO session that outlives lost networks, restarts of the server and tokens.
 
-import { refused } from './api.js';
+import { Refusal } from './api.js';
 import { io } from './vendor/socket.io.esm.min.js';
 
 const RECONNECT_MS = { delay: 500, longest: 5_000, randomness: 0.5 };
@@ -48,7 +48,7 @@ export class Connection extends EventTarget {
   /** Sends an event and waits for its answer. Rejects where none comes, and where the server refuses. */
   async ask(event, ...args) {
     const answer = await this.socket.timeout(5_000).emitWithAck(event, ...args);
-    if (!answer.success) throw refused(answer);
+    if (!answer.success) throw new Refusal(answer);
     return answer.data;
   }
 

@@ -1,6 +1,8 @@
 // Messages on their way. Each has an id of its own before the first attempt and keeps it for all of them, so that it is
 // stored once: by socket, by REST where no answer comes, again when the connection is back, and after a reload.
 
+import { Refusal } from './api.js';
+
 const PAUSE_MS = { first: 500, longest: 8_000 };
 /** What the server says of a message that can be stored later, after signing in again where the token has ended. */
 const PASSING = ['OVERLOADED', 'RATE_LIMITED', 'INTERNAL', 'UNAUTHENTICATED'];
@@ -78,7 +80,7 @@ export class Outbox extends EventTarget {
         this.dispatchEvent(new CustomEvent('stored', { detail: message }));
         return this.#changed();
       } catch (error) {
-        if (error.code && !PASSING.includes(error.code)) {
+        if (error instanceof Refusal && !PASSING.includes(error.code)) {
           item.error = error.message;
           return this.#become(item, 'failed');
         }
@@ -96,7 +98,7 @@ export class Outbox extends EventTarget {
       try {
         return await this.#connection.ask('send_message', message);
       } catch (error) {
-        if (error.code) throw error;
+        if (error instanceof Refusal) throw error;
         // No answer in time, or the connection is gone: it may be stored, or not.
       }
     }

@@ -148,6 +148,18 @@ test('a conversation that is opened while only the socket is away is heard of wh
   await window.has('heard');
 });
 
+test('a message whose REST call is never answered is sent again', async () => {
+  const { alice, bob, conversation, window } = await aliceWithoutSocket();
+  await window.openConversation(bob);
+  let sends = 0;
+  // The first one hangs until the page has had enough of it.
+  await onSends(window, (route) => (++sends === 1 ? undefined : route.continue()));
+  await window.say('patience');
+  await window.has('patience', 'sent');
+  assert.equal(sends, 2);
+  assert.deepEqual(await showsWhatIsStored(window, server, alice, conversation), ['patience']);
+});
+
 test('what was not sent before a reload is there after it, and sent once', async () => {
   const { alice, bob, conversation, window, back } = await aliceWithoutSocket();
   await window.openConversation(bob);
