@@ -33,6 +33,9 @@ export class Refusal extends Error {
   }
 }
 
+/** What to say of a call that has failed. */
+export const reasonOf = (error) => (error instanceof Refusal ? `${error.message}.` : 'The server does not answer.');
+
 /** The demo's users, each with a token for a few minutes. */
 export const demoUsers = async () => (await call('/demo/users')).data;
 
@@ -79,5 +82,17 @@ export class Api {
     const headers = { 'content-type': 'application/json', 'idempotency-key': clientMsgId };
     const body = JSON.stringify({ text });
     return (await this.#call(`conversations/${conversation}/messages`, { method: 'POST', headers, body })).data;
+  }
+
+  /** The conversation with a user, made where there is none. */
+  async begin(user) {
+    const headers = { 'content-type': 'application/json' };
+    const body = JSON.stringify({ recipient_id: user });
+    return (await this.#call('conversations', { method: 'POST', headers, body })).data;
+  }
+
+  /** Deletes a message of this user's. */
+  async remove(message) {
+    await this.#call(`messages/${message}`, { method: 'DELETE' });
   }
 }

@@ -55,6 +55,13 @@ export class Conversations extends EventTarget {
     return this.#next;
   }
 
+  /** The conversation with a user, which is among these then. */
+  async begin(user) {
+    const { _id: id } = await this.#api.begin(user);
+    await this.load();
+    return id;
+  }
+
   async #fetch() {
     clearTimeout(this.#retry);
     this.#asking = true;

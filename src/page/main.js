@@ -3,18 +3,22 @@
 //   sign_in → connection ─┬→ conversations → list_view, notices
 //                         ├→ thread ─┐
 //                         └→ outbox ─┴→ thread_view → message_rows
+//
+// In dialogs: deletion, new_conversation.
 
-import { conversationOfAddress } from './address.js';
+import { addressOf, conversationOfAddress } from './address.js';
 import { Api } from './api.js';
 import { Composer } from './composer.js';
 import { Connection } from './connection.js';
 import { watchConnection } from './connection_view.js';
 import { Conversations } from './conversations.js';
+import { Deletion } from './deletion.js';
 import { byId } from './dom.js';
 import { ListView } from './list_view.js';
+import { offerNewConversation } from './new_conversation.js';
 import { dismiss, notify } from './notices.js';
 import { Outbox } from './outbox.js';
-import { signOut, signedIn } from './sign_in.js';
+import { signOut, signedIn, withDemo } from './sign_in.js';
 import { Thread } from './thread.js';
 import { ThreadView } from './thread_view.js';
 import { Typist, watchTyping } from './typing.js';
@@ -29,7 +33,8 @@ const outbox = new Outbox({ api, connection, me });
 const attended = () => (view.attends ? thread?.id : null);
 const conversations = new Conversations({ api, connection, me, attended });
 const list = new ListView(conversations);
-const view = new ThreadView({ outbox, me });
+const view = new ThreadView({ outbox, me, remove: (message) => askToRemove(message) });
+const deletion = new Deletion();
 let thread = null;
 let typist = null;
 let left = false;
@@ -72,6 +77,22 @@ function back() {
   location.hash = '';
 }
 
+/** Of the thread that is open now: another one may be when the question is answered. */
+function askToRemove(message) {
+  const at = thread;
+  const removed = () => {
+    // Its button has gone.
+    view.focus();
+    conversations.load();
+  };
+  deletion.ask({ text: message.text, remove: () => at.remove(message), removed });
+}
+
+function show(id) {
+  if (thread?.id === id) composer.focus();
+  else location.hash = addressOf(id);
+}
+
 /** The page is there until the next one has come: nothing goes on meanwhile, and no error follows. */
 function leave(error) {
   if (left) return;
@@ -99,12 +120,17 @@ connection.socket.on('message_notification', async ({ conversation_id: id, previ
 });
 watchTyping(connection.socket, user.id, (id, whether) => id === thread?.id && view.showTyping(whether));
 watchConnection(connection);
+if (withDemo) offerNewConversation({ me, conversations, show });
 connection.addEventListener('ended', () => leave('The token does not hold any more. Please sign in again.'));
 
 addEventListener('hashchange', route);
 // What other devices of this user have done comes by no event.
 addEventListener('visibilitychange', () => document.visibilityState === 'visible' && conversations.load());
-addEventListener('keydown', (event) => event.key === 'Escape' && thread && !event.isComposing && back());
+addEventListener('keydown', (event) => {
+  // Escape closes a dialog, and nothing else with it.
+  const meant = event.key === 'Escape' && !event.isComposing && !document.querySelector('dialog[open]');
+  if (meant && thread) back();
+});
 byId('back').addEventListener('click', back);
 byId('skip').addEventListener('click', () => byId(thread ? 'text' : 'list-title').focus());
 byId('sign-out').addEventListener('click', () => leave());

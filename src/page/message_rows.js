@@ -4,6 +4,8 @@ import { dayOf, element, icon, spoken, timeOf } from './dom.js';
 
 /** Messages of one sender that are not farther apart are shown as one run. */
 const RUN_MS = 5 * 60_000;
+/** So many code points tell which message a button deletes. */
+const SPOKEN = 40;
 
 const STATES = {
   sending: 'Sending',
@@ -15,10 +17,11 @@ const STATES = {
 
 /** All that is to be shown, in order, each with a key of its own. */
 export function entriesOf({ thread, outbox, me }) {
-  const stored = thread.messages.map(({ seq, text, sender_id: sender, sent_at: sentAt, is_read: read }) => {
+  const stored = thread.messages.map((message) => {
+    const { seq, text, sender_id: sender, sent_at: sentAt, is_read: read } = message;
     const mine = sender._id === me;
     const state = mine && (read || seq <= thread.readByOther ? 'read' : 'sent');
-    return { key: `m${seq}`, seq, text, mine, sentAt, state };
+    return { key: `m${seq}`, seq, text, mine, sentAt, state, message };
   });
   // One that is stored already, and whose answer was lost, is shown as what is stored; the repeat tells which it is. Each
   // stored one stands for one of them.
@@ -47,10 +50,11 @@ export class MessageRows {
   #rows = new Map();
   #actions;
 
-  /** `actions`: `retry(item)` and `discard(item)`, for what could not be sent. */
+  /** `actions`: `retry(item)` and `discard(item)`, for what could not be sent; `remove(message)`, for one's own. */
   constructor(list, actions) {
     this.#list = list;
     this.#actions = actions;
+    list.addEventListener('keydown', (event) => this.#moved(event));
   }
 
   clear() {
@@ -72,6 +76,28 @@ export class MessageRows {
       else this.#list.insertBefore(row, next);
       if (!entry.day) this.#update(row, entry);
     }
+    this.#rove();
+  }
+
+  get #deletes() {
+    return [...this.#list.querySelectorAll('.delete')];
+  }
+
+  /** Tab stops at one button of all that delete, at first the newest message's; the arrows lead from one to the next. */
+  #rove() {
+    const buttons = this.#deletes;
+    const stop = buttons.find((button) => button === document.activeElement) ?? buttons.at(-1);
+    for (const button of buttons) button.tabIndex = button === stop ? 0 : -1;
+  }
+
+  #moved(event) {
+    const step = { ArrowUp: -1, ArrowDown: 1 }[event.key];
+    const buttons = this.#deletes;
+    const at = buttons.indexOf(event.target);
+    if (!step || at < 0) return;
+    event.preventDefault();
+    buttons[at + step]?.focus();
+    this.#rove();
   }
 
   #newRow(entry, otherName) {
@@ -82,7 +108,7 @@ export class MessageRows {
     return row;
   }
 
-  #newMessage({ text, mine, sentAt, seq }, otherName) {
+  #newMessage({ text, mine, sentAt, seq, message }, otherName) {
     const time = element('time', { dateTime: sentAt, textContent: timeOf(sentAt) });
     const foot = element('span', { className: 'foot' }, time, ...(mine ? [element('span', { className: 'tick' })] : []));
     // In a direction of its own, as Arabic and Hebrew run the other way.
@@ -90,7 +116,16 @@ export class MessageRows {
     const bubble = element('div', { className: 'bubble' }, spoken(mine ? 'You: ' : `${otherName}: `), body, foot);
     const row = element('li', { className: mine ? 'message mine' : 'message' }, bubble);
     if (seq) row.dataset.seq = seq;
+    if (mine && message) bubble.append(this.#deleteButton(message));
     return row;
+  }
+
+  #deleteButton(message) {
+    const ariaLabel = `Delete: ${[...message.text].slice(0, SPOKEN).join('')}`;
+    const button = element('button', { type: 'button', className: 'icon delete', ariaLabel }, icon('delete'));
+    button.setAttribute('aria-haspopup', 'dialog');
+    button.addEventListener('click', () => this.#actions.remove(message));
+    return button;
   }
 
   #update(row, { starts, state, error, item }) {

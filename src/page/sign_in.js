@@ -1,10 +1,12 @@
 // Who the user is: one of the demo's, or whoever a token names. Kept for this tab, over reloads.
 
 import { claimsOf, demoTokens, demoUsers } from './api.js';
-import { byId, element, paintAvatar } from './dom.js';
+import { byId } from './dom.js';
+import { showUsers } from './user_list.js';
 
 const KEPT = 'signed in';
-const withDemo = document.documentElement.dataset.signIn === 'demo';
+/** Whether there are demo users. */
+export const withDemo = document.documentElement.dataset.signIn === 'demo';
 
 /** Who has signed in, once somebody has: `id`, `name` where it is known, `tokens()`. */
 export async function signedIn() {
@@ -43,18 +45,10 @@ async function choice() {
   }
 }
 
-function chosen(users) {
-  return new Promise((resolve) => {
-    const buttons = users.map((user) => {
-      const avatar = element('span', { className: 'avatar', ariaHidden: 'true' });
-      paintAvatar(avatar, user);
-      const button = element('button', { type: 'button' }, avatar, user.full_name);
-      button.addEventListener('click', () => resolve({ id: user._id, name: user.full_name }));
-      return element('li', {}, button);
-    });
-    byId('demo-users').replaceChildren(...buttons);
+const chosen = (users) =>
+  new Promise((resolve) => {
+    showUsers(byId('demo-users'), users, (user) => resolve({ id: user._id, name: user.full_name }));
   });
-}
 
 function pressed(button) {
   button.hidden = false;

@@ -121,6 +121,17 @@ export class Thread extends EventTarget {
     this.#changed();
   }
 
+  /** Deletes a message of this user's. */
+  async remove({ _id: id, seq }) {
+    await this.#api.remove(id);
+    this.#forget(seq);
+  }
+
+  #forget(seq) {
+    this.#deleted.add(seq);
+    if (this.#messages.delete(seq)) this.#changed();
+  }
+
   /** A message of this user's that is stored now. */
   store(message) {
     // By REST it may lie behind others that a lost connection has not brought.
@@ -175,10 +186,7 @@ export class Thread extends EventTarget {
       this.readByOther = Math.max(this.readByOther, seq);
       this.#changed();
     });
-    on('message_deleted', ({ seq }) => {
-      this.#deleted.add(seq);
-      if (this.#messages.delete(seq)) this.#changed();
-    });
+    on('message_deleted', ({ seq }) => this.#forget(seq));
     this.#connection.addEventListener('session', () => this.sync(), { signal });
     for (const name of ['session', 'recovered']) {
       this.#connection.addEventListener(name, () => this.older === 'failed' && this.#becomeOlder('more'), { signal });

@@ -26,12 +26,14 @@ export class ThreadView {
   #following = true;
   #entries = [];
 
-  constructor({ outbox, me }) {
+  /** `remove(message)`: the user wants to delete it. */
+  constructor({ outbox, me, remove }) {
     this.#outbox = outbox;
     this.#me = me;
     this.#rows = new MessageRows(byId('rows'), {
       retry: (item) => outbox.retry(item),
       discard: (item) => outbox.discard(item),
+      remove,
     });
     outbox.addEventListener('change', () => this.render());
     byId('latest').append(icon('back'));
@@ -39,12 +41,12 @@ export class ThreadView {
     byId('send').append(icon('send'));
     byId('latest').addEventListener('click', () => {
       this.toEnd();
-      this.#box.focus();
+      this.focus();
     });
     byId('thread-state').querySelector('button').addEventListener('click', () => this.#thread?.sync());
     byId('older').querySelector('button').addEventListener('click', () => {
       // The button goes.
-      this.#box.focus();
+      this.focus();
       this.#thread?.loadOlder();
     });
     this.#box.addEventListener('scroll', () => this.#scrolled(), { passive: true });
@@ -87,6 +89,11 @@ export class ThreadView {
     byId('typing').replaceChildren(...(whether ? [`${this.#other.full_name} is typing`, dots()] : []));
   }
 
+  /** Moves the keyboard to the messages. */
+  focus() {
+    this.#box.focus();
+  }
+
   /** A message was written: it shall be seen. */
   toEnd() {
     this.#box.scrollTop = this.#box.scrollHeight;
@@ -97,13 +104,13 @@ export class ThreadView {
 
   render() {
     if (!this.#thread) return;
-    const anchor = this.#anchor();
+    const places = this.#following ? [] : this.#places();
     this.#entries = entriesOf({ thread: this.#thread, outbox: this.#outbox, me: this.#me });
     this.#rows.render(this.#entries, this.#other.full_name);
     this.#renderOlder();
     this.#renderState();
     if (this.#following) this.toEnd();
-    else if (anchor) this.#box.scrollTop += anchor.row.getBoundingClientRect().top - anchor.top;
+    else this.#keepPlace(places);
     this.#fill();
   }
 
@@ -130,12 +137,17 @@ export class ThreadView {
     box.querySelector('button').hidden = state !== 'failed';
   }
 
-  /** The first row on the screen, and where it is: it shall stay there when others come above it. */
-  #anchor() {
+  /** The rows on the screen and below it, and where they are. */
+  #places() {
     const top = this.#box.getBoundingClientRect().top;
-    const rows = [...byId('rows').children];
-    const row = rows.find((one) => one.dataset.seq && one.getBoundingClientRect().bottom > top);
-    return row && { row, top: row.getBoundingClientRect().top };
+    const places = [...byId('rows').children].map((row) => ({ row, rect: row.getBoundingClientRect() }));
+    return places.filter(({ row, rect }) => row.dataset.seq && rect.bottom > top);
+  }
+
+  /** The first row that is still there shall stay where it was, when others come above it or go. */
+  #keepPlace(places) {
+    const place = places.find(({ row }) => row.isConnected);
+    if (place) this.#box.scrollTop += place.row.getBoundingClientRect().top - place.rect.top;
   }
 
   #scrolled() {

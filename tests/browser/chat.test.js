@@ -185,6 +185,8 @@ test('what the server refuses is said, kept, and can be discarded', async () => 
 test('somebody without conversations, and somebody with a bad token, are told so', async () => {
   const window = await Window.of(server.url, await newUser(server));
   await window.page.getByText('No conversations yet.').waitFor();
+  const begin = window.page.getByRole('button', { name: 'New conversation' });
+  assert.equal(await begin.count(), 0, 'who there is only the marketplace knows');
   await window.shot('empty');
   const stranger = await Window.open(server.url);
   await stranger.page.getByLabel('Token').fill('garbage');

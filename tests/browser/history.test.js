@@ -1,10 +1,11 @@
 // A long conversation: its end comes first, the rest by scrolling up, and the reader's place stays where it is.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { call, succeeded } from '../js/support/rest.js';
 import { serverForFile } from '../js/support/server.js';
 import { range } from '../js/support/shapes.js';
 import { eventually } from '../js/support/wait.js';
-import { newPair, say } from '../js/support/world.js';
+import { history, newPair, say } from '../js/support/world.js';
 import { Window } from './support/people.js';
 
 const LENGTH = 130;
@@ -138,4 +139,20 @@ test('whoever reads higher up is told of new messages, and is not moved', async 
   const end = await window.page.locator('#messages').evaluate((box) => box.getBoundingClientRect().bottom);
   assert.ok(bottom <= end, `it is on the screen: ${bottom} of ${end}`);
   await button.waitFor({ state: 'hidden' });
+});
+
+test('a message that is deleted leaves the others on the screen where they are', async () => {
+  const { alice, bob, conversation, window } = await longConversation();
+  await scrollTo(window, 400);
+  const { text } = await firstOnScreen(window);
+  const row = window.rows.filter({ has: window.page.getByText(text, { exact: true }) });
+  const next = window.rows.filter({ has: window.page.getByText(`Message ${Number(text.split(' ')[1]) + 1}`, { exact: true }) });
+  const { top } = await next.evaluate((one) => one.getBoundingClientRect());
+  const stored = await history(server, alice, conversation, '?limit=100&mark_read=false');
+  const { _id, sender_id: sender } = stored.find((message) => message.text === text);
+  const { token } = [alice, bob].find(({ id }) => id === sender._id);
+  succeeded(await call(server, 'DELETE', `/api/chat/messages/${_id}`, { token }));
+  await row.waitFor({ state: 'detached' });
+  const after = await next.evaluate((one) => one.getBoundingClientRect());
+  assert.ok(Math.abs(after.top - top) < 2, `from ${top} to ${after.top}`);
 });

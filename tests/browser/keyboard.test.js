@@ -47,6 +47,8 @@ test('all can be done by keyboard: sign in, open, read, write, go back, sign out
   await keyboard.press('Enter');
   await window.has('One line\nand another', 'sent');
   await keyboard.press('Shift+Tab');
+  assert.equal(await focused(window), 'Delete: One line\nand another');
+  await keyboard.press('Shift+Tab');
   assert.equal(await focused(window), 'History', 'the messages can be scrolled by keyboard');
   await keyboard.press('Escape');
   assert.match(await focused(window), new RegExp(bob.full_name), 'back at the conversation in the list');
