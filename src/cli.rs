@@ -9,7 +9,7 @@ use crate::{
     auth::{self, Role},
     config::{Overrides, Settings},
     console::Ways,
-    doctor,
+    demo, doctor,
     logging::{self, Listeners},
     reference, startup, transfer,
 };
@@ -34,7 +34,10 @@ enum Command {
         /// Print the effective configuration, secrets masked, and exit
         #[arg(long)]
         check_config: bool,
-        /// Add a few users with conversations, and print tokens and calls to try
+        /// Add a few users with conversations, and print tokens and calls to try; not on a database that others use
+        ///
+        /// Whoever reaches the server can act as these users. They stay in the database, which is the private Postgres
+        /// unless DATABASE_URL is set.
         #[arg(long)]
         demo: bool,
     },
@@ -164,7 +167,8 @@ fn check_config(settings: &Settings, with_demo: bool) -> ExitCode {
     if let Err(error) = startup::check(settings, with_demo) {
         return fail(&error);
     }
-    if let Some(warning) = startup::warning(settings) {
+    let of_demo = demo::warning(settings, with_demo).map(str::to_owned);
+    for warning in startup::warning(settings).into_iter().chain(of_demo) {
         let _ = writeln!(std::io::stderr(), "horsetrust-chat: {warning}");
     }
     // As the server does, so that as many connections are printed as it would take.

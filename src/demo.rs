@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use crate::{
     auth::{self, Role},
+    config::Settings,
     http::App,
 };
 
@@ -15,6 +16,10 @@ const TOKEN_TTL: Duration = Duration::from_secs(30 * 24 * 3600);
 
 /// How long a token holds that the chat page gets; the page fetches another before it ends.
 const PAGE_TOKEN_TTL: Duration = Duration::from_secs(10 * 60);
+
+/// For whoever starts it on a database that may be others', too.
+const WARNING: &str = "--demo puts its users into the database that DATABASE_URL names, where they stay, and gives whoever \
+    reaches this server tokens to act as them; unset DATABASE_URL, or name a database that is for nothing else";
 
 const USERS: [(&str, &str); 4] = [
     ("665000000000000000000001", "Demo Buyer"),
@@ -63,6 +68,11 @@ pub(crate) fn users(secret: &[u8]) -> Vec<DemoUser> {
     let token = |id| UserId::parse(id).map(|user| auth::mint(secret, user, Role::Seller, PAGE_TOKEN_TTL));
     let user = |(id, full_name)| token(id).map(|token| DemoUser { id, full_name, token });
     USERS.into_iter().filter_map(user).collect()
+}
+
+/// What does not keep the demo from being started, and should not be so.
+pub(crate) fn warning(settings: &Settings, with_demo: bool) -> Option<&'static str> {
+    (with_demo && settings.database_url.is_some()).then_some(WARNING)
 }
 
 /// Makes the demo's data unless it is there, and prints tokens and calls that work as they stand.

@@ -267,6 +267,9 @@ fn keep_secret(path: &Path) -> io::Result<Vec<u8>> {
 async fn start(settings: &Settings, with_demo: bool, ways: Ways) -> Result<Running, StartError> {
     // While the sessions that wait in Postgres have not been taken up: they can be taken up once.
     check(settings, with_demo)?;
+    if let Some(warning) = demo::warning(settings, with_demo) {
+        tracing::warn!("{warning}");
+    }
     raise_open_files();
     let address = settings.address()?;
     // First, since it is what fails most.

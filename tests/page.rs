@@ -2,7 +2,10 @@
 
 mod support;
 
+use std::fs;
+
 use serde_json::json;
+use support::server::{command, output};
 use support::{Connection, DataDir, Launch, Response, Server};
 
 const PATHS: [&str; 4] = ["/", "/page/main.js", "/page/vendor/socket.io.esm.min.js", "/demo/users"];
@@ -47,6 +50,32 @@ fn the_demo_s_page_gets_its_users_with_tokens_that_hold_for_minutes() {
         let token = user["token"].as_str().expect("a token");
         assert_eq!(server.rest(token, "GET", "/api/chat/unread-count", None).0, 200, "{user}");
         assert_eq!(server.rest(token, "GET", "/api/chat/admin/stats", None).0, 403, "{user}");
+    }
+}
+
+#[test]
+fn a_demo_on_a_database_that_is_named_is_warned_of() {
+    const WARNING: &str = "--demo puts its users into the database that DATABASE_URL names";
+    let host = Server::start();
+    let socket = host.directory().socket();
+    let url = format!("postgresql:///horsetrust?host={}&user=horsetrust", socket.to_str().expect("a plain path"));
+    for (demo, database, warned) in [(true, Some(&url), true), (true, None, false), (false, Some(&url), false)] {
+        let directory = DataDir::new();
+        let mut launch = Launch::on(&directory);
+        let mut check = command(&["serve", "--check-config"]);
+        if demo {
+            launch = launch.with_demo();
+            check.arg("--demo");
+        }
+        if let Some(url) = database {
+            launch = launch.env("DATABASE_URL", url);
+            check.env("DATABASE_URL", url);
+        }
+        let _server = launch.start();
+        let log = fs::read_to_string(directory.log_file()).expect("the log");
+        assert_eq!(log.contains(WARNING), warned, "demo {demo}, {database:?}: {log}");
+        let said = output(&mut check).stderr;
+        assert_eq!(String::from_utf8_lossy(&said).contains(WARNING), warned, "demo {demo}, {database:?}");
     }
 }
 
