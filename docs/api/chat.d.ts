@@ -312,10 +312,20 @@ export interface components {
         Conversation: {
             _id: components["schemas"]["ObjectId"];
             created_at: components["schemas"]["Timestamp"];
+            /**
+             * Format: int64
+             * @description The newest message that it has had, shown or deleted; 0 before the first.
+             */
+            head_seq: number;
             horse_id: components["schemas"]["ObjectId"] | null;
             last_message: components["schemas"]["LastMessage"] | null;
             /** @description Who began it, then the other. */
             participants: components["schemas"]["ObjectId"][];
+            /**
+             * Format: int64
+             * @description Undeleted messages by the other that the caller has not read.
+             */
+            unread_count: number;
             updated_at: components["schemas"]["Timestamp"];
         };
         /**
@@ -355,16 +365,31 @@ export interface components {
             is_read: boolean;
             sender_id: components["schemas"]["ObjectId"];
             sent_at: components["schemas"]["Timestamp"];
+            /**
+             * Format: int64
+             * @description Its place in the conversation.
+             */
+            seq: number;
             text: components["schemas"]["Text"];
         };
         /** @description A conversation in the caller's list. */
         ListedConversation: {
             _id: components["schemas"]["ObjectId"];
             created_at: components["schemas"]["Timestamp"];
+            /**
+             * Format: int64
+             * @description The newest message that it has had, shown or deleted; 0 before the first.
+             */
+            head_seq: number;
             horse_id: components["schemas"]["ObjectId"] | null;
             last_message: components["schemas"]["LastMessage"] | null;
             /** @description Who began it, then the other. */
             participants: components["schemas"]["Profile"][];
+            /**
+             * Format: int64
+             * @description Undeleted messages by the other that the caller has not read.
+             */
+            unread_count: number;
             updated_at: components["schemas"]["Timestamp"];
         };
         /** @description How far the caller has read. */
@@ -424,7 +449,7 @@ export interface components {
         };
         /** @description A message to send. */
         NewMessage: {
-            client_msg_id?: components["schemas"]["ClientMessageId"];
+            client_msg_id?: components["schemas"]["ClientMessageId"] | null;
             text: components["schemas"]["Text"];
         };
         /** @description A profile to store. */
@@ -474,7 +499,7 @@ export interface components {
         };
         /** @description A message to send over a socket. */
         SendMessage: {
-            client_msg_id?: components["schemas"]["ClientMessageId"];
+            client_msg_id?: components["schemas"]["ClientMessageId"] | null;
             conversation_id: components["schemas"]["ObjectId"];
             text: components["schemas"]["Text"];
         };

@@ -47,7 +47,9 @@ impl File {
             async { answer }
         };
         move |config| {
-            config.service(resource(path).route(web::get().to(answer.clone())).route(web::head().to(answer)));
+            config.service(
+                resource(path, "GET, HEAD").route(web::get().to(answer.clone())).route(web::head().to(answer)),
+            );
         }
     }
 

@@ -102,7 +102,7 @@ pub(super) fn routes(page: Option<Arc<Page>>) -> impl FnOnce(&mut ServiceConfig)
                 let answer = if is_own(&request) { Ok(demo_users(&secret)) } else { Err(not_own()) };
                 async { answer }
             };
-            config.service(resource("/demo/users").route(web::get().to(answer)));
+            config.service(resource("/demo/users", "GET").route(web::get().to(answer)));
         }
     }
 }

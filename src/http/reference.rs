@@ -51,8 +51,8 @@ pub(super) fn page(is_wanted: bool) -> impl FnOnce(&mut ServiceConfig) {
             async { answer }
         };
         let moved = || async { HttpResponse::PermanentRedirect().insert_header((LOCATION, PAGE)).finish() };
-        config.service(resource("/reference").route(web::get().to(moved)));
-        config.service(resource("/reference/{file:.*}").route(web::get().to(answer)));
+        config.service(resource("/reference", "GET").route(web::get().to(moved)));
+        config.service(resource("/reference/{file:.*}", "GET").route(web::get().to(answer)));
     }
 }
 

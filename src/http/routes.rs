@@ -2,7 +2,7 @@
 
 use actix_web::{
     HttpResponse, Resource,
-    http::Method,
+    http::{Method, header::ALLOW},
     web::{self, ServiceConfig},
 };
 use actors::{Code, Refusal};
@@ -84,8 +84,10 @@ pub(super) fn all(config: &mut ServiceConfig) {
     let mut paths: Vec<_> = Route::ALL.iter().map(|route| route.path()).collect();
     paths.dedup();
     for path in paths {
-        let routes = Route::ALL.iter().filter(|route| route.path() == path);
-        config.service(routes.fold(resource(path), |resource, route| resource.route(route.answered())));
+        let routes: Vec<_> = Route::ALL.iter().filter(|route| route.path() == path).collect();
+        let allowed: Vec<_> = routes.iter().map(|route| route.method().to_string()).collect();
+        let resource = resource(path, allowed.join(", "));
+        config.service(routes.into_iter().fold(resource, |resource, route| resource.route(route.answered())));
     }
     config.configure(crate::socket_io::routes).default_service(web::to(|| async {
         let code = Code::NotFound.as_str();
@@ -93,9 +95,12 @@ pub(super) fn all(config: &mut ServiceConfig) {
     }));
 }
 
-/// A path that says so when it does not have a method.
-pub(super) fn resource(path: &str) -> Resource {
-    web::resource(path).default_service(web::to(|| async {
-        HttpResponse::MethodNotAllowed().json(Refusal::invalid("Method not allowed"))
+/// A path that says so when it does not have a method, and which it has: a comma list.
+pub(super) fn resource(path: &str, allowed: impl Into<String>) -> Resource {
+    let allowed = allowed.into();
+    web::resource(path).default_service(web::to(move || {
+        let mut answer = HttpResponse::MethodNotAllowed();
+        let answer = answer.insert_header((ALLOW, allowed.clone())).json(Refusal::invalid("Method not allowed"));
+        async { answer }
     }))
 }

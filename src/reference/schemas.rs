@@ -124,7 +124,6 @@ pub(super) struct SentMessage {
 #[derive(ToSchema)]
 pub(super) struct NewMessage {
     text: Text,
-    #[schema(nullable = false)]
     client_msg_id: Option<ClientMessageId>,
 }
 
@@ -134,6 +133,9 @@ pub(super) struct LastMessage {
     text: Text,
     sender_id: ObjectId,
     sent_at: Timestamp,
+    /// Its place in the conversation.
+    #[schema(minimum = 1)]
+    seq: i64,
     /// Whether the other has read it.
     is_read: bool,
 }
@@ -150,6 +152,12 @@ pub(super) struct Conversation {
     horse_id: Option<ObjectId>,
     #[schema(required)]
     last_message: Option<LastMessage>,
+    /// The newest message that it has had, shown or deleted; 0 before the first.
+    #[schema(minimum = 0)]
+    head_seq: i64,
+    /// Undeleted messages by the other that the caller has not read.
+    #[schema(minimum = 0)]
+    unread_count: i64,
     created_at: Timestamp,
     updated_at: Timestamp,
 }
@@ -166,6 +174,12 @@ pub(super) struct ListedConversation {
     horse_id: Option<ObjectId>,
     #[schema(required)]
     last_message: Option<LastMessage>,
+    /// The newest message that it has had, shown or deleted; 0 before the first.
+    #[schema(minimum = 0)]
+    head_seq: i64,
+    /// Undeleted messages by the other that the caller has not read.
+    #[schema(minimum = 0)]
+    unread_count: i64,
     created_at: Timestamp,
     updated_at: Timestamp,
 }
@@ -242,7 +256,6 @@ fn constant(value: bool) -> Schema {
 pub(super) struct SendMessage {
     conversation_id: ObjectId,
     text: Text,
-    #[schema(nullable = false)]
     client_msg_id: Option<ClientMessageId>,
 }
 

@@ -1,5 +1,6 @@
 // The console of operators: what they see of the server, and do.
 import assert from 'node:assert/strict';
+import { readFile } from 'node:fs/promises';
 import { after, describe, test } from 'node:test';
 import { AxeBuilder } from '@axe-core/playwright';
 import { closeClients, connect, disconnected, join, send } from '../js/support/clients.js';
@@ -22,6 +23,13 @@ async function open(of = server, look) {
 const number = (page, name) => page.locator('#numbers div', { has: page.getByText(name, { exact: true }) }).locator('dd');
 
 describe('the console', () => {
+  test('draws with the charts of the npm package', async () => {
+    for (const name of ['uPlot.esm.js', 'uPlot.min.css']) {
+      const vendored = await readFile(new URL(`../../src/console/page/vendor/${name}`, import.meta.url));
+      assert.ok(vendored.equals(await readFile(new URL(`node_modules/uplot/dist/${name}`, import.meta.url))), name);
+    }
+  });
+
   test('lets nobody in without an admin\'s token', async () => {
     const { alice } = await newPair(server);
     const window = await Window.open(`${server.url}/admin`);

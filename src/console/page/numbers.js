@@ -45,7 +45,10 @@ function chart(place, labels) {
     height: 180,
     legend: { show: false },
     cursor: { show: false },
-    scales: { y: { range: (_, __, most) => [0, Math.max(most * 1.1, 1)] } },
+    scales: {
+      x: { range: (_, __, newest) => [newest - SHOWN, newest] },
+      y: { range: (_, __, most) => [0, Math.max(most * 1.1, 1)] },
+    },
     axes: [axis, axis],
     series: [{}, ...labels.map((label, at) => ({ label, stroke: at ? warn : accent, width: 2, spanGaps: false }))],
   };
