@@ -21,7 +21,7 @@ use crate::{
     batch::{Batch, Columns, Mark, Part, Receipt},
     ids::{ConversationId, MessageId},
     lane::Outcome,
-    limits::{BATCH_ROWS, COMMIT_TIMEOUT, CONNECT_TIMEOUT, LOCK_TIMEOUT, REPEAT_TRIES, STATEMENT_TIMEOUT},
+    limits::{COMMIT_TIMEOUT, CONNECT_TIMEOUT, LOCK_TIMEOUT, REPEAT_TRIES, STATEMENT_TIMEOUT},
     message::StoredMessage,
     refusal::Refusal,
     sql,
@@ -60,6 +60,7 @@ struct Connection {
     append: Statement,
     append_named: Statement,
     mark: Statement,
+    lock: Statement,
     find: Statement,
     driver: JoinHandle<()>,
 }
@@ -121,11 +122,10 @@ impl Link {
         appended?;
         let marked = match marked {
             Err(Failure::Refused(error)) => {
-                tracing::warn!(
-                    error = describe(&error),
-                    marks = batch.marks.len(),
-                    "Postgres refused a batch of read marks"
-                );
+                if !is_stale(&error) {
+                    let (error, marks) = (describe(&error), batch.marks.len());
+                    tracing::warn!(error, marks, "Postgres refused a batch of read marks");
+                }
                 connection.mark_apart(batch, self.unknown).await
             }
             marked => marked,
@@ -174,9 +174,10 @@ impl Connection {
         let append = client.prepare(sql::APPEND_MESSAGES).await?;
         let append_named = client.prepare(sql::APPEND_NAMED_MESSAGES).await?;
         let mark = client.prepare(sql::MARK_READ).await?;
+        let lock = client.prepare(sql::LOCK_CONVERSATION).await?;
         let find = client.prepare(sql::FIND_MESSAGES_BY_ID).await?;
         let (client, driver) = connection.prepared();
-        Ok(Self { client, append_one, append, append_named, mark, find, driver })
+        Ok(Self { client, append_one, append, append_named, mark, lock, find, driver })
     }
 
     /// Stores the rows whose outcome is not known yet; it is afterwards.
@@ -237,14 +238,14 @@ impl Connection {
     /// What was refused at once, conversation by conversation, so that a locked one does not hold up others. It has been
     /// waited for: now all together are waited for as long once more, at most.
     async fn mark_apart(&self, batch: &Batch, again: bool) -> Result<Marked, Failure> {
-        self.set_lock_timeout(LOCK_TIMEOUT / BATCH_ROWS as u32).await?;
         let mut by_conversation: HashMap<_, Vec<&Mark>> = HashMap::new();
         for mark in &batch.marks {
             by_conversation.entry(mark.conversation).or_default().push(mark);
         }
+        self.set_lock_timeout(LOCK_TIMEOUT / by_conversation.len().max(1) as u32).await?;
         let mut marked = Marked::default();
         for (conversation, marks) in by_conversation {
-            match self.mark_some(marks, again).await {
+            match self.mark_locked(conversation, marks, again).await {
                 Ok(receipts) => marked.receipts.extend(receipts),
                 Err(Failure::Refused(error)) => {
                     tracing::error!(error = describe(&error), %conversation, "Postgres refused read marks");
@@ -255,6 +256,24 @@ impl Connection {
         }
         self.set_lock_timeout(LOCK_TIMEOUT).await?;
         Ok(marked)
+    }
+
+    /// The same behind a lock of its own: what another server stores while a statement waits for the row is not seen by
+    /// that statement, but by the next.
+    async fn mark_locked(
+        &self,
+        conversation: ConversationId,
+        marks: Vec<&Mark>,
+        again: bool,
+    ) -> Result<Vec<Receipt>, Failure> {
+        self.run("BEGIN").await?;
+        let marked = match bounded(self.client.query(&self.lock, &[&conversation])).await {
+            Ok(_) => self.mark_some(marks, again).await,
+            Err(failure) => Err(failure),
+        };
+        let end = if matches!(marked, Err(Failure::Refused(_))) { "ROLLBACK" } else { "COMMIT" };
+        self.run(end).await?;
+        marked
     }
 
     async fn mark_some(
@@ -272,8 +291,11 @@ impl Connection {
     }
 
     async fn set_lock_timeout(&self, wait: Duration) -> Result<(), Failure> {
-        let set = format!("SET lock_timeout = {}", wait.as_millis().max(1));
-        bounded(async { self.client.batch_execute(&set).await.map(|()| Vec::new()) }).await.map(drop)
+        self.run(&format!("SET lock_timeout = {}", wait.as_millis().max(1))).await
+    }
+
+    async fn run(&self, statement: &str) -> Result<(), Failure> {
+        bounded(async { self.client.batch_execute(statement).await.map(|()| Vec::new()) }).await.map(drop)
     }
 }
 
@@ -338,6 +360,11 @@ fn named_outcome(row: &Row) -> Outcome {
 /// Whether somebody else stored a message of the same sender and client_msg_id at the same moment.
 fn is_repeat(error: &DbError) -> bool {
     *error.code() == SqlState::UNIQUE_VIOLATION && error.constraint() == Some("messages_client_msg_id")
+}
+
+/// Whether a statement has waited for a row that changed meanwhile: it sees the new row, and the messages of before.
+fn is_stale(error: &DbError) -> bool {
+    *error.code() == SqlState::CHECK_VIOLATION && error.table() == Some("conversations")
 }
 
 /// Whether the same batch may succeed later: no resources, a standby, a deadlock, a cancelled statement.

@@ -5,7 +5,7 @@
 //! handle nobody holds and that has nothing under way stops after a while. When one panics, its members are closed.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     sync::{Arc, OnceLock, atomic::Ordering},
     time::{Duration, Instant},
 };
@@ -56,7 +56,8 @@ pub(crate) struct Room {
     members: HashMap<SessionId, usize>,
     /// Members by worker.
     members_on: Vec<u32>,
-    in_flight: usize,
+    /// Let in, and not announced or refused yet.
+    in_flight: HashSet<MessageId>,
     last_sent_at: Option<Timestamp>,
     /// Whose unread messages are being counted, and whether something has changed meanwhile.
     counting: HashMap<UserId, bool>,
@@ -92,7 +93,7 @@ impl Room {
             unavailable_until: None,
             members: HashMap::new(),
             members_on: Vec::new(),
-            in_flight: 0,
+            in_flight: HashSet::new(),
             last_sent_at: None,
             counting: HashMap::new(),
             typists: HashMap::new(),
@@ -202,7 +203,8 @@ impl Room {
 
     /// What a join that resumes is answered with. What is committed and not announced yet comes as an event.
     fn behind(&self, mut history: History, participants: [Arc<Profile>; 2]) -> MessagePage {
-        let head = if self.in_flight == 0 { history.last_seq } else { self.announced };
+        let told_later = history.messages.iter().find(|message| self.in_flight.contains(&message.id));
+        let head = told_later.map_or(history.last_seq, |message| message.seq - 1);
         history.has_more &= history.messages.last().is_some_and(|last| last.seq < head);
         history.messages.retain(|message| message.seq <= head);
         MessagePage {
@@ -233,7 +235,7 @@ impl Room {
     fn post(&mut self, sender: UserId, draft: Draft, reply: Reply, room: RoomHandle) {
         let hub_is_full = self.shared.workers.any(self.audience(sender), |hub| hub.is_full(Durability::Durable));
         let stopping = self.shared.stopping.load(Ordering::SeqCst);
-        if stopping || self.in_flight >= ROOM_IN_FLIGHT || hub_is_full {
+        if stopping || self.in_flight.len() >= ROOM_IN_FLIGHT || hub_is_full {
             return reply.refuse(&Refusal::overloaded());
         }
         // Never before the message ahead, even when the clock was set back.
@@ -243,7 +245,7 @@ impl Room {
         let post = Box::new(Post { id, conversation: self.conversation, sender, draft, sent_at, reply });
         match self.persistence.append(post, room) {
             Ok(()) => {
-                self.in_flight += 1;
+                self.in_flight.insert(id);
                 self.shared.counters.add(Gauge::MessagesInFlight);
             }
             Err(post) => self.refuse(*post, &Refusal::overloaded()),
@@ -256,13 +258,14 @@ impl Room {
     }
 
     fn finish(&mut self, post: Post, outcome: Outcome) {
+        let id = post.id;
         match outcome {
             Outcome::Stored(seq) => self.announce(post, seq),
             Outcome::Repeated(first) => self.repeat(post, &first),
             Outcome::Refused(refusal) => self.refuse(post, &refusal),
         }
         // Last: an orderly stop closes the connections when none is left.
-        self.in_flight -= 1;
+        self.in_flight.remove(&id);
         self.shared.counters.sub(Gauge::MessagesInFlight);
     }
 
@@ -355,7 +358,7 @@ impl Room {
     /// Stops if nobody needs the room. The directory decides under its lock, so that no command is lost.
     fn stop_if_idle(&mut self, ctx: &mut Context<Self>) {
         let used = std::mem::take(&mut self.used);
-        let idle = !used && self.members.is_empty() && self.in_flight == 0;
+        let idle = !used && self.members.is_empty() && self.in_flight.is_empty();
         if idle && self.shared.directory.forget(self.conversation) {
             ctx.stop();
         }
@@ -389,7 +392,7 @@ impl Drop for Room {
         self.shared.counters.sub(Gauge::Rooms);
         if std::thread::panicking() {
             self.shared.counters.add(Gauge::ActorsFailed);
-            self.shared.counters.change(Gauge::MessagesInFlight, -(self.in_flight as i64));
+            self.shared.counters.change(Gauge::MessagesInFlight, -(self.in_flight.len() as i64));
             tracing::error!(conversation = %self.conversation, "a room failed; its members are closed");
             let (members, conversation) = (self.members_mask(), self.conversation);
             self.shared.workers.each(members, |hub| hub.close_room(conversation, CloseReason::RoomFailed));

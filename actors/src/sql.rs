@@ -14,6 +14,7 @@ queries! {
     APPEND_MESSAGES = "append_messages.sql",
     APPEND_NAMED_MESSAGES = "append_named_messages.sql",
     MARK_READ = "mark_read.sql",
+    LOCK_CONVERSATION = "lock_conversation.sql",
     FIND_MESSAGES_BY_ID = "find_messages_by_id.sql",
     END_HOLDER_OF_LOCK = "end_holder_of_lock.sql",
     FIND_ROOM = "find_room.sql",

@@ -1,4 +1,7 @@
 -- A batch of read marks: everything of the other participant up to a seq becomes read, once.
+-- A row that another server changes while this statement waits for it is seen as it is then, but the messages as they were
+-- before: then nothing is marked, since the table refuses read_seq beyond last_seq, or unread counts below nothing. The server
+-- asks again behind a lock of its own (lock_conversation.sql).
 -- Returns where something became read, once a conversation and reader.
 -- $1 conversation ids, $2 reader ids, $3 up to which seq, $4 read_at; one element a mark. $5 whether the batch may have been
 -- committed before, unheard: then it returns all.

@@ -1,7 +1,7 @@
 //! The live console of operators, `GET /admin`, and what it is fed by: a WebSocket for admins, `GET /api/chat/admin/ws`.
 //!
 //! JSON as on the chat's own plain WebSocket: `{"event", "data", "id"}`, answered by `ack` with the same `id`. The token comes
-//! with the handshake, or in `connect` within [`CONNECT_WITHIN`]; only one with the role `admin` is let in. Then the server
+//! with the handshake, or in `connect` within 10 s; only one with the role `admin` is let in. Then the server
 //! tells `stats` each second, and `way` of each message of a watched conversation when its way is over.
 //!
 //! | file | |

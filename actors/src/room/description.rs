@@ -30,7 +30,7 @@ impl Room {
             conversation_id: self.conversation,
             participants,
             sessions: self.members.keys().copied().collect(),
-            in_flight: self.in_flight,
+            in_flight: self.in_flight.len(),
             typing: self.typists.values().map(|(user, _)| *user).collect(),
             head_seq: self.announced,
         }
