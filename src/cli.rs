@@ -169,7 +169,7 @@ fn check_config(settings: &Settings, with_demo: bool) -> ExitCode {
     }
     let of_demo = demo::warning(settings, with_demo).map(str::to_owned);
     for warning in startup::warning(settings).into_iter().chain(of_demo) {
-        let _ = writeln!(std::io::stderr(), "horsetrust-chat: {warning}");
+        let _ = writeln!(std::io::stderr(), "horsetrust-chat: warning: {warning}");
     }
     // As the server does, so that as many connections are printed as it would take.
     startup::raise_open_files();

@@ -62,8 +62,19 @@ const MANY = 100;
 export const count = (unread) => (unread >= MANY ? `${MANY - 1}+` : String(unread));
 
 const clock = new Intl.DateTimeFormat(undefined, { hour: '2-digit', minute: '2-digit' });
-const date = new Intl.DateTimeFormat(undefined, { weekday: 'long', day: 'numeric', month: 'long' });
-const shortDate = new Intl.DateTimeFormat(undefined, { day: 'numeric', month: 'short' });
+
+/** Formats a day, with its year where that is another than this one. */
+function dayFormat(options) {
+  const near = new Intl.DateTimeFormat(undefined, options);
+  const far = new Intl.DateTimeFormat(undefined, { ...options, year: 'numeric' });
+  return (sentAt) => {
+    const day = new Date(sentAt);
+    return (day.getFullYear() === new Date().getFullYear() ? near : far).format(day);
+  };
+}
+
+const date = dayFormat({ weekday: 'long', day: 'numeric', month: 'long' });
+const shortDate = dayFormat({ day: 'numeric', month: 'short' });
 
 export const timeOf = (sentAt) => clock.format(new Date(sentAt));
 
@@ -74,8 +85,8 @@ function daysAgo(sentAt) {
 }
 
 /** The day, in full. */
-export const dayOf = (sentAt) => ['Today', 'Yesterday'][daysAgo(sentAt)] ?? date.format(new Date(sentAt));
+export const dayOf = (sentAt) => ['Today', 'Yesterday'][daysAgo(sentAt)] ?? date(sentAt);
 
 /** The time of today, the day of what is older. */
 export const shortTimeOf = (sentAt) =>
-  daysAgo(sentAt) === 0 ? timeOf(sentAt) : daysAgo(sentAt) === 1 ? 'Yesterday' : shortDate.format(new Date(sentAt));
+  daysAgo(sentAt) === 0 ? timeOf(sentAt) : daysAgo(sentAt) === 1 ? 'Yesterday' : shortDate(sentAt);

@@ -50,7 +50,7 @@ function chart(place, labels) {
       y: { range: (_, __, most) => [0, Math.max(most * 1.1, 1)] },
     },
     axes: [axis, axis],
-    series: [{}, ...labels.map((label, at) => ({ label, stroke: at ? warn : accent, width: 2, spanGaps: false }))],
+    series: [{}, ...labels.map((label, at) => ({ label, stroke: at ? warn : accent, width: 2, spanGaps: false, points: { show: true, size: 4 } }))],
   };
   const plot = new uPlot(options, [[], ...labels.map(() => [])], place);
   new ResizeObserver(() => plot.setSize({ width: place.clientWidth, height: 180 })).observe(place);
