@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// What listens beside the log.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Listeners {
     /// For a collector, if there is one.
     pub traces: Option<Traces>,

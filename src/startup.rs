@@ -7,11 +7,8 @@
 //! process at once.
 
 use std::{
-    fs, io,
-    io::Write as _,
+    io,
     net::SocketAddr,
-    os::unix::fs::{OpenOptionsExt, PermissionsExt},
-    path::Path,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -23,18 +20,20 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_postgres::Config;
 
 use crate::{
-    auth::{Auth, KeyError, Keys},
+    auth::{Auth, KeyError},
     config::Settings,
     console::Ways,
     demo,
     http::{self, App, Listening, Origins, Page, PlaceSettings},
-    postgres::{PostgresError, PrivatePostgres, prepare_data_dir},
+    postgres::{PostgresError, PrivatePostgres},
     rates::{self, Rates},
     socket_io::SocketIo,
 };
 
-/// Shortest secret that nobody can guess (RFC 7518, 3.2), in bytes. Shorter: a warning.
-const SECRET_BYTES: usize = 32;
+mod keys;
+
+pub use keys::{signing_secret, warning};
+
 /// Postgres gets at least this much of the time for the stop.
 const POSTGRES_STOP: Duration = Duration::from_secs(5);
 
@@ -165,103 +164,9 @@ pub async fn open_database_beside(settings: &Settings) -> Result<(Config, Option
 /// Then the server does not start.
 pub fn check(settings: &Settings, with_demo: bool) -> Result<(), StartError> {
     if with_demo {
-        check_signing(settings)?;
+        keys::check_signing(settings)?;
     }
-    public_keys(settings).map(drop)
-}
-
-/// What does not keep the server from starting, and should not be so.
-pub fn warning(settings: &Settings) -> Option<String> {
-    let bytes = settings.jwt_secret.as_ref()?.len();
-    (bytes < SECRET_BYTES).then(|| format!("JWT_SECRET has {bytes} bytes; {SECRET_BYTES} or more cannot be guessed"))
-}
-
-fn check_signing(settings: &Settings) -> Result<(), StartError> {
-    if has_secret(settings) { Ok(()) } else { Err(StartError::OnlyPublicKeys) }
-}
-
-/// Whether a secret is among the keys: one is set, or there are no others.
-fn has_secret(settings: &Settings) -> bool {
-    settings.jwt_secret.is_some() || settings.key_files().next().is_none()
-}
-
-fn public_keys(settings: &Settings) -> Result<Keys, StartError> {
-    let mut keys = Keys::default();
-    for file in settings.key_files() {
-        keys.add_file(file)?;
-    }
-    Ok(keys)
-}
-
-/// The keys that tokens are checked with: those of the files, and the secret if one is set or there are no files.
-///
-/// # Errors
-/// A file cannot be read, or has no such keys.
-pub fn keys(settings: &Settings) -> Result<Keys, StartError> {
-    let mut keys = public_keys(settings)?;
-    if has_secret(settings) {
-        keys.add_secret(&secret(settings)?);
-    }
-    Ok(keys)
-}
-
-/// Reads the keys again whenever the process gets SIGHUP. Those that cannot be read leave things as they are.
-async fn reload_keys(mut hangup: Signal, settings: Settings, auth: Arc<Auth>) {
-    while hangup.recv().await.is_some() {
-        match keys(&settings) {
-            Ok(keys) => {
-                tracing::info!(keys = keys.count(), "SIGHUP: tokens are checked with the keys as they are now");
-                auth.replace(keys);
-            }
-            Err(error) => tracing::error!(%error, "SIGHUP: tokens are checked with the same keys as before"),
-        }
-    }
-}
-
-/// The secret, to sign tokens with that the server takes.
-///
-/// # Errors
-/// It takes none that are signed with a secret; or the secret's file cannot be read or made.
-pub fn signing_secret(settings: &Settings) -> Result<Vec<u8>, StartError> {
-    check_signing(settings)?;
-    secret(settings)
-}
-
-/// The tokens' secret: as configured, else made once and kept in the data directory.
-fn secret(settings: &Settings) -> Result<Vec<u8>, StartError> {
-    if let Some(secret) = &settings.jwt_secret {
-        if let Some(warning) = warning(settings) {
-            tracing::warn!("{warning}");
-        }
-        return Ok(secret.clone().into_bytes());
-    }
-    prepare_data_dir(&settings.data_dir)?;
-    let path = settings.data_dir.join("jwt-secret");
-    keep_secret(&path).map_err(|error| StartError::Secret(path.display().to_string(), error))
-}
-
-fn keep_secret(path: &Path) -> io::Result<Vec<u8>> {
-    match fs::read(path) {
-        Ok(secret) if secret.len() >= SECRET_BYTES => {
-            tracing::info!(file = %path.display(), "tokens are checked with the secret kept here");
-            return Ok(secret);
-        }
-        Ok(_) => (),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => (),
-        Err(error) => return Err(error),
-    }
-    let mut random = [0; SECRET_BYTES];
-    getrandom::fill(&mut random).map_err(io::Error::other)?;
-    let secret: String = random.iter().map(|byte| format!("{byte:02x}")).collect();
-    // Whole or not at all, even when the machine goes down now.
-    let unfinished = path.with_extension("new");
-    let mut file = fs::File::options().write(true).create(true).truncate(true).mode(0o600).open(&unfinished)?;
-    file.set_permissions(fs::Permissions::from_mode(0o600))?;
-    file.write_all(secret.as_bytes())?;
-    file.sync_all()?;
-    fs::rename(unfinished, path)?;
-    tracing::info!(file = %path.display(), "no JWT_SECRET is set: made a random secret and kept it here");
-    Ok(secret.into_bytes())
+    keys::public(settings).map(drop)
 }
 
 async fn start(settings: &Settings, with_demo: bool, ways: Ways) -> Result<Running, StartError> {
@@ -312,12 +217,12 @@ async fn listen(
     database: Config,
     ways: Ways,
 ) -> Result<(App, Listening), StartError> {
-    let keys = keys(settings)?;
+    let keys = keys::all(settings)?;
     tracing::info!(keys = keys.count(), "tokens are checked with these keys");
     let auth = Arc::new(Auth::new(keys));
     let hangup = signal(SignalKind::hangup());
     let hangup = hangup.map_err(|error| StartError::Other(format!("cannot listen for signals: {error}")))?;
-    actix::spawn(reload_keys(hangup, settings.clone(), auth.clone()));
+    actix::spawn(keys::reload(hangup, settings.clone(), auth.clone()));
     let room_idle = Duration::from_secs(settings.room_idle_seconds);
     let recovery = Duration::from_secs(settings.recovery_seconds);
     let chat = Chat::start(&ChatConfig { database, workers: settings.workers, room_idle, recovery });

@@ -93,11 +93,11 @@ impl Batch {
     }
 
     /// Nothing of it waits any more; it is being committed until what is returned is dropped.
-    pub(crate) fn is_sent(&mut self) -> Vec<Span> {
+    pub(crate) fn commits(&mut self) -> Vec<Span> {
         let rows = self.appends.len();
         let sent = self.appends.iter_mut().filter_map(|append| {
             append.wait = Span::none();
-            append.post.draft.way.is_committed(rows)
+            append.post.draft.way.commits(rows)
         });
         sent.collect()
     }

@@ -41,6 +41,22 @@ pub(crate) struct Delivery {
     pub(crate) way: Way,
 }
 
+impl Delivery {
+    /// An event that is about no message on its way, for every member but one.
+    pub(crate) fn to_members(
+        conversation: ConversationId,
+        event: Arc<EncodedEvent>,
+        except: Option<SessionId>,
+    ) -> Self {
+        Self { conversation, event: Some(event), except, notification: None, way: Way::none() }
+    }
+
+    /// The same for every session of a user.
+    pub(crate) fn to_user(conversation: ConversationId, user: UserId, event: Arc<EncodedEvent>) -> Self {
+        Self { conversation, event: None, except: None, notification: Some((user, event)), way: Way::none() }
+    }
+}
+
 /// Callers' side of a hub.
 #[derive(Clone, Debug)]
 pub(crate) struct HubHandle {

@@ -140,16 +140,16 @@ impl Lane {
         let commit = async move {
             let (mut link, mut batch) = (link, batch);
             let sent_at = Instant::now();
-            let _commits = batch.is_sent();
+            let _commits = batch.commits();
             let attempt = link.commit(&batch).await;
             (link, batch, attempt, sent_at.elapsed())
         };
         ctx.spawn(commit.into_actor(self).map(|(link, batch, attempt, took), lane, ctx| {
             if matches!(attempt, Attempt::Done { .. }) {
-                lane.counters.commits.observe(took, 1);
+                lane.counters.commits.observe(took);
                 let now = Instant::now();
                 for append in &batch.appends {
-                    lane.counters.messages.observe(now.duration_since(append.since), 1);
+                    lane.counters.messages.observe(now.duration_since(append.since));
                 }
                 lane.counters.batch_messages.observe(batch.appends.len() as f64);
             }

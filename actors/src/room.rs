@@ -19,9 +19,9 @@ use crate::{
     hub::Delivery,
     ids::{ConversationId, MessageId, SessionId, UserId},
     lane::{Outcome, Post},
-    limits::{RESUME_BYTES, RESUME_MESSAGES, RETRY_AFTER, ROOM_IN_FLIGHT, UNKNOWN_ROOM},
+    limits::{RETRY_AFTER, ROOM_IN_FLIGHT, UNKNOWN_ROOM},
     mailbox::Waiting,
-    message::{Duplicate, Message, MessagePage, Notification, StoredMessage},
+    message::{Duplicate, Message, Notification, StoredMessage},
     outbox::CloseReason,
     persistence::Persistence,
     profile::{LiveProfile, Profile},
@@ -29,7 +29,6 @@ use crate::{
     reply::{Committed, Reply},
     session::Member,
     shared::Shared,
-    store::{History, Page},
     timestamp::Timestamp,
 };
 
@@ -37,6 +36,7 @@ mod command;
 mod description;
 mod handle;
 mod receipts;
+mod resuming;
 #[cfg(test)]
 mod tests;
 mod typing;
@@ -181,41 +181,6 @@ impl Room {
         }
     }
 
-    /// Joins with what was said before: nothing is announced meanwhile, so that the answer ends where the events begin.
-    fn resume(&self, member: Member, since: i64, reply: Reply, ctx: &mut Context<Self>) {
-        let Some(two) = self.participants.get() else { return };
-        let two = two.each_ref().map(|profile| profile.get());
-        let (store, conversation, user) = (self.shared.store.clone(), self.conversation, member.user);
-        let page = Page::after(since, RESUME_MESSAGES as i64);
-        let read = async move { store.read_history(conversation, user, page).await };
-        ctx.wait(read.into_actor(self).map(move |read, room, _| match read {
-            Ok(history) => {
-                reply.done(Some(&room.behind(history, two).resumption(RESUME_BYTES)));
-                room.join(&member);
-            }
-            Err(error) => {
-                tracing::warn!(conversation = %room.conversation, %error, "cannot resume");
-                member.not_joined();
-                reply.refuse(&error.into());
-            }
-        }));
-    }
-
-    /// What a join that resumes is answered with. What is committed and not announced yet comes as an event.
-    fn behind(&self, mut history: History, participants: [Arc<Profile>; 2]) -> MessagePage {
-        let told_later = history.messages.iter().find(|message| self.in_flight.contains(&message.id));
-        let head = told_later.map_or(history.last_seq, |message| message.seq - 1);
-        history.has_more &= history.messages.last().is_some_and(|last| last.seq < head);
-        history.messages.retain(|message| message.seq <= head);
-        MessagePage {
-            conversation: self.conversation,
-            participants,
-            messages: history.messages,
-            has_more: history.has_more,
-            head_seq: head,
-        }
-    }
-
     /// With a reply, the session goes on elsewhere: its hub answers, when it delivers nothing of this room any more.
     fn leave(&mut self, session: SessionId, mut reply: Option<Reply>) {
         self.end_typing_of(session);
@@ -253,7 +218,7 @@ impl Room {
     }
 
     fn refuse(&self, post: Post, refusal: &Refusal) {
-        post.draft.way.is_refused(refusal);
+        post.draft.way.refused(refusal);
         post.reply.refuse(refusal);
     }
 
@@ -304,7 +269,7 @@ impl Room {
             return post.reply.refuse(&Refusal::idempotency_conflict());
         }
         let Some(sender) = self.profile(post.sender) else { return };
-        post.draft.way.is_duplicate();
+        post.draft.way.repeats();
         let message = first.on_the_wire(self.conversation, &sender);
         let committed = Committed { duplicate: true, ..Committed::of(&message) };
         post.reply.committed(committed, &encode(&Duplicate::from(message)));

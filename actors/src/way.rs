@@ -47,7 +47,7 @@ impl Way {
     }
 
     /// It is being committed, with so many others, until what is returned is dropped.
-    pub(crate) fn is_committed(&self, rows: usize) -> Option<Span> {
+    pub(crate) fn commits(&self, rows: usize) -> Option<Span> {
         self.is_followed().then(|| info_span!(target: TARGET, parent: &self.0, "commit", rows))
     }
 
@@ -61,12 +61,12 @@ impl Way {
     }
 
     /// It had been stored before.
-    pub(crate) fn is_duplicate(&self) {
+    pub(crate) fn repeats(&self) {
         self.0.record("duplicate", true);
     }
 
     /// It is not stored.
-    pub(crate) fn is_refused(&self, refusal: &Refusal) {
+    pub(crate) fn refused(&self, refusal: &Refusal) {
         if self.is_followed() {
             self.0.record("refused", refusal.code.as_str());
         }
@@ -109,6 +109,6 @@ mod tests {
         let way = Way::begin(ConversationId::new());
         assert!(!way.is_followed());
         assert!(way.waits(MessageId::new(), UserId::new()).is_disabled());
-        assert!(way.is_committed(1).is_none() && way.announces(1).is_disabled() && way.delivers(0).0.is_disabled());
+        assert!(way.commits(1).is_none() && way.announces(1).is_disabled() && way.delivers(0).0.is_disabled());
     }
 }

@@ -22,10 +22,9 @@ use std::{sync::Arc, time::Duration};
 use actix::{Actor, ActorContext, ActorFutureExt, AsyncContext, StreamHandler, WrapFuture};
 use actix_web::{
     HttpRequest, HttpResponse,
-    http::header::AUTHORIZATION,
     web::{Data, Payload},
 };
-use actix_web_actors::ws::{self, CloseCode, Message, ProtocolError, WebsocketContext};
+use actix_web_actors::ws::{CloseCode, Message, ProtocolError, WebsocketContext};
 use actors::{Code, Credentials, Refusal, UserId};
 use futures::stream;
 use serde_json::{Value, json};
@@ -33,8 +32,8 @@ use tokio::sync::broadcast::{Receiver, error::RecvError};
 
 use crate::{
     auth::{Caller, Role},
-    http::{ApiError, App, caller},
-    socket_io::plain::Reading,
+    http::{ApiError, App, handshake},
+    socket_io::incoming::Reading,
 };
 
 use requests::Request;
@@ -55,13 +54,8 @@ const WATCHES: usize = 16;
 /// # Errors
 /// No handshake, another origin than those that may, or a token that does not hold or is no admin's.
 pub(crate) async fn open(app: Data<App>, request: HttpRequest, body: Payload) -> Result<HttpResponse, ApiError> {
-    let handshake = ws::handshake(&request);
-    let mut answer = handshake.map_err(|_| Refusal::invalid("This route wants a WebSocket handshake"))?;
-    if !app.origins.admit(request.headers()) {
-        return Err(Refusal::new(Code::Forbidden, "This origin may not connect").into());
-    }
-    let has_token = request.headers().contains_key(AUTHORIZATION);
-    let admin = has_token.then(|| caller::caller(&request)).transpose()?.map(admin).transpose()?;
+    let (mut answer, caller) = handshake::accept(&app, &request)?;
+    let admin = caller.map(admin).transpose()?;
     let console = Console { app: (**app).clone(), admin, body: Some(body), watches: Vec::new(), heard: true };
     // What the package itself reads with takes in all that comes before it decodes any of it.
     Ok(answer.streaming(WebsocketContext::create(console, stream::pending())))
@@ -157,11 +151,11 @@ impl Console {
                 self.watches.retain(|one| one.conversation != conversation);
                 answer(&id, &Ok(Value::Null), ctx);
             }
-            Ok(request) => {
+            Ok(Request::Ask(question)) => {
                 let (app, by) = (self.app.clone(), self.admin.map(|(user, _)| user));
-                let served = async move { request.serve(&app, by).await };
+                let answered = async move { question.answer(&app, by).await };
                 // One after the other: an operator who asks more waits.
-                ctx.wait(served.into_actor(self).map(move |answered, _, ctx| answer(&id, &answered, ctx)));
+                ctx.wait(answered.into_actor(self).map(move |answered, _, ctx| answer(&id, &answered, ctx)));
             }
             Err(refusal) => answer(&id, &Err(refusal), ctx),
         }

@@ -20,6 +20,7 @@ const FILES: &[(&str, &str, &str)] = files![
     "/admin/main.js" = "page/main.js": JAVASCRIPT,
     "/admin/feed.js" = "page/feed.js": JAVASCRIPT,
     "/admin/numbers.js" = "page/numbers.js": JAVASCRIPT,
+    "/admin/search.js" = "page/search.js": JAVASCRIPT,
     "/admin/sessions.js" = "page/sessions.js": JAVASCRIPT,
     "/admin/ways.js" = "page/ways.js": JAVASCRIPT,
     "/admin/confirm.js" = "page/confirm.js": JAVASCRIPT,

@@ -14,16 +14,22 @@ const FOUND: usize = 100;
 
 /// A request, valid by its type.
 pub(super) enum Request {
+    /// Tell the ways of a conversation's messages.
+    Watch(ConversationId),
+    /// Or no more.
+    Unwatch(ConversationId),
+    /// What the server answers, whoever asks.
+    Ask(Question),
+}
+
+/// What is asked of the server.
+pub(super) enum Question {
     /// Sessions whose id, or whose user's, begins so.
     Sessions(String),
     /// One of them.
     Session(String),
     /// Rooms whose conversation's id begins so.
     Rooms(String),
-    /// Tell the ways of a conversation's messages.
-    Watch(ConversationId),
-    /// Or no more.
-    Unwatch(ConversationId),
     /// Close a session's connection.
     Close(String),
     /// End a user's tokens.
@@ -41,26 +47,30 @@ impl Request {
             let id = ConversationId::parse(&text("conversation_id"));
             id.ok_or_else(|| Refusal::invalid("conversation_id must be 24 hex characters"))
         };
-        match event {
-            "sessions" => Ok(Self::Sessions(text("begins"))),
-            // As it is: letters of both cases mean different ones.
-            "session" => Ok(Self::Session(data["id"].as_str().unwrap_or_default().to_owned())),
-            "rooms" => Ok(Self::Rooms(text("begins"))),
-            "watch" => conversation().map(Self::Watch),
-            "unwatch" => conversation().map(Self::Unwatch),
-            "close_session" => Ok(Self::Close(data["id"].as_str().unwrap_or_default().to_owned())),
+        // As it is: letters of both cases mean different ones.
+        let id = || data["id"].as_str().unwrap_or_default().to_owned();
+        let question = match event {
+            "watch" => return conversation().map(Self::Watch),
+            "unwatch" => return conversation().map(Self::Unwatch),
+            "sessions" => Question::Sessions(text("begins")),
+            "session" => Question::Session(id()),
+            "rooms" => Question::Rooms(text("begins")),
+            "close_session" => Question::Close(id()),
             "revoke" => {
                 let user = UserId::parse(&text("userId"));
-                user.map(Self::Revoke).ok_or_else(|| Refusal::invalid("Invalid user ID"))
+                Question::Revoke(user.ok_or_else(|| Refusal::invalid("Invalid user ID"))?)
             }
-            "drain" => Ok(Self::Drain),
-            _ => Err(Refusal::invalid("Unknown event")),
-        }
+            "drain" => Question::Drain,
+            _ => return Err(Refusal::invalid("Unknown event")),
+        };
+        Ok(Self::Ask(question))
     }
+}
 
+impl Question {
     /// # Errors
     /// It is not there, or Postgres is away.
-    pub(super) async fn serve(self, app: &App, by: Option<UserId>) -> Result<Value, Refusal> {
+    pub(super) async fn answer(self, app: &App, by: Option<UserId>) -> Result<Value, Refusal> {
         let by = by.map(|by| by.to_string()).unwrap_or_default();
         match self {
             Self::Sessions(begins) => {
@@ -94,8 +104,6 @@ impl Request {
                 stopped.map_err(|error| Refusal::new(Code::Internal, format!("cannot stop: {error}")))?;
                 Ok(Value::Null)
             }
-            // The connection's own.
-            Self::Watch(_) | Self::Unwatch(_) => Ok(Value::Null),
         }
     }
 }

@@ -18,20 +18,16 @@ pub(super) fn about(app: &App) -> Value {
 /// What is there and what has happened, now.
 pub(super) fn now(app: &App) -> Value {
     let counters = app.chat.counters();
-    let gauges: Map<_, _> =
-        Gauge::ALL.iter().map(|gauge| (gauge.as_str().to_owned(), json!(counters.get(*gauge)))).collect();
-    let refusals: Map<_, _> =
-        Code::ALL.iter().map(|code| (code.as_str().to_owned(), json!(counters.refusals(*code)))).collect();
-    let closed: Map<_, _> =
-        CloseReason::ALL.iter().map(|reason| (reason.as_str().to_owned(), json!(counters.closures(*reason)))).collect();
-    let transports: Map<_, _> =
-        app.socket_io.by_transport().into_iter().map(|(name, count)| (name.to_owned(), json!(count))).collect();
+    let gauges = Gauge::ALL.iter().map(|gauge| (gauge.as_str(), json!(counters.get(*gauge))));
+    let refusals = Code::ALL.iter().map(|code| (code.as_str(), json!(counters.refusals(*code))));
+    let closed = CloseReason::ALL.iter().map(|reason| (reason.as_str(), json!(counters.closures(*reason))));
+    let transports = app.socket_io.by_transport().into_iter().map(|(name, count)| (name, json!(count)));
     let (waiting, lanes) = app.chat.lanes();
     json!({
-        "gauges": gauges,
-        "refusals": refusals,
-        "closed": closed,
-        "transports": transports,
+        "gauges": by_name(gauges),
+        "refusals": by_name(refusals),
+        "closed": by_name(closed),
+        "transports": by_name(transports),
         "rows_waiting": waiting,
         "lanes": lanes,
         // How many took how long, since the start.
@@ -40,4 +36,8 @@ pub(super) fn now(app: &App) -> Value {
         "risks": app.chat.risks(),
         "draining": app.chat.is_draining(),
     })
+}
+
+fn by_name(values: impl Iterator<Item = (&'static str, Value)>) -> Map<String, Value> {
+    values.map(|(name, value)| (name.to_owned(), value)).collect()
 }

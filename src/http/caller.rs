@@ -38,7 +38,7 @@ impl FromRequest for Admin {
 }
 
 /// Whoever the header names, not counted against a rate.
-pub(crate) fn caller(request: &HttpRequest) -> Result<Caller, AuthError> {
+pub(super) fn caller(request: &HttpRequest) -> Result<Caller, AuthError> {
     let app = request.app_data::<Data<App>>().expect("every App of ours has it");
     let header = request.headers().get(AUTHORIZATION).and_then(|value| value.to_str().ok());
     let token = header.and_then(|value| value.strip_prefix("Bearer ")).ok_or(AuthError::NoToken)?;

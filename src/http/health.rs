@@ -3,12 +3,13 @@
 use std::time::Duration;
 
 use actix::{Actor, ActorContext, AsyncContext, StreamHandler};
+use actix_http::ws::Codec;
 use actix_web::{HttpRequest, HttpResponse, web};
 use actix_web_actors::ws;
 use actors::{Code, Refusal};
 use serde_json::json;
 
-use super::{ApiError, App};
+use super::{ApiError, App, handshake};
 
 /// The process answers, and will for a while: a balancer sends nobody any more where it does not.
 pub(super) async fn live(app: web::Data<App>) -> Result<HttpResponse, ApiError> {
@@ -30,8 +31,9 @@ pub(super) async fn database(app: web::Data<App>) -> Result<HttpResponse, ApiErr
 
 /// A plain WebSocket that says back what it is told: shows whether proxies on the way let upgrades through.
 pub(super) async fn websocket(request: HttpRequest, body: web::Payload) -> Result<HttpResponse, ApiError> {
-    let started = ws::WsResponseBuilder::new(Echo { heard: false }, &request, body).frame_size(Echo::MAX_BYTES).start();
-    started.map_err(|_| Refusal::invalid("This route wants a WebSocket handshake").into())
+    let mut answer = handshake::answer(&request)?;
+    let codec = Codec::new().max_size(Echo::MAX_BYTES);
+    Ok(answer.streaming(ws::WebsocketContext::with_codec(Echo { heard: false }, body, codec)))
 }
 
 struct Echo {

@@ -1,11 +1,12 @@
 //! The port: REST and health by actix-web, Socket.IO and plain WebSocket on the same listener.
 
 mod admin;
-pub(crate) mod caller;
+mod caller;
 mod conversations;
 pub(crate) mod door;
 mod error;
 pub(crate) mod files;
+pub(crate) mod handshake;
 mod health;
 mod json_object;
 mod messages;

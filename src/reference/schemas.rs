@@ -78,46 +78,37 @@ pub(super) struct Profile {
     profile_picture_url: Option<String>,
 }
 
-/// A message.
-#[derive(ToSchema)]
-pub(super) struct Message {
-    _id: ObjectId,
-    conversation_id: ObjectId,
-    sender_id: Profile,
-    text: Text,
-    /// Whether the other participant has read it.
-    is_read: bool,
-    /// When; null until then.
-    #[schema(required)]
-    read_at: Option<Timestamp>,
-    sent_at: Timestamp,
-    /// Its place in the conversation: 1, 2, 3 … without gaps.
-    #[schema(minimum = 1)]
-    seq: i64,
-    /// There, and true, where the message had been sent before.
-    #[schema(nullable = false)]
-    duplicate: Option<bool>,
+/// A message, whose sender is shown with a profile or by the id alone.
+macro_rules! messages {
+    ($($(#[$doc:meta])* $name:ident { sender_id: $sender:ty })*) => {$(
+        $(#[$doc])*
+        #[derive(ToSchema)]
+        pub(super) struct $name {
+            _id: ObjectId,
+            conversation_id: ObjectId,
+            sender_id: $sender,
+            text: Text,
+            /// Whether the other participant has read it.
+            is_read: bool,
+            /// When; null until then.
+            #[schema(required)]
+            read_at: Option<Timestamp>,
+            sent_at: Timestamp,
+            /// Its place in the conversation: 1, 2, 3 … without gaps.
+            #[schema(minimum = 1)]
+            seq: i64,
+            /// There, and true, where the message had been sent before.
+            #[schema(nullable = false)]
+            duplicate: Option<bool>,
+        }
+    )*};
 }
 
-/// A message as the caller has sent it.
-#[derive(ToSchema)]
-pub(super) struct SentMessage {
-    _id: ObjectId,
-    conversation_id: ObjectId,
-    sender_id: ObjectId,
-    text: Text,
-    /// Whether the other participant has read it.
-    is_read: bool,
-    /// When; null until then.
-    #[schema(required)]
-    read_at: Option<Timestamp>,
-    sent_at: Timestamp,
-    /// Its place in the conversation: 1, 2, 3 … without gaps.
-    #[schema(minimum = 1)]
-    seq: i64,
-    /// There, and true, where the message had been sent before.
-    #[schema(nullable = false)]
-    duplicate: Option<bool>,
+messages! {
+    /// A message.
+    Message { sender_id: Profile }
+    /// A message as the caller has sent it.
+    SentMessage { sender_id: ObjectId }
 }
 
 /// A message to send.
@@ -140,48 +131,38 @@ pub(super) struct LastMessage {
     is_read: bool,
 }
 
-/// A conversation.
-#[derive(ToSchema)]
-pub(super) struct Conversation {
-    _id: ObjectId,
-    /// Who began it, then the other.
-    #[schema(min_items = 2, max_items = 2)]
-    participants: Vec<ObjectId>,
-    /// What it is about, if it is about a horse.
-    #[schema(required)]
-    horse_id: Option<ObjectId>,
-    #[schema(required)]
-    last_message: Option<LastMessage>,
-    /// The newest message that it has had, shown or deleted; 0 before the first.
-    #[schema(minimum = 0)]
-    head_seq: i64,
-    /// Undeleted messages by the other that the caller has not read.
-    #[schema(minimum = 0)]
-    unread_count: i64,
-    created_at: Timestamp,
-    updated_at: Timestamp,
+/// A conversation, whose participants are shown with profiles or by their ids alone.
+macro_rules! conversations {
+    ($($(#[$doc:meta])* $name:ident { participants: $participants:ty })*) => {$(
+        $(#[$doc])*
+        #[derive(ToSchema)]
+        pub(super) struct $name {
+            _id: ObjectId,
+            /// Who began it, then the other.
+            #[schema(min_items = 2, max_items = 2)]
+            participants: $participants,
+            /// What it is about, if it is about a horse.
+            #[schema(required)]
+            horse_id: Option<ObjectId>,
+            #[schema(required)]
+            last_message: Option<LastMessage>,
+            /// The newest message that it has had, shown or deleted; 0 before the first.
+            #[schema(minimum = 0)]
+            head_seq: i64,
+            /// Undeleted messages by the other that the caller has not read.
+            #[schema(minimum = 0)]
+            unread_count: i64,
+            created_at: Timestamp,
+            updated_at: Timestamp,
+        }
+    )*};
 }
 
-/// A conversation in the caller's list.
-#[derive(ToSchema)]
-pub(super) struct ListedConversation {
-    _id: ObjectId,
-    /// Who began it, then the other.
-    #[schema(min_items = 2, max_items = 2)]
-    participants: Vec<Profile>,
-    /// What it is about, if it is about a horse.
-    #[schema(required)]
-    horse_id: Option<ObjectId>,
-    #[schema(required)]
-    last_message: Option<LastMessage>,
-    /// The newest message that it has had, shown or deleted; 0 before the first.
-    #[schema(minimum = 0)]
-    head_seq: i64,
-    /// Undeleted messages by the other that the caller has not read.
-    #[schema(minimum = 0)]
-    unread_count: i64,
-    created_at: Timestamp,
-    updated_at: Timestamp,
+conversations! {
+    /// A conversation.
+    Conversation { participants: Vec<ObjectId> }
+    /// A conversation in the caller's list.
+    ListedConversation { participants: Vec<Profile> }
 }
 
 /// With whom to talk, and perhaps about which horse.

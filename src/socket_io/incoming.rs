@@ -10,7 +10,9 @@ use std::{
 
 use actix_codec::Decoder;
 use actix_http::ws::{Codec, Frame, Item, Message, ProtocolError};
+use actix_web::web::Payload;
 use bytes::{Bytes, BytesMut};
+use futures::Stream;
 
 use super::{MAX_PAYLOAD, connection::Connection};
 
@@ -89,6 +91,37 @@ impl Incoming {
         }
         message.extend_from_slice(piece);
         Ok(())
+    }
+}
+
+/// The messages of a plain WebSocket, decoded before more is read; at its end the client is gone.
+pub(crate) struct Reading {
+    payload: Payload,
+    pub(super) incoming: Incoming,
+    /// The beginning of a frame, and what came with it.
+    read: BytesMut,
+}
+
+impl Reading {
+    pub(crate) fn of(payload: Payload) -> Self {
+        Self { payload, incoming: Incoming::default(), read: BytesMut::new() }
+    }
+}
+
+impl Stream for Reading {
+    type Item = Result<Message, ProtocolError>;
+
+    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let Self { payload, incoming, read } = self.get_mut();
+        loop {
+            match incoming.next(read) {
+                Ok(None) => match ready!(Pin::new(&mut *payload).poll_next(cx)) {
+                    Some(Ok(bytes)) => read.extend_from_slice(&bytes),
+                    Some(Err(_)) | None => return Poll::Ready(None),
+                },
+                message => return Poll::Ready(message.transpose()),
+            }
+        }
     }
 }
 

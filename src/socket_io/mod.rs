@@ -30,7 +30,7 @@ mod engine;
 mod envelope;
 mod events;
 mod frames;
-mod incoming;
+pub(crate) mod incoming;
 mod link;
 mod outbox;
 mod packet;

@@ -18,19 +18,18 @@ use std::{
 use actix::{Actor, ActorContext, AsyncContext, StreamHandler};
 use actix_web::{
     HttpRequest, HttpResponse,
-    http::header::AUTHORIZATION,
     web::{Data, Payload},
 };
-use actix_web_actors::ws::{self, CloseCode, Message, ProtocolError, WebsocketContext};
+use actix_web_actors::ws::{CloseCode, Message, ProtocolError, WebsocketContext};
 use actors::{CloseReason, Code, Refusal};
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use engineioxide::socket::Sid;
 use futures::{Stream, stream};
 
-use crate::http::{ApiError, App, caller, places::Full};
+use crate::http::{ApiError, App, handshake, places::Full};
 
 use super::{
-    Handler, PING_INTERVAL, PING_TIMEOUT, connection::Connection, incoming::Incoming, link::Listed, wire::Wire,
+    Handler, PING_INTERVAL, PING_TIMEOUT, connection::Connection, incoming::Reading, link::Listed, wire::Wire,
 };
 
 /// Where it is.
@@ -41,13 +40,7 @@ pub(super) const PATH: &str = "/api/chat/ws";
 /// # Errors
 /// No handshake, another origin than those that may, a token that does not hold, too many connections, or the server stops.
 pub(crate) async fn open(app: Data<App>, request: HttpRequest, body: Payload) -> Result<HttpResponse, ApiError> {
-    let handshake = ws::handshake(&request);
-    let mut answer = handshake.map_err(|_| Refusal::invalid("This route wants a WebSocket handshake"))?;
-    if !app.origins.admit(request.headers()) {
-        return Err(Refusal::new(Code::Forbidden, "This origin may not connect").into());
-    }
-    let has_token = request.headers().contains_key(AUTHORIZATION);
-    let caller = has_token.then(|| caller::caller(&request)).transpose()?;
+    let (mut answer, caller) = handshake::accept(&app, &request)?;
     if app.chat.is_draining() {
         return Err(Refusal::new(Code::Overloaded, "The server is stopping").into());
     }
@@ -177,37 +170,6 @@ impl Stream for Heard {
             return Poll::Pending;
         }
         Pin::new(reading).poll_next(cx)
-    }
-}
-
-/// The messages of a plain WebSocket, decoded before more is read; at its end the client is gone.
-pub(crate) struct Reading {
-    payload: Payload,
-    incoming: Incoming,
-    /// The beginning of a frame, and what came with it.
-    read: BytesMut,
-}
-
-impl Reading {
-    pub(crate) fn of(payload: Payload) -> Self {
-        Self { payload, incoming: Incoming::default(), read: BytesMut::new() }
-    }
-}
-
-impl Stream for Reading {
-    type Item = Result<Message, ProtocolError>;
-
-    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        let Self { payload, incoming, read } = self.get_mut();
-        loop {
-            match incoming.next(read) {
-                Ok(None) => match ready!(Pin::new(&mut *payload).poll_next(cx)) {
-                    Some(Ok(bytes)) => read.extend_from_slice(&bytes),
-                    Some(Err(_)) | None => return Poll::Ready(None),
-                },
-                message => return Poll::Ready(message.transpose()),
-            }
-        }
     }
 }
 

@@ -1,7 +1,6 @@
 // client_msg_id and Idempotency-Key: a message is stored once, however often it is sent (contract, section 5).
 import { describe, test } from 'node:test';
 import assert from 'node:assert/strict';
-import { join as joinPath } from 'node:path';
 import { MODES, ask, client, connect, connected, deaf, inbox, join } from './support/clients.js';
 import { markDeleted, query, storedCount, withDatabase } from './support/database.js';
 import { assertFailure, call, rawJson, refused, succeeded } from './support/rest.js';
@@ -176,27 +175,6 @@ describe('a name', () => {
     const repeat = succeeded(await post(alice, conversation, { text: 'x', client_msg_id: 'b' }), 201);
     assert.equal(repeat.duplicate, true);
   });
-});
-
-test('two servers on one database store a message once', async () => {
-  const host = encodeURIComponent(joinPath(server.dir, 'socket'));
-  const dir = makeDataDir();
-  const second = await startServer({ dir, env: { DATABASE_URL: `postgres://horsetrust@/horsetrust?host=${host}` } });
-  try {
-    const { alice, conversation } = await newPair(server);
-    const replies = await Promise.all(range(1, 200).map((i) => {
-      const name = `name-${Math.ceil(i / 4)}`;
-      return post(alice, conversation, { text: name, client_msg_id: name }, {}, i % 2 ? server : second);
-    }));
-    const messages = replies.map((reply) => succeeded(reply, 201));
-    assert.equal(messages.filter(({ duplicate }) => !duplicate).length, 50);
-    assert.equal(await storedCount(server, conversation), 50);
-    const stored = await history(server, alice, conversation, '?limit=100');
-    assert.deepEqual(seqs(stored), range(1, 50));
-  } finally {
-    await second.stop();
-    await removeDataDir(dir);
-  }
 });
 
 test('a message that somebody else is just storing is found', async () => {

@@ -3,7 +3,8 @@ import { after, afterEach, test } from 'node:test';
 import assert from 'node:assert/strict';
 import { join as joinPath } from 'node:path';
 import { ask, closeClients, connect, inbox, send } from './support/clients.js';
-import { query, withDatabase } from './support/database.js';
+import { query, storedCount, withDatabase } from './support/database.js';
+import { call, succeeded } from './support/rest.js';
 import { makeDataDir, removeDataDir, serverForFile, startServer } from './support/server.js';
 import { range, seqs } from './support/shapes.js';
 import { eventually } from './support/wait.js';
@@ -32,6 +33,20 @@ async function whileLocked(conversation, work) {
     await database.query('COMMIT');
   });
 }
+
+test('a message that is sent to both is stored once', async () => {
+  const { alice, conversation } = await newPair(server);
+  const path = `/api/chat/conversations/${conversation}/messages`;
+  const replies = await Promise.all(range(1, 200).map((i) => {
+    const name = `name-${Math.ceil(i / 4)}`;
+    const body = { text: name, client_msg_id: name };
+    return call(i % 2 ? server : other, 'POST', path, { token: alice.token, body });
+  }));
+  const messages = replies.map((reply) => succeeded(reply, 201));
+  assert.equal(messages.filter(({ duplicate }) => !duplicate).length, 50);
+  assert.equal(await storedCount(server, conversation), 50);
+  assert.deepEqual(seqs(await history(server, alice, conversation, '?limit=100')), range(1, 50));
+});
 
 for (const upTo of [1, 100]) {
   test(`a mark up to ${upTo} that waits while the other server stores is no refusal, and counts what is there`, async () => {

@@ -9,7 +9,6 @@ use crate::{
     hub::Delivery,
     ids::UserId,
     message::{MessageDeleted, MessageRead, UnreadUpdate},
-    way::Way,
 };
 
 use super::Room;
@@ -19,22 +18,13 @@ impl Room {
     pub(super) fn announce_read(&mut self, receipt: &Receipt, told: Held, ctx: &mut Context<Self>) {
         let members = self.members_mask();
         if members != 0 {
-            let event = Some(EncodedEvent::message_read(&MessageRead {
+            let event = EncodedEvent::message_read(&MessageRead {
                 conversation_id: self.conversation,
                 reader_id: receipt.reader,
                 up_to_seq: receipt.seq,
                 read_at: receipt.read_at,
-            }));
-            self.publish(
-                members,
-                &Delivery {
-                    conversation: self.conversation,
-                    event,
-                    except: None,
-                    notification: None,
-                    way: Way::none(),
-                },
-            );
+            });
+            self.publish(members, &Delivery::to_members(self.conversation, event, None));
         }
         self.announce_unread(receipt.reader, told, ctx);
     }
@@ -48,17 +38,8 @@ impl Room {
     ) {
         let members = self.members_mask();
         if members != 0 {
-            let event = Some(EncodedEvent::message_deleted(deleted));
-            self.publish(
-                members,
-                &Delivery {
-                    conversation: self.conversation,
-                    event,
-                    except: None,
-                    notification: None,
-                    way: Way::none(),
-                },
-            );
+            let event = EncodedEvent::message_deleted(deleted);
+            self.publish(members, &Delivery::to_members(self.conversation, event, None));
         }
         if let Some(reader) = self.other(sender) {
             self.announce_unread(reader, told, ctx);
@@ -97,9 +78,7 @@ impl Room {
 
     fn publish_unread(&self, user: UserId, unread_count: i64, total_unread: i64) {
         let unread = UnreadUpdate { conversation_id: self.conversation, unread_count, total_unread };
-        let notification = Some((user, EncodedEvent::unread_update(&unread)));
-        let delivery =
-            Delivery { conversation: self.conversation, event: None, except: None, notification, way: Way::none() };
+        let delivery = Delivery::to_user(self.conversation, user, EncodedEvent::unread_update(&unread));
         self.publish(self.workers_of(user), &delivery);
     }
 }

@@ -10,7 +10,6 @@ use crate::{
     ids::{SessionId, UserId},
     limits::TYPING_END,
     message::Typist,
-    way::Way,
 };
 
 use super::Room;
@@ -54,14 +53,10 @@ impl Room {
 
     fn publish_typing(&self, typist: UserId, session: SessionId, started: bool) {
         let typist = Typist { user_id: typist, conversation_id: self.conversation };
-        let event = Some(EncodedEvent::typing(&typist, started));
+        let event = EncodedEvent::typing(&typist, started);
         let members = self.members_mask();
         if !self.shared.workers.any(members, |hub| hub.is_full(Durability::Ephemeral)) {
-            let except = Some(session);
-            self.publish(
-                members,
-                &Delivery { conversation: self.conversation, event, except, notification: None, way: Way::none() },
-            );
+            self.publish(members, &Delivery::to_members(self.conversation, event, Some(session)));
         }
     }
 }

@@ -2,13 +2,12 @@
 
 import { confirmed } from './confirm.js';
 import { announce, byId, element } from './dom.js';
+import { id, rowButton, search, tableRow } from './search.js';
 
 const time = (seconds) => {
   if (seconds < 120) return `${seconds} s`;
   return seconds < 7_200 ? `${Math.floor(seconds / 60)} min` : `${Math.floor(seconds / 3600)} h`;
 };
-
-const id = (text) => element('span', { className: 'id', textContent: text ?? '–' });
 
 /** Fills a list of terms with pairs. */
 function fill(list, entries) {
@@ -18,24 +17,13 @@ function fill(list, entries) {
 }
 
 export function showSessions(feed) {
-  const find = async () => {
-    try {
-      const { count, sessions } = await feed.call('sessions', { begins: byId('sessions-find').value });
-      const shown = sessions.length < count ? `, ${sessions.length} of them here` : '';
-      byId('sessions-count').textContent = `${count} found${shown}`;
-      byId('sessions').replaceChildren(...sessions.map(row));
-    } catch (error) {
-      byId('sessions-count').textContent = error.message;
-    }
-  };
-
-  const row = (session) => {
-    const look = element('button', { type: 'button', textContent: 'Details' });
-    look.setAttribute('aria-label', `Details of the session of ${session.user ?? 'nobody yet'}`);
-    look.addEventListener('click', () => open(session.id));
-    const cells = [id(session.user), session.transport, time(session.seconds), `${session.queued}`, look];
-    return element('tr', {}, ...cells.map((cell) => element('td', {}, cell)));
-  };
+  const find = search(feed, 'sessions', (session) => tableRow(
+    id(session.user),
+    session.transport,
+    time(session.seconds),
+    `${session.queued}`,
+    rowButton('Details', `Details of the session of ${session.user ?? 'nobody yet'}`, () => open(session.id)),
+  ));
 
   let current;
   const open = async (wanted) => {
@@ -89,9 +77,4 @@ export function showSessions(feed) {
     yes: 'Revoke',
   }, 'revoke', { userId: current.user }, 'The user\'s tokens are revoked.'));
   byId('details-done').addEventListener('click', () => byId('details').close());
-  byId('sessions-form').addEventListener('submit', (event) => {
-    event.preventDefault();
-    find();
-  });
-  feed.addEventListener('connect', find);
 }

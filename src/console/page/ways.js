@@ -1,35 +1,16 @@
 // Rooms, and the way of each message of those that are watched: accepted, committed, delivered to whom, when.
 
 import { byId, element } from './dom.js';
+import { id, rowButton, search, tableRow } from './search.js';
 
 /** Ways that are shown. */
 const SHOWN = 50;
 const STEPS = { wait: 'Waits for a batch', commit: 'Is committed', announce: 'Is encoded', deliver: 'Is delivered' };
 
 const ms = (micros) => `${(micros / 1000).toFixed(2)} ms`;
-const id = (text) => element('span', { className: 'id', textContent: text ?? '–' });
 
 export function showRooms(feed) {
   const watched = new Set();
-
-  const find = async () => {
-    try {
-      const { count, rooms } = await feed.call('rooms', { begins: byId('rooms-find').value });
-      const shown = rooms.length < count ? `, ${rooms.length} of them here` : '';
-      byId('rooms-count').textContent = `${count} found${shown}`;
-      byId('rooms').replaceChildren(...rooms.map(row));
-    } catch (error) {
-      byId('rooms-count').textContent = error.message;
-    }
-  };
-
-  const row = (room) => {
-    const look = element('button', { type: 'button', textContent: 'Watch' });
-    look.setAttribute('aria-label', `Watch ${room.conversation_id}`);
-    look.addEventListener('click', () => watch(room.conversation_id));
-    const cells = [id(room.conversation_id), `${room.sessions.length}`, `${room.in_flight}`, `${room.head_seq}`, look];
-    return element('tr', {}, ...cells.map((cell) => element('td', {}, cell)));
-  };
 
   const watch = async (conversation) => {
     try {
@@ -50,25 +31,23 @@ export function showRooms(feed) {
   };
 
   const chips = () => byId('watched').replaceChildren(...[...watched].map((conversation) => {
-    const end = element('button', { type: 'button', textContent: 'Stop' });
-    end.setAttribute('aria-label', `Stop watching ${conversation}`);
-    end.addEventListener('click', () => unwatch(conversation));
+    const end = rowButton('Stop', `Stop watching ${conversation}`, () => unwatch(conversation));
     return element('li', {}, id(conversation), ' ', end);
   }));
 
-  byId('rooms-form').addEventListener('submit', (event) => {
-    event.preventDefault();
-    find();
-  });
+  search(feed, 'rooms', (room) => tableRow(
+    id(room.conversation_id),
+    `${room.sessions.length}`,
+    `${room.in_flight}`,
+    `${room.head_seq}`,
+    rowButton('Watch', `Watch ${room.conversation_id}`, () => watch(room.conversation_id)),
+  ));
   byId('watch-form').addEventListener('submit', async (event) => {
     event.preventDefault();
     await watch(byId('watch').value);
     byId('watch').value = '';
   });
-  feed.addEventListener('connect', () => {
-    find();
-    for (const conversation of watched) watch(conversation);
-  });
+  feed.addEventListener('connect', () => [...watched].forEach(watch));
   feed.addEventListener('way', ({ detail: way }) => {
     byId('ways-none').hidden = true;
     byId('ways').prepend(element('li', {}, described(way)));
@@ -89,9 +68,9 @@ function described(way) {
     const name = step.rows > 1 ? `${STEPS.commit}, with ${step.rows - 1} others` : (STEPS[step.step] ?? step.step);
     const to = (step.deliveries ?? []).map(({ event, session, queued }) =>
       element('div', {}, `${event} to `, id(session), queued === 'yes' ? '' : ` (${queued})`));
-    const cells = [name, ms(step.at_us), ms(step.took_us)].map((text) => element('td', { textContent: text }));
-    cells[0].append(...to);
-    return element('tr', {}, ...cells, track);
+    const row = tableRow(element('span', {}, name, ...to), ms(step.at_us), ms(step.took_us));
+    row.append(track);
+    return row;
   });
   const head = ['Step', 'After', 'Takes', ''].map((text) => element('th', { scope: 'col', textContent: text }));
   head[3].append(element('span', { className: 'visually-hidden', textContent: 'Drawn' }));

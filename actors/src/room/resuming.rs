@@ -1,0 +1,53 @@
+//! Joining a room with what was said before.
+
+use std::sync::Arc;
+
+use actix::{ActorFutureExt, AsyncContext, Context, WrapFuture};
+
+use crate::{
+    limits::{RESUME_BYTES, RESUME_MESSAGES},
+    message::MessagePage,
+    profile::Profile,
+    reply::Reply,
+    session::Member,
+    store::{History, Page},
+};
+
+use super::Room;
+
+impl Room {
+    /// Joins with what was said before: nothing is announced meanwhile, so that the answer ends where the events begin.
+    pub(super) fn resume(&self, member: Member, since: i64, reply: Reply, ctx: &mut Context<Self>) {
+        let Some(two) = self.participants.get() else { return };
+        let two = two.each_ref().map(|profile| profile.get());
+        let (store, conversation, user) = (self.shared.store.clone(), self.conversation, member.user);
+        let page = Page::after(since, RESUME_MESSAGES as i64);
+        let read = async move { store.read_history(conversation, user, page).await };
+        ctx.wait(read.into_actor(self).map(move |read, room, _| match read {
+            Ok(history) => {
+                reply.done(Some(&room.behind(history, two).resumption(RESUME_BYTES)));
+                room.join(&member);
+            }
+            Err(error) => {
+                tracing::warn!(conversation = %room.conversation, %error, "cannot resume");
+                member.not_joined();
+                reply.refuse(&error.into());
+            }
+        }));
+    }
+
+    /// What a join that resumes is answered with. What is committed and not announced yet comes as an event.
+    fn behind(&self, mut history: History, participants: [Arc<Profile>; 2]) -> MessagePage {
+        let told_later = history.messages.iter().find(|message| self.in_flight.contains(&message.id));
+        let head = told_later.map_or(history.last_seq, |message| message.seq - 1);
+        history.has_more &= history.messages.last().is_some_and(|last| last.seq < head);
+        history.messages.retain(|message| message.seq <= head);
+        MessagePage {
+            conversation: self.conversation,
+            participants,
+            messages: history.messages,
+            has_more: history.has_more,
+            head_seq: head,
+        }
+    }
+}

@@ -1,0 +1,115 @@
+//! The keys of tokens, as the settings have them: files, and a secret that is set, or made once and kept.
+
+use std::{
+    fs, io,
+    io::Write as _,
+    os::unix::fs::{OpenOptionsExt, PermissionsExt},
+    path::Path,
+    sync::Arc,
+};
+
+use tokio::signal::unix::Signal;
+
+use crate::{
+    auth::{Auth, Keys},
+    config::Settings,
+    postgres::prepare_data_dir,
+};
+
+use super::StartError;
+
+/// Shortest secret that nobody can guess (RFC 7518, 3.2), in bytes. Shorter: a warning.
+const SECRET_BYTES: usize = 32;
+/// What does not keep the server from starting, and should not be so.
+pub fn warning(settings: &Settings) -> Option<String> {
+    let bytes = settings.jwt_secret.as_ref()?.len();
+    (bytes < SECRET_BYTES).then(|| format!("JWT_SECRET has {bytes} bytes; {SECRET_BYTES} or more cannot be guessed"))
+}
+
+pub(super) fn check_signing(settings: &Settings) -> Result<(), StartError> {
+    if has_secret(settings) { Ok(()) } else { Err(StartError::OnlyPublicKeys) }
+}
+
+/// Whether a secret is among the keys: one is set, or there are no others.
+fn has_secret(settings: &Settings) -> bool {
+    settings.jwt_secret.is_some() || settings.key_files().next().is_none()
+}
+
+pub(super) fn public(settings: &Settings) -> Result<Keys, StartError> {
+    let mut keys = Keys::default();
+    for file in settings.key_files() {
+        keys.add_file(file)?;
+    }
+    Ok(keys)
+}
+
+/// The keys that tokens are checked with: those of the files, and the secret if one is set or there are no files.
+///
+/// # Errors
+/// A file cannot be read, or has no such keys.
+pub(super) fn all(settings: &Settings) -> Result<Keys, StartError> {
+    let mut keys = public(settings)?;
+    if has_secret(settings) {
+        keys.add_secret(&secret(settings)?);
+    }
+    Ok(keys)
+}
+
+/// Reads the keys again whenever the process gets SIGHUP. Those that cannot be read leave things as they are.
+pub(super) async fn reload(mut hangup: Signal, settings: Settings, auth: Arc<Auth>) {
+    while hangup.recv().await.is_some() {
+        match all(&settings) {
+            Ok(keys) => {
+                tracing::info!(keys = keys.count(), "SIGHUP: tokens are checked with the keys as they are now");
+                auth.replace(keys);
+            }
+            Err(error) => tracing::error!(%error, "SIGHUP: tokens are checked with the same keys as before"),
+        }
+    }
+}
+
+/// The secret, to sign tokens with that the server takes.
+///
+/// # Errors
+/// It takes none that are signed with a secret; or the secret's file cannot be read or made.
+pub fn signing_secret(settings: &Settings) -> Result<Vec<u8>, StartError> {
+    check_signing(settings)?;
+    secret(settings)
+}
+
+/// The tokens' secret: as configured, else made once and kept in the data directory.
+fn secret(settings: &Settings) -> Result<Vec<u8>, StartError> {
+    if let Some(secret) = &settings.jwt_secret {
+        if let Some(warning) = warning(settings) {
+            tracing::warn!("{warning}");
+        }
+        return Ok(secret.clone().into_bytes());
+    }
+    prepare_data_dir(&settings.data_dir)?;
+    let path = settings.data_dir.join("jwt-secret");
+    keep_secret(&path).map_err(|error| StartError::Secret(path.display().to_string(), error))
+}
+
+fn keep_secret(path: &Path) -> io::Result<Vec<u8>> {
+    match fs::read(path) {
+        Ok(secret) if secret.len() >= SECRET_BYTES => {
+            tracing::info!(file = %path.display(), "tokens are checked with the secret kept here");
+            return Ok(secret);
+        }
+        Ok(_) => (),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => (),
+        Err(error) => return Err(error),
+    }
+    let mut random = [0; SECRET_BYTES];
+    getrandom::fill(&mut random).map_err(io::Error::other)?;
+    let secret: String = random.iter().map(|byte| format!("{byte:02x}")).collect();
+    // Whole or not at all, even when the machine goes down now.
+    let unfinished = path.with_extension("new");
+    let mut file = fs::File::options().write(true).create(true).truncate(true).mode(0o600).open(&unfinished)?;
+    file.set_permissions(fs::Permissions::from_mode(0o600))?;
+    file.write_all(secret.as_bytes())?;
+    file.sync_all()?;
+    fs::rename(unfinished, path)?;
+    tracing::info!(file = %path.display(), "no JWT_SECRET is set: made a random secret and kept it here");
+    Ok(secret.into_bytes())
+}
