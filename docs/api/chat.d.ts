@@ -1619,22 +1619,27 @@ export type Ack<Data = void> =
   | (Data extends void ? { success: true } : { success: true; data: Data })
   | Schemas['Failure'];
 
-export interface ClientToServerEvents {
+/** What clients send: the arguments, and the data of an acknowledgement that succeeds. */
+export interface Calls {
   /** Hear what is said in a conversation, and get what was missed */
-  join_conversation: (...args: [argument: Schemas['ObjectId'], ack?: (ack: Ack<Schemas['Joined']>) => void] | [argument: Schemas['ObjectId'], options: Schemas['ResumeOptions'], ack?: (ack: Ack<Schemas['Joined']>) => void]) => void;
+  join_conversation: { arguments: [argument: Schemas['ObjectId']] | [argument: Schemas['ObjectId'], options: Schemas['ResumeOptions']]; data: Schemas['Joined'] };
   /** Hear it no more */
-  leave_conversation: (...args: [argument: Schemas['ObjectId'], ack?: (ack: Ack) => void]) => void;
+  leave_conversation: { arguments: [argument: Schemas['ObjectId']]; data: void };
   /** Mark as read what the other has written */
-  mark_read: (...args: [argument: Schemas['MarkRead'], ack?: (ack: Ack) => void]) => void;
+  mark_read: { arguments: [argument: Schemas['MarkRead']]; data: void };
   /** Bring another token of the same user */
-  refresh_token: (...args: [argument: Schemas['RefreshToken'], ack?: (ack: Ack<Schemas['TokenTimes']>) => void]) => void;
+  refresh_token: { arguments: [argument: Schemas['RefreshToken']]; data: Schemas['TokenTimes'] };
   /** Send a message; the acknowledgement means committed */
-  send_message: (...args: [argument: Schemas['SendMessage'], ack?: (ack: Ack<Schemas['Message']>) => void]) => void;
+  send_message: { arguments: [argument: Schemas['SendMessage']]; data: Schemas['Message'] };
   /** Or types no more */
-  stop_typing: (...args: [argument: Schemas['ObjectId'], ack?: (ack: Ack) => void]) => void;
+  stop_typing: { arguments: [argument: Schemas['ObjectId']]; data: void };
   /** Show that the user types */
-  typing: (...args: [argument: Schemas['ObjectId'], ack?: (ack: Ack) => void]) => void;
+  typing: { arguments: [argument: Schemas['ObjectId']]; data: void };
 }
+
+export type ClientToServerEvents = {
+  [E in keyof Calls]: (...args: [...Calls[E]['arguments'], ack?: (ack: Ack<Calls[E]['data']>) => void]) => void;
+};
 
 /** The offset is there for clients that recover. */
 export interface ServerToClientEvents {

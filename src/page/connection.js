@@ -3,6 +3,9 @@
 import { Refusal } from './api.js';
 import { io } from './vendor/socket.io.esm.min.js';
 
+/** @import { Socket } from 'socket.io-client' */
+/** @import { Calls, ClientToServerEvents, ServerToClientEvents } from '../../docs/api/chat.js' */
+
 const RECONNECT_MS = { delay: 500, longest: 5_000, randomness: 0.5 };
 
 /**
@@ -19,6 +22,7 @@ export class Connection extends EventTarget {
     super();
     this.#tokens = tokens;
     const { delay, longest, randomness } = RECONNECT_MS;
+    /** @type {Socket<ServerToClientEvents, ClientToServerEvents>} */
     this.socket = io({
       auth: (send) => this.#authenticate(send),
       autoConnect: false,
@@ -45,9 +49,17 @@ export class Connection extends EventTarget {
     return this.socket.connected;
   }
 
-  /** Sends an event and waits for its answer. Rejects where none comes, and where the server refuses. */
+  /**
+   * Sends an event and waits for its answer. Rejects where none comes, and where the server refuses.
+   * @template {keyof Calls} Event
+   * @param {Event} event
+   * @param {Calls[Event]['arguments']} args
+   * @returns {Promise<Calls[Event]['data']>}
+   */
   async ask(event, ...args) {
-    const answer = await this.socket.timeout(5_000).emitWithAck(event, ...args);
+    /** @type {Socket} */
+    const socket = this.socket;
+    const answer = await socket.timeout(5_000).emitWithAck(event, ...args);
     if (!answer.success) throw new Refusal(answer);
     return answer.data;
   }

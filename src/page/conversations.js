@@ -1,6 +1,9 @@
 // The user's conversations: who with, what was said last, how much of it is unread. What is unread only the server counts; what
 // happens tells when to ask it again.
 
+/** @import { Schemas } from '../../docs/api/chat.js' */
+/** @import { Connection } from './connection.js' */
+
 const RETRY_MS = 3_000;
 /** So long after an answer the next question waits, however much happens. */
 const PAUSE_MS = 1_000;
@@ -77,6 +80,7 @@ export class Conversations extends EventTarget {
     this.#changed();
   }
 
+  /** @param {Schemas['ListedConversation']} conversation */
   #item({ _id: id, participants, last_message: last, head_seq: headSeq, unread_count: unread, updated_at: changedAt }) {
     const item = {
       id,
@@ -93,13 +97,16 @@ export class Conversations extends EventTarget {
     return { ...item, last: known.last, headSeq: known.headSeq, changedAt: known.changedAt };
   }
 
+  /** @param {Schemas['LastMessage']} message */
   #shown({ seq, text, sender_id: sender, sent_at: sentAt, is_read: read }) {
     return { seq, text, sentAt, read, mine: sender === this.#me };
   }
 
+  /** @param {Connection['socket']} socket */
   #follow(socket) {
     // Neither says what is unread and last now.
-    for (const name of ['message_notification', 'message_deleted']) socket.on(name, () => this.load());
+    socket.on('message_notification', () => this.load());
+    socket.on('message_deleted', () => this.load());
     socket.on('new_message', (message) => this.store(message));
     socket.on('unread_update', ({ conversation_id: id, unread_count: unread }) => {
       if (this.#attended() === id) return this.#change(id, (item) => (item.unread = 0));
@@ -113,7 +120,10 @@ export class Conversations extends EventTarget {
     });
   }
 
-  /** A message that is stored now: the last one, if no later one has come before. */
+  /**
+   * A message that is stored now: the last one, if no later one has come before.
+   * @param {Schemas['Message']} message
+   */
   store({ conversation_id: id, sender_id: sender, ...message }) {
     this.#change(id, (item) => {
       if (message.seq <= item.headSeq) return;

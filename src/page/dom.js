@@ -3,7 +3,10 @@
 const SVG = 'http://www.w3.org/2000/svg';
 const TONES = 6;
 
-/** The element with this id, which the page has. */
+/**
+ * The element with this id, which the page has.
+ * @returns {any}
+ */
 export const byId = (id) => document.getElementById(id);
 
 /** A new element: properties, then children. */

@@ -23,7 +23,7 @@ export class ListView {
 
   render() {
     const { all, state, totalUnread } = this.#conversations;
-    const focused = document.activeElement;
+    const focused = /** @type {HTMLElement} */ (document.activeElement);
     for (const [id, { row }] of this.#rows) {
       if (this.#conversations.get(id)) continue;
       row.remove();

@@ -102,7 +102,7 @@ function leave(error) {
   signOut(error);
 }
 
-outbox.addEventListener('stored', ({ detail: message }) => {
+outbox.addEventListener('stored', (/** @type {any} */ { detail: message }) => {
   thread?.store(message);
   conversations.store(message);
 });

@@ -38,7 +38,7 @@ export function entriesOf({ thread, outbox, me }) {
     const before = entries[index - 1];
     const day = dayOf(entry.sentAt);
     const newDay = !before || dayOf(before.sentAt) !== day;
-    const starts = newDay || before.mine !== entry.mine || new Date(entry.sentAt) - new Date(before.sentAt) > RUN_MS;
+    const starts = newDay || before.mine !== entry.mine || Date.parse(entry.sentAt) - Date.parse(before.sentAt) > RUN_MS;
     const row = { ...entry, starts };
     return newDay ? [{ key: `d${day}`, day }, row] : [row];
   });

@@ -3,6 +3,11 @@
 
 import { Refusal } from './api.js';
 
+/** @import { Schemas } from '../../docs/api/chat.js' */
+/** @import { Api } from './api.js' */
+/** @import { Connection } from './connection.js' */
+/** @typedef {{ id: string, conversation: string, text: string, afterSeq: number, sentAt: string, state: string, error?: string }} Item */
+
 const PAUSE_MS = { first: 500, longest: 8_000 };
 /** What the server says of a message that can be stored later, after signing in again where the token has ended. */
 const PASSING = ['OVERLOADED', 'RATE_LIMITED', 'INTERNAL', 'UNAUTHENTICATED'];
@@ -19,8 +24,11 @@ function newId() {
  * the message in `detail` when one is there for good.
  */
 export class Outbox extends EventTarget {
+  /** @type {Item[]} */
   #items;
+  /** @type {Api} */
   #api;
+  /** @type {Connection} */
   #connection;
   #key;
   #busy = new Set();

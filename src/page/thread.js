@@ -1,5 +1,9 @@
 // The open conversation: its messages by number, each once, whatever way they come.
 
+/** @import { Schemas, ServerToClientEvents } from '../../docs/api/chat.js' */
+/** @import { Api, Page } from './api.js' */
+/** @import { Connection } from './connection.js' */
+
 const RETRY_MS = 1_500;
 const GONE = 'This conversation is not there, or not yours.';
 const NOT_LOADED = 'The messages could not be loaded.';
@@ -13,9 +17,12 @@ export class Thread extends EventTarget {
   older = 'none';
   /** The other participant has read so far. */
   readByOther = 0;
+  /** @type {Map<number, Schemas['Message']>} */
   #messages = new Map();
   #deleted = new Set();
+  /** @type {Api} */
   #api;
+  /** @type {Connection} */
   #connection;
   #me;
   /** Without a gap so far. */
@@ -29,7 +36,7 @@ export class Thread extends EventTarget {
 
   constructor({ id, api, connection, me }) {
     super();
-    Object.assign(this, { id });
+    this.id = id;
     this.#api = api;
     this.#connection = connection;
     this.#me = me;
@@ -78,9 +85,9 @@ export class Thread extends EventTarget {
   }
 
   async #join(mine) {
-    const known = this.#lastSeq > 0;
-    const joined = await this.#connection.ask('join_conversation', this.id, ...(known ? [{ since_seq: this.#lastSeq }] : []));
-    if (!known) return;
+    if (this.#lastSeq === 0) return void (await this.#connection.ask('join_conversation', this.id));
+    const joined = await this.#connection.ask('join_conversation', this.id, { since_seq: this.#lastSeq });
+    /** @type {Pick<Page, 'data' | 'has_more'>} */
     let page = { data: joined.messages, has_more: joined.has_more };
     for (;;) {
       if (mine !== this.#attempt) return;
@@ -90,7 +97,10 @@ export class Thread extends EventTarget {
     }
   }
 
-  /** The newest page says what of it was read or deleted while nobody listened. */
+  /**
+   * The newest page says what of it was read or deleted while nobody listened.
+   * @param {Page} page
+   */
   #reconcile({ data, head_seq: head }) {
     const first = data[0]?.seq ?? head + 1;
     const there = new Set(data.map((message) => message.seq));
@@ -132,7 +142,10 @@ export class Thread extends EventTarget {
     if (this.#messages.delete(seq)) this.#changed();
   }
 
-  /** A message of this user's that is stored now. */
+  /**
+   * A message of this user's that is stored now.
+   * @param {Schemas['Message']} message
+   */
   store(message) {
     // By REST it may lie behind others that a lost connection has not brought.
     if (message.conversation_id === this.id) this.#take([message], false);
@@ -158,6 +171,7 @@ export class Thread extends EventTarget {
     });
   }
 
+  /** @param {Schemas['Message'][]} messages */
   #take(messages, withoutGap) {
     for (const message of messages) {
       // A page that was read before it was deleted.
@@ -171,10 +185,17 @@ export class Thread extends EventTarget {
 
   #follow() {
     const { signal } = this.#closing;
+    /** @type {any} With an event that is not known here, as with all. */
+    const socket = this.#connection.socket;
+    /**
+     * @template {'new_message' | 'message_read' | 'message_deleted'} Event
+     * @param {Event} event
+     * @param {(payload: Parameters<ServerToClientEvents[Event]>[0]) => void} handle
+     */
     const on = (event, handle) => {
       const mine = (payload) => payload.conversation_id === this.id && handle(payload);
-      this.#connection.socket.on(event, mine);
-      signal.addEventListener('abort', () => this.#connection.socket.off(event, mine));
+      socket.on(event, mine);
+      signal.addEventListener('abort', () => socket.off(event, mine));
     };
     on('new_message', (message) => {
       const known = this.#messages.has(message.seq);

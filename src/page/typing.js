@@ -1,5 +1,7 @@
 // Who types: told to the other side while this user does, and shown while the other one does.
 
+/** @import { Connection } from './connection.js' */
+
 /** The server forgets a typist after 6 s of silence. */
 const TELL_EVERY_MS = 3_000;
 /** Longer than the server's: whoever's end was missed stops all the same. */
@@ -7,6 +9,7 @@ const FORGET_MS = 7_000;
 
 /** Tells that this user types in a conversation. */
 export class Typist {
+  /** @type {Connection['socket']} */
   #socket;
   #conversation;
   #told = 0;
@@ -29,7 +32,10 @@ export class Typist {
   }
 }
 
-/** Calls `show(conversation, whether)` when others begin and end; this user's other windows are told of, too. */
+/**
+ * Calls `show(conversation, whether)` when others begin and end; this user's other windows are told of, too.
+ * @param {Connection['socket']} socket
+ */
 export function watchTyping(socket, me, show) {
   const timers = new Map();
   const end = (conversation) => {

@@ -13,17 +13,16 @@ const HEAD = `// The types of the chat's API, made by tests/js/types.js: REST ca
 
 const nameOf = ({ $ref }) => `Schemas['${$ref.split('/').at(-1)}']`;
 
-/** The arguments of an event that clients send, with the acknowledgement at the end: one list, or several. */
-function lists(payload, ack) {
-  if (payload.$ref) return [`[argument: ${nameOf(payload)}, ack?: ${ack}]`];
-  if (payload.oneOf) return payload.oneOf.flatMap((one) => lists(one, ack));
-  const names = payload.prefixItems.map((item, place) => `${place ? 'options' : 'argument'}: ${nameOf(item)}`);
-  return [`[${names.join(', ')}, ack?: ${ack}]`];
+/** The arguments of an event that clients send: one list, or several. */
+function lists(payload) {
+  if (payload.$ref) return [`[argument: ${nameOf(payload)}]`];
+  if (payload.oneOf) return payload.oneOf.flatMap(lists);
+  return [`[${payload.prefixItems.map((item, place) => `${place ? 'options' : 'argument'}: ${nameOf(item)}`).join(', ')}]`];
 }
 
-function acknowledgement({ oneOf: [success] }) {
-  const data = success.properties.data;
-  return `(ack: Ack${data ? `<${nameOf(data)}>` : ''}) => void`;
+function answered({ oneOf: [success] }) {
+  const { data } = success.properties;
+  return data ? nameOf(data) : 'void';
 }
 
 /** One line an event, with what it is for. */
@@ -36,9 +35,9 @@ function events({ operations, components: { messages } }, action, line) {
 export async function types() {
   const asyncapi = read('asyncapi.json');
   const rest = astToString(await openapiTS(read('openapi.json')));
-  const clients = events(asyncapi, 'receive', (messages, name) => {
-    const ack = acknowledgement(messages[`${name}_ack`].payload);
-    return `(...args: ${lists(messages[name].payload, ack).join(' | ')}) => void`;
+  const calls = events(asyncapi, 'receive', (messages, name) => {
+    const data = answered(messages[`${name}_ack`].payload);
+    return `{ arguments: ${lists(messages[name].payload).join(' | ')}; data: ${data} }`;
   });
   const servers = events(asyncapi, 'send', (messages, name) =>
     `(payload: ${nameOf(messages[name].payload)}, offset?: string) => void`);
@@ -51,9 +50,14 @@ export type Ack<Data = void> =
   | (Data extends void ? { success: true } : { success: true; data: Data })
   | Schemas['Failure'];
 
-export interface ClientToServerEvents {
-${clients}
+/** What clients send: the arguments, and the data of an acknowledgement that succeeds. */
+export interface Calls {
+${calls}
 }
+
+export type ClientToServerEvents = {
+  [E in keyof Calls]: (...args: [...Calls[E]['arguments'], ack?: (ack: Ack<Calls[E]['data']>) => void]) => void;
+};
 
 /** The offset is there for clients that recover. */
 export interface ServerToClientEvents {

@@ -1,6 +1,6 @@
 // Compiled by types.test.js, never run: the types fit stock clients, and refuse what is wrong.
 import { io, type Socket } from 'socket.io-client';
-import type { Ack, ClientToServerEvents, Schemas, ServerToClientEvents, paths } from '../../../docs/api/chat.js';
+import type { ClientToServerEvents, ServerToClientEvents, paths } from '../../../docs/api/chat.js';
 
 const socket: Socket<ServerToClientEvents, ClientToServerEvents> = io('http://127.0.0.1:3000', { auth: { token: '' } });
 
@@ -23,15 +23,6 @@ socket.emit('join_conversation', '507f1f77bcf86cd799439011', { since_seq: 7 }, (
 socket.emit('join_conversation', '507f1f77bcf86cd799439011', (ack) => console.log(ack.success));
 // @ts-expect-error The text is missing.
 socket.emit('send_message', { conversation_id: '507f1f77bcf86cd799439011' });
-
-/** As one writes it oneself around `emit`. */
-export const send = (conversation_id: string, text: string, client_msg_id: string): Promise<Schemas['Message']> =>
-  new Promise((resolve, reject) => {
-    socket.emit('send_message', { conversation_id, text, client_msg_id }, (ack: Ack<Schemas['Message']>) => {
-      if (ack.success) resolve(ack.data);
-      else reject(new Error(`${ack.code}: ${ack.message}`));
-    });
-  });
 
 type Page = paths['/api/chat/conversations/{id}/messages']['get']['responses'][200]['content']['application/json'];
 export const newest = (page: Page): number | undefined => page.data.at(-1)?.seq;
