@@ -8,10 +8,10 @@ use clap::{Args, Parser, Subcommand};
 use crate::{
     auth::{self, Role},
     config::{Overrides, Settings},
-    console::Ways,
     demo, doctor,
     logging::{self, Listeners},
     reference, startup, transfer,
+    ways::Ways,
 };
 
 /// Realtime two-party conversations: Socket.IO and REST on Postgres.

@@ -10,6 +10,7 @@
 //! | `http/` | the port, the REST routes, CORS, errors as answers |
 //! | `socket_io/` | Engine.IO on actix-web's port, Socket.IO's packets, clients' events |
 //! | `console/` | the live console of operators |
+//! | `ways.rs`, `ways/` | the ways of messages, for the console and the log |
 //! | `reference/` | the API in words: OpenAPI and AsyncAPI, made of routes and events |
 //! | `page/` | the chat page, which `http/page.rs` serves |
 //! | `demo.rs` | a few users and conversations to try |
@@ -31,3 +32,4 @@ pub mod socket_io;
 pub mod startup;
 pub mod traces;
 pub mod transfer;
+pub mod ways;

@@ -13,8 +13,8 @@ use tracing_subscriber::{
 };
 
 use crate::{
-    console::Ways,
     traces::{self, Traces},
+    ways::Ways,
 };
 
 /// What listens beside the log.

@@ -22,12 +22,12 @@ use tokio_postgres::Config;
 use crate::{
     auth::{Auth, KeyError},
     config::Settings,
-    console::Ways,
     demo,
     http::{self, App, Listening, Origins, Page, PlaceSettings},
     postgres::{PostgresError, PrivatePostgres},
     rates::{self, Rates},
     socket_io::SocketIo,
+    ways::{self, Ways},
 };
 
 mod keys;
@@ -176,6 +176,7 @@ async fn start(settings: &Settings, with_demo: bool, ways: Ways) -> Result<Runni
         tracing::warn!("{warning}");
     }
     raise_open_files();
+    ways::log::keep(&ways);
     let address = settings.address()?;
     // First, since it is what fails most.
     let listener = http::bind(address).map_err(|error| StartError::Listen(address, error))?;

@@ -6,15 +6,15 @@
 
 use std::env;
 
-use actors::way;
-use opentelemetry::trace::TracerProvider;
+use actors::{ConversationId, Way, way};
+use opentelemetry::trace::{TraceContextExt, TraceId, TracerProvider};
 use opentelemetry_otlp::SpanExporter;
 use opentelemetry_sdk::{
     Resource,
     trace::{SdkTracer, SdkTracerProvider},
 };
 use tracing::{Metadata, Subscriber};
-use tracing_opentelemetry::OpenTelemetryLayer;
+use tracing_opentelemetry::{OpenTelemetryLayer, OpenTelemetrySpanExt};
 use tracing_subscriber::registry::LookupSpan;
 
 /// One of them names the collector.
@@ -62,6 +62,16 @@ impl Traces {
             tracing::warn!(%error, "the last traces were not sent");
         }
     }
+}
+
+/// The way of a message that has come to be sent. The log and the console have the id of its trace, if there is one.
+pub(crate) fn begin(conversation: ConversationId) -> Way {
+    let way = Way::begin(conversation);
+    way.traced(|span| {
+        let id = span.context().span().span_context().trace_id();
+        (id != TraceId::INVALID).then(|| id.to_string())
+    });
+    way
 }
 
 /// Whether it is a part of a way.

@@ -201,7 +201,7 @@ impl Room {
         let hub_is_full = self.shared.workers.any(self.audience(sender), |hub| hub.is_full(Durability::Durable));
         let stopping = self.shared.stopping.load(Ordering::SeqCst);
         if stopping || self.in_flight.len() >= ROOM_IN_FLIGHT || hub_is_full {
-            return reply.refuse(&Refusal::overloaded());
+            return self.refuse(sender, &draft, reply, &Refusal::overloaded());
         }
         // Never before the message ahead, even when the clock was set back.
         let sent_at = self.last_sent_at.map_or_else(Timestamp::now, |last| last.max(Timestamp::now()));
@@ -213,13 +213,15 @@ impl Room {
                 self.in_flight.insert(id);
                 self.shared.counters.add(Gauge::MessagesInFlight);
             }
-            Err(post) => self.refuse(*post, &Refusal::overloaded()),
+            Err(post) => self.refuse(post.sender, &post.draft, post.reply, &Refusal::overloaded()),
         }
     }
 
-    fn refuse(&self, post: Post, refusal: &Refusal) {
-        post.draft.way.refused(refusal);
-        post.reply.refuse(refusal);
+    fn refuse(&self, sender: UserId, draft: &Draft, reply: Reply, refusal: &Refusal) {
+        draft.way.refused(refusal);
+        let code = refusal.code.as_str();
+        tracing::debug!(conversation = %self.conversation, %sender, code, "a message was refused");
+        reply.refuse(refusal);
     }
 
     fn finish(&mut self, post: Post, outcome: Outcome) {
@@ -227,7 +229,7 @@ impl Room {
         match outcome {
             Outcome::Stored(seq) => self.announce(post, seq),
             Outcome::Repeated(first) => self.repeat(post, &first),
-            Outcome::Refused(refusal) => self.refuse(post, &refusal),
+            Outcome::Refused(refusal) => self.refuse(post.sender, &post.draft, post.reply, &refusal),
         }
         // Last: an orderly stop closes the connections when none is left.
         self.in_flight.remove(&id);
@@ -266,7 +268,7 @@ impl Room {
     /// The message is committed already: nobody but its sender hears of it.
     fn repeat(&self, post: Post, first: &StoredMessage) {
         if first.text != post.draft.text.as_str() {
-            return post.reply.refuse(&Refusal::idempotency_conflict());
+            return self.refuse(post.sender, &post.draft, post.reply, &Refusal::idempotency_conflict());
         }
         let Some(sender) = self.profile(post.sender) else { return };
         post.draft.way.repeats();

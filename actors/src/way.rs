@@ -23,8 +23,17 @@ impl Way {
     pub fn begin(conversation: ConversationId) -> Self {
         Self(info_span!(
             target: TARGET, "message", %conversation,
-            sender = Empty, message = Empty, seq = Empty, duplicate = Empty, refused = Empty
+            sender = Empty, message = Empty, seq = Empty, duplicate = Empty, refused = Empty, trace_id = Empty
         ))
+    }
+
+    /// Notes the id that a collector knows it by, if there is one.
+    pub fn traced(&self, id: impl FnOnce(&Span) -> Option<String>) {
+        if self.is_followed()
+            && let Some(id) = id(&self.0)
+        {
+            self.0.record("trace_id", id);
+        }
     }
 
     /// Nobody follows it.

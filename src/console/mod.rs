@@ -10,12 +10,10 @@
 //! | `page.rs`, `page/` | the page |
 //! | `requests.rs` | what an operator may ask for |
 //! | `stats.rs` | what is told each second |
-//! | `ways.rs` | the ways of watched messages |
 
 pub(crate) mod page;
 mod requests;
 mod stats;
-mod ways;
 
 use std::{sync::Arc, time::Duration};
 
@@ -34,11 +32,10 @@ use crate::{
     auth::{Caller, Role},
     http::{ApiError, App, handshake},
     socket_io::incoming::Reading,
+    ways::{Watch, WayOver},
 };
 
 use requests::Request;
-pub use ways::Ways;
-use ways::{Watch, WayOver};
 
 /// How long a client may take to show its token.
 const CONNECT_WITHIN: Duration = Duration::from_secs(10);

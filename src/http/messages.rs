@@ -8,12 +8,11 @@ use actix_web::{
 };
 use actors::{
     ClientMsgId, Code, ConversationId, Draft, Duplicate, Message, MessageId, MessageText, PostError, Profile, Refusal,
-    Way,
     store::{Page, Start},
 };
 use futures::stream;
 
-use crate::auth::Caller;
+use crate::{auth::Caller, traces};
 
 use super::{ApiError, App, Success, json_object::JsonObject};
 
@@ -80,7 +79,7 @@ pub(super) async fn send(
     let text = body.string("text", "text must be a string")?;
     let text = MessageText::parse(text.unwrap_or_default())?;
     let said = text.as_str().to_owned();
-    let draft = Draft { text, client_msg_id: client_msg_id(&request, &mut body)?, way: Way::begin(conversation) };
+    let draft = Draft { text, client_msg_id: client_msg_id(&request, &mut body)?, way: traces::begin(conversation) };
     let committed = match app.chat.post(conversation, caller.user, draft).await {
         Ok(committed) => committed,
         Err(PostError::Refused(refusal)) => return Err(refusal.into()),

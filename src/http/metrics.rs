@@ -75,12 +75,13 @@ pub(super) async fn count(
 ) -> Result<ServiceResponse<impl MessageBody>, Error> {
     let begun = Instant::now();
     let answer = next.call(request).await?;
-    if let Some(refused) = answer.response().error().and_then(|error| error.as_error::<ApiError>()) {
-        app.chat.counters().refused(refused.0.code);
-    }
     // As it is declared, never as the client wrote it.
     let path = answer.request().match_pattern().unwrap_or_else(|| "other".to_owned());
     let method = method(answer.request().method());
+    if let Some(ApiError(refusal)) = answer.response().error().and_then(|error| error.as_error()) {
+        app.chat.counters().refused(refusal.code);
+        tracing::debug!(method, path, code = refusal.code.as_str(), "a call was refused");
+    }
     app.metrics.0.seconds.get_or_create(&Path { path: path.clone() }).observe(begun.elapsed().as_secs_f64());
     app.metrics.0.answered.get_or_create(&Answered { method, path, status: answer.status().as_u16() }).inc();
     Ok(answer)

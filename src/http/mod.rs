@@ -28,7 +28,7 @@ use actix_web::{
 use actors::Chat;
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
-use crate::{auth::Auth, console::Ways, rates::Rates, socket_io::SocketIo};
+use crate::{auth::Auth, rates::Rates, socket_io::SocketIo, ways::Ways};
 
 use messages::IDEMPOTENCY_KEY;
 use metrics::HttpMetrics;

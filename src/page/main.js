@@ -68,6 +68,8 @@ function route() {
   view.open(thread, conversation.other);
   composer.open(id, conversation.other.full_name);
   dismiss(id);
+  // What was deleted in it while it was not open is told by no event.
+  conversations.load();
   // On a phone the keyboard would cover what there is to read.
   if (narrow.matches) byId('thread-title').focus();
   else composer.focus();

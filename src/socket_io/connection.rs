@@ -14,7 +14,7 @@ use std::{
 
 use actors::{
     AckId, CloseReason, Code, Counters, Durability, EncodedEvent, Gate, Gauge, Queued, Recover, Refusal, Request,
-    SessionHandle, UserId,
+    SessionHandle, SessionId, UserId,
 };
 use engineioxide::Str;
 use serde_json::value::RawValue;
@@ -62,7 +62,24 @@ pub(super) enum State {
         outbox: Arc<SessionOutbox>,
         attachments: u16,
     },
-    Ended,
+    Ended(Option<Who>),
+}
+
+/// Whose session a connection carries, or carried.
+#[derive(Clone, Copy)]
+pub(super) struct Who {
+    pub(super) session: SessionId,
+    pub(super) user: UserId,
+}
+
+impl State {
+    fn who(&self) -> Option<Who> {
+        match self {
+            Self::Open { .. } => None,
+            Self::Connected { session, user, .. } => Some(Who { session: session.id(), user: *user }),
+            Self::Ended(who) => *who,
+        }
+    }
 }
 
 impl Connection {
@@ -135,8 +152,9 @@ impl Connection {
                 self.connect(&mut state, auth, handler);
                 true
             }
-            (State::Connected { session, outbox, .. }, Packet::Disconnect { namespace: "/" }) => {
+            (State::Connected { session, user, outbox, .. }, Packet::Disconnect { namespace: "/" }) => {
                 outbox.silence();
+                tracing::debug!(session = %session.id(), user = %user, "a client left its session");
                 session.end();
                 *state = State::Open { deadline: deadline(Arc::downgrade(self)) };
                 true
@@ -164,12 +182,19 @@ impl Connection {
                     }
                     (Err(refusal), ack) => {
                         self.counters.refused(refusal.code);
+                        tracing::debug!(
+                            session = %session.id(),
+                            %user,
+                            event = event.map_or("unknown", Event::name),
+                            code = refusal.code.as_str(),
+                            "an event was refused"
+                        );
                         self.refuse(ack, &refusal);
                     }
                 }
                 true
             }
-            (State::Ended, _) => true,
+            (State::Ended(_), _) => true,
             _ => false,
         };
         drop(state);
@@ -209,6 +234,7 @@ impl Connection {
         }
         let outbox = Arc::new(SessionOutbox::new(self.clone(), recover.is_some()));
         let session = handler.chat.connect(caller.user, caller.credentials, outbox.clone(), recover);
+        tracing::debug!(session = %session.id(), user = %caller.user, transport = self.transport(), "a session is connected");
         let connected = State::Connected { session, user: caller.user, outbox, attachments: 0 };
         if let State::Open { deadline } = std::mem::replace(state, connected) {
             deadline.abort();
@@ -319,13 +345,19 @@ impl Connection {
     /// The client's session is over, the connection perhaps not yet.
     pub(super) fn end_session(&self) {
         let state = &mut *self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        match std::mem::replace(state, State::Ended) {
+        let who = state.who();
+        match std::mem::replace(state, State::Ended(who)) {
             State::Connected { session, .. } => {
                 session.disconnected(self.closing.get().copied().unwrap_or(CloseReason::TransportLost));
             }
             State::Open { deadline } => deadline.abort(),
-            State::Ended => (),
+            State::Ended(_) => (),
         }
+    }
+
+    /// Whose session it is, or was at the end.
+    pub(super) fn who(&self) -> Option<Who> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner).who()
     }
 
     /// The transport is gone.
@@ -335,7 +367,11 @@ impl Connection {
         self.end_session();
         self.counters.sub(Gauge::Connections);
         self.counters.closed(reason);
+        let who = self.who();
         tracing::debug!(
+            session = who.map(|who| display(who.session)),
+            user = who.map(|who| display(who.user)),
+            transport = self.transport(),
             reason = reason.as_str(),
             seconds = self.opened_at.elapsed().as_secs(),
             received = self.received.load(Ordering::Relaxed),

@@ -55,14 +55,11 @@ impl Connection {
     pub(super) fn describe(&self, id: Sid) -> ConnectionDescription {
         let open_for = self.opened_at.elapsed();
         let [(queued, queued_bytes), (in_flight, _)] = self.gate.load();
-        let (session, user) = match &*self.state.lock().unwrap_or_else(PoisonError::into_inner) {
-            State::Connected { session, user, .. } => (Some(session.id()), Some(*user)),
-            _ => (None, None),
-        };
+        let who = self.who();
         ConnectionDescription {
             id: id.to_string(),
-            session,
-            user,
+            session: who.map(|who| who.session),
+            user: who.map(|who| who.user),
             transport: self.transport(),
             seconds: open_for.as_secs(),
             received: self.received.load(Ordering::Relaxed),

@@ -1,7 +1,9 @@
 //! Clients' events as requests to the chat: valid by their types, or refused here.
 
-use actors::{ClientMsgId, ConversationId, Draft, MessageText, Refusal, Request, Way};
+use actors::{ClientMsgId, ConversationId, Draft, MessageText, Refusal, Request};
 use serde_json::value::RawValue;
+
+use crate::traces;
 
 macro_rules! events {
     ($($(#[$doc:meta])* $name:ident = $label:literal,)*) => {
@@ -151,7 +153,7 @@ fn send(arguments: &[&RawValue]) -> Result<Request, Refusal> {
         Some(id) => Some(ClientMsgId::parse(string(id).unwrap_or_default())?),
         None => None,
     };
-    Ok(Request::Send { conversation, draft: Draft { text, client_msg_id, way: Way::begin(conversation) } })
+    Ok(Request::Send { conversation, draft: Draft { text, client_msg_id, way: traces::begin(conversation) } })
 }
 
 /// A JSON string's value; `None` for anything else, half surrogates included.

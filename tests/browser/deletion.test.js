@@ -1,6 +1,7 @@
 // Deleting one's own messages: after a question, for both sides at once.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { call, succeeded } from '../js/support/rest.js';
 import { serverForFile } from '../js/support/server.js';
 import { eventually } from '../js/support/wait.js';
 import { history, newPair, say } from '../js/support/world.js';
@@ -40,6 +41,18 @@ test('a deleted message goes from both windows and both lists, and from what is 
   await windows.bob.shot('deletion-after');
   assert.equal(await windows.alice.page.locator('#announcer').textContent(), 'The message is deleted.');
   assert.deepEqual((await history(server, bob, conversation)).map(({ text }) => text), ['One']);
+});
+
+test('what was deleted in a conversation that was not open goes from the list when it is opened', async () => {
+  const { alice, bob, conversation, windows } = await talking('One', 'Two, a mistake');
+  const link = windows.bob.linkTo(alice);
+  await windows.bob.page.keyboard.press('Escape');
+  await link.getByText('Two, a mistake').waitFor();
+  const [, last] = await history(server, bob, conversation);
+  succeeded(await call(server, 'DELETE', `/api/chat/messages/${last._id}`, { token: alice.token }));
+  await link.click();
+  await windows.bob.linkTo(alice).getByText('One').waitFor();
+  assert.deepEqual(await windows.bob.texts(), ['One']);
 });
 
 test('nothing is deleted unless the question is answered so', async () => {

@@ -1,7 +1,7 @@
 // What the log says at its most talkative, and what it never says.
 import { after, test } from 'node:test';
 import assert from 'node:assert/strict';
-import { closeClients, connect, join, refusal, client, send } from './support/clients.js';
+import { ask, closeClients, connect, join, refusal, client, send } from './support/clients.js';
 import { RawPolling, RawWebSocket, eventPacket } from './support/raw.js';
 import { call } from './support/rest.js';
 import { startServer } from './support/server.js';
@@ -29,6 +29,8 @@ function fields(value, found = []) {
 /** The lines about ends of connections. */
 const endings = () =>
   server.log.map((line) => fields(JSON.parse(line))).filter((line) => line.some(([key]) => key === 'reason'));
+
+const leavings = () => server.log.map((line) => fields(JSON.parse(line))).filter((line) => line[2][1] === 'a client left its session');
 
 test('each line is a JSON object', () => {
   assert.ok(server.log.length > 0);
@@ -65,10 +67,35 @@ test('each connection’s end is one line with its reason and its counts', async
     const reason = line.find(([key]) => key === 'reason')[1];
     assert.equal(typeof reason, 'string');
     assert.notEqual(reason, '');
+    // Who leaves a session says so before.
+    const whose = name === 'byDisconnect' ? leavings().at(-1) : line;
+    assert.ok(whose.some(([key, value]) => key === 'user' && value === carol.id), `whose: ${JSON.stringify(line)}`);
     const counts = line.filter(([key, value]) => typeof value === 'number' && key !== 'line');
     assert.ok(counts.length >= 2, `counts of what came and went: ${JSON.stringify(line)}`);
   }
   assert.equal(endings().length, n, 'one line for each');
+});
+
+test('what a user was refused can be found by the user, the session and the conversation', async () => {
+  const { alice: dora, conversation: theirs } = await newPair(server);
+  const socket = await connect(server, dora);
+  await ask(socket, 'send_message', { conversation_id: theirs, text: '' });
+  await ask(socket, 'join_conversation', 'none');
+  const body = { text: 'one', client_msg_id: 'twice' };
+  await call(server, 'POST', `/api/chat/conversations/${theirs}/messages`, { token: dora.token, body });
+  await ask(socket, 'send_message', { ...body, conversation_id: theirs, text: 'two' });
+  await call(server, 'GET', '/api/chat/conversations/none/messages', { token: dora.token });
+  const lines = () => server.log.map((line) => JSON.parse(line));
+  const found = (fields) => lines().some((line) => Object.entries(fields).every(([key, value]) => line[key] === value));
+  for (const line of [
+    { message: 'a session is connected', session: socket.id, user: dora.id, transport: 'websocket' },
+    { message: 'an event was refused', session: socket.id, user: dora.id, event: 'send_message', code: 'INVALID_ARGUMENT' },
+    { message: 'an event was refused', session: socket.id, user: dora.id, event: 'join_conversation', code: 'NOT_FOUND' },
+    { message: 'a message was refused', sender: dora.id, conversation: theirs, code: 'IDEMPOTENCY_CONFLICT' },
+    { message: 'a call was refused', method: 'GET', path: '/api/chat/conversations/{id}/messages', code: 'NOT_FOUND' },
+  ]) {
+    await eventually(() => found(line), JSON.stringify(line));
+  }
 });
 
 test('no token, secret or message text is ever written', async () => {

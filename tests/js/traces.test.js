@@ -26,6 +26,7 @@ const server = await startServer({
     OTEL_EXPORTER_OTLP_ENDPOINT: `http://127.0.0.1:${collector.address().port}`,
     OTEL_EXPORTER_OTLP_PROTOCOL: 'http/json',
     OTEL_BSP_SCHEDULE_DELAY: '200',
+    LOG: 'info,ways=debug',
   },
 });
 after(async () => {
@@ -86,8 +87,23 @@ describe('a message', () => {
     assert.equal(attributes(repeated()).duplicate, true);
   });
 
-  test('has no text in its trace', () => {
+  test('has the same in the log, where that is asked for, with the same ids', async () => {
+    const { alice, bob, conversation } = await newPair(server);
+    const [sender, reader] = [await connect(server, alice), await connect(server, bob)];
+    await join(reader, conversation);
+    const { _id: id } = await send(sender, conversation, 'not for collectors');
+    const { root } = await trace(id);
+    const line = () => server.log.map((one) => JSON.parse(one)).find((one) => one.target === 'ways' && one.id === id);
+    await eventually(line, 'its line');
+    const about = { conversation, sender: alice.id, seq: 1, trace_id: root.traceId, rows: 1, delivered: reader.id };
+    for (const [key, value] of Object.entries(about)) assert.equal(line()[key], value, key);
+    for (const key of ['took_us', 'wait_us', 'commit_us']) assert.ok(line()[key] > 0, key);
+    assert.ok(line().took_us >= line().wait_us + line().commit_us);
+    assert.ok(!('missed' in line()) && !('refused' in line()));
+  });
+
+  test('has no text in its trace, and none in the log', () => {
     assert.ok(spans.length > 5);
-    assert.doesNotMatch(JSON.stringify(spans), /not for collectors|by REST/);
+    assert.doesNotMatch(JSON.stringify(spans) + server.log.join(), /not for collectors|by REST/);
   });
 });

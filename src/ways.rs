@@ -1,10 +1,12 @@
-//! The ways of messages that somebody watches (`actors/src/way.rs`): a layer of tracing that puts a way's spans together when
-//! it is over. While nobody watches, no span is made.
+//! The ways of messages that somebody watches, in the console or by the log (`actors/src/way.rs`): a layer of tracing that
+//! puts a way's spans together when it is over. While nobody watches, no span is made.
+
+pub(crate) mod log;
 
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     time::{Instant, SystemTime, UNIX_EPOCH},
 };
@@ -36,6 +38,8 @@ pub struct Ways(Arc<Watched>);
 struct Watched {
     /// By how many.
     conversations: DashMap<String, usize>,
+    /// All are, beside those.
+    all: AtomicBool,
     count: AtomicUsize,
     told: broadcast::Sender<Arc<WayOver>>,
 }
@@ -79,7 +83,12 @@ pub(crate) struct Watch {
 impl Default for Ways {
     fn default() -> Self {
         let (told, _) = broadcast::channel(BEHIND);
-        Self(Arc::new(Watched { conversations: DashMap::new(), count: AtomicUsize::new(0), told }))
+        Self(Arc::new(Watched {
+            conversations: DashMap::new(),
+            all: AtomicBool::new(false),
+            count: AtomicUsize::new(0),
+            told,
+        }))
     }
 }
 
@@ -88,10 +97,25 @@ impl Ways {
     pub(crate) fn watch(&self, conversation: ConversationId) -> Watch {
         let conversation = conversation.to_string();
         *self.0.conversations.entry(conversation.clone()).or_default() += 1;
+        self.begin();
+        Watch { ways: self.clone(), conversation }
+    }
+
+    /// Begins to put together all ways, for good. What is not taken in time is missed.
+    fn watch_all(&self) -> broadcast::Receiver<Arc<WayOver>> {
+        self.0.all.store(true, Ordering::SeqCst);
+        self.begin();
+        self.told()
+    }
+
+    fn begin(&self) {
         if self.0.count.fetch_add(1, Ordering::SeqCst) == 0 {
             tracing::callsite::rebuild_interest_cache();
         }
-        Watch { ways: self.clone(), conversation }
+    }
+
+    fn is_watched(&self, conversation: &str) -> bool {
+        self.0.all.load(Ordering::Relaxed) || self.0.conversations.contains_key(conversation)
     }
 
     /// All that are over from now on, of any conversation that somebody watches.
@@ -170,7 +194,7 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Ways {
         let (began, about) = (Instant::now(), fields.0);
         if span.name() == MESSAGE {
             let conversation = about.get("conversation").and_then(Value::as_str).unwrap_or_default();
-            if self.0.conversations.contains_key(conversation) {
+            if self.is_watched(conversation) {
                 let going = Going { began, began_at: SystemTime::now(), about, steps: Vec::new() };
                 span.extensions_mut().insert(going);
             }
