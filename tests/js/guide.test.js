@@ -1,12 +1,14 @@
 // The guide for apps, docs/guide.md: what it says in JavaScript does what it says, step by step.
 import { after, afterEach, describe, test } from 'node:test';
 import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { closeClients, connected, deaf, disconnected, inbox, send } from './support/clients.js';
 import { storedCount } from './support/database.js';
 import { Relay, closeRelays } from './support/relay.js';
 import { makeDataDir, removeDataDir, serverForFile, startServer } from './support/server.js';
 import { range, seqs } from './support/shapes.js';
-import { fences, watchedSnippets } from './support/snippet.js';
+import { fences, watchedSnippets, withProgram } from './support/snippet.js';
 import { mint } from './support/tokens.js';
 import { Inbox, eventually, within } from './support/wait.js';
 import { newId, newPair, newUser, say, unreadCount } from './support/world.js';
@@ -261,6 +263,41 @@ describe('a session', () => {
     assert.deepEqual(await shown.count(2), ['before it', 'after it']);
     assert.equal(socket.io.reconnectionDelay(), QUICK.reconnectionDelay, 'as before');
   });
+});
+
+describe('all together', () => {
+  test('shows what was said and what is said, and says what it is told', async () => {
+    const { alice, bob, conversation } = await newPair(server);
+    await say(server, bob, conversation, 'before');
+    const shown = new Inbox('message');
+    const chat = await guide.start(app(alice), conversation, (message) => shown.push(message.text), assert.fail);
+    await eventually(async () => (await chat.say('mine')).seq === 2, 'a message said');
+    await say(server, bob, conversation, 'after');
+    assert.deepEqual(await shown.count(3), ['before', 'mine', 'after']);
+    chat.leave();
+  });
+
+  test('is a program for a terminal', () =>
+    withProgram('guide.md', async (file) => {
+      const { alice, bob, conversation } = await newPair(server);
+      await say(server, bob, conversation, 'before');
+      const env = { ...process.env, URL: server.url, TOKEN: alice.token };
+      const program = spawn(process.execPath, [file, conversation], { env });
+      let [printed, complained] = ['', ''];
+      program.stdout.on('data', (text) => (printed += text));
+      program.stderr.on('data', (text) => (complained += text));
+      const shows = (lines) => eventually(() => printed === lines.join(''), `${lines}, not ${printed}${complained}`);
+      const [one, two, three] = [`1 ${bob.full_name} before\n`, `2 ${alice.full_name} typed\n`, `3 ${bob.full_name} after\n`];
+      await shows([one]);
+      program.stdin.write(' \ntyped\n');
+      await shows([one, two]);
+      await say(server, bob, conversation, 'after');
+      await shows([one, two, three]);
+      const exit = once(program, 'exit');
+      program.stdin.end();
+      assert.deepEqual(await within(exit, 'its end'), [0, null]);
+      assert.match(complained, /^text .*\n$/, 'the empty line was refused');
+    }));
 });
 
 test('every snippet was run, here or by the tests of its language', () => {

@@ -1,8 +1,11 @@
 """The guide for apps, docs/guide.md: what it says in Python does what it says, step by step."""
 
+import os
 import queue
 import re
 import socket
+import subprocess
+import sys
 import threading
 import time
 from types import SimpleNamespace
@@ -274,6 +277,41 @@ def test_a_client_comes_back_from_a_planned_stop_when_it_was_told_to(own_server,
     assert take(shown, 1) == ["after it"]
     lose(client)
     eventually(lambda: client.reconnection_delay == usual, "the usual time")
+
+
+def test_all_together_shows_what_is_said_and_says_what_it_is_told(server, new_client):
+    ana, ben = server.person("Ana"), server.person("Ben")
+    conversation = ana.conversation_with(ben)
+    ben.post(conversation, "before")
+    shown = queue.Queue()
+    say = guide.start(app(ana), new_client(), conversation, lambda message: shown.put(message["text"]), pytest.fail)
+    assert say("mine")["seq"] == 2
+    ben.post(conversation, "after")
+    assert take(shown, 3) == ["before", "mine", "after"]
+
+
+def test_all_together_is_a_program_for_a_terminal(server, tmp_path):
+    ana, ben = server.person("Ana"), server.person("Ben")
+    conversation = ana.conversation_with(ben)
+    ben.post(conversation, "before")
+    program = tmp_path / "chat.py"
+    program.write_text("\n".join(SNIPPETS), encoding="utf-8")
+    env = {**os.environ, "URL": server.url, "TOKEN": ana.token}
+    command = [sys.executable, program, conversation]
+    pipes = {name: subprocess.PIPE for name in ("stdin", "stdout", "stderr")}
+    with subprocess.Popen(command, env=env, text=True, **pipes) as process:
+        try:
+            assert process.stdout.readline() == "1 Ben before\n"
+            process.stdin.write(" \ntyped\n")
+            process.stdin.flush()
+            assert process.stdout.readline() == "2 Ana typed\n"
+            ben.post(conversation, "after")
+            assert process.stdout.readline() == "3 Ben after\n"
+            complaints = process.communicate(timeout=EVENT_SECONDS)[1]
+        finally:
+            process.kill()
+    assert process.returncode == 0, complaints
+    assert re.fullmatch(r"text .*\n", complaints), "the empty line was refused"
 
 
 def test_every_snippet_was_run():

@@ -26,17 +26,20 @@ export function snippetsIn(page, language) {
   return found.map(({ code }) => code);
 }
 
-/** What the JavaScript snippets of a page export. */
-export async function snippets(page) {
+/** Calls `use` with a file of a page's JavaScript snippets, which is gone afterwards. */
+export async function withProgram(page, use) {
   const folder = mkdtempSync(join(PACKAGE, 'node_modules', '.snippet-'));
   try {
     const file = join(folder, 'snippet.mjs');
     writeFileSync(file, snippetsIn(page, 'js').join('\n'));
-    return await import(pathToFileURL(file));
+    return await use(file);
   } finally {
     rmSync(folder, { recursive: true });
   }
 }
+
+/** What the JavaScript snippets of a page export. */
+export const snippets = (page) => withProgram(page, (file) => import(pathToFileURL(file)));
 
 /** The same; `uncalled()` names what no test has called yet, and a snippet that has nothing to be called by. */
 export async function watchedSnippets(page) {
