@@ -50,6 +50,31 @@ fn scrape(server: &Server) -> String {
 }
 
 #[test]
+fn each_histogram_ends_with_a_bucket_for_all() {
+    let server = Server::start();
+    let (ana, ben) = (server.person("Ana"), server.person("Ben"));
+    let talk = server.conversation(&ana, &ben);
+    server.post(&ana, &talk, "one");
+    let now = Scraped::of(&server);
+    // What is counted, without its bound, and the bound.
+    let buckets = now.0.iter().filter_map(|(name, count)| {
+        let (name, labels) = name.split_once("_bucket{")?;
+        let (bounds, others): (Vec<_>, Vec<_>) =
+            labels.trim_end_matches('}').split(',').partition(|label| label.starts_with("le="));
+        let others = if others.is_empty() { String::new() } else { format!("{{{}}}", others.join(",")) };
+        Some((format!("{name}_count{others}"), bounds.concat(), *count))
+    });
+    let buckets: Vec<_> = buckets.collect();
+    let histograms: BTreeSet<_> = buckets.iter().map(|(counted, ..)| counted).collect();
+    assert!(histograms.len() > 3, "{histograms:?}");
+    for counted in histograms {
+        let last = buckets.iter().find(|(of, bound, _)| of == counted && bound == "le=\"+Inf\"");
+        let (_, _, all) = last.unwrap_or_else(|| panic!("{counted} has no bucket for all: {buckets:#?}"));
+        assert_eq!(now.0.get(counted), Some(all), "{counted}");
+    }
+}
+
+#[test]
 fn what_happens_is_counted() {
     let server = Server::start();
     let (ana, ben) = (server.person("Ana"), server.person("Ben"));

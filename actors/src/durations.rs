@@ -43,10 +43,10 @@ impl Durations {
         self.0.buckets.each_ref().map(|bucket| bucket.load(Ordering::Relaxed))
     }
 
-    /// The longest of each bucket, in seconds; of the last one there is none.
+    /// The longest of each bucket, in seconds; of the last one infinity, without which Prometheus counts no quantile.
     pub fn bounds() -> [f64; BUCKETS] {
         std::array::from_fn(|bucket| match bucket {
-            last if last == BUCKETS - 1 => f64::MAX,
+            last if last == BUCKETS - 1 => f64::INFINITY,
             bucket => (SHORTEST << bucket) as f64 / 1e6,
         })
     }
