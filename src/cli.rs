@@ -3,16 +3,24 @@
 use std::{fmt::Display, io::Write as _, path::PathBuf, process::ExitCode, time::Duration};
 
 use actors::{Profile, UserId, store::Store};
-use clap::{Args, Parser, Subcommand};
+use clap::{Arg, Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 use crate::{
     auth::{self, Role},
     config::{Overrides, Settings},
     demo, doctor,
     logging::{self, Listeners},
+    postgres::PrivatePostgres,
     reference, startup, transfer,
     ways::Ways,
 };
+
+/// What the settings stand under in the help.
+const CONFIGURATION: &str = "Configuration";
+/// The commands that all settings concern.
+const OF_SERVERS: [&str; 2] = ["serve", "doctor"];
+/// The settings that concern the others.
+const OF_COMMANDS: [&str; 5] = ["file", "database_url", "jwt_secret", "data_dir", "log"];
 
 /// Realtime two-party conversations: Socket.IO and REST on Postgres.
 ///
@@ -23,7 +31,7 @@ use crate::{
 struct Cli {
     #[command(subcommand)]
     command: Command,
-    #[command(flatten, next_help_heading = "Configuration")]
+    #[command(flatten, next_help_heading = CONFIGURATION)]
     overrides: Overrides,
 }
 
@@ -123,9 +131,30 @@ fn user_id(text: &str) -> Result<UserId, String> {
     UserId::parse(text).ok_or_else(|| "a user's id has 24 hex characters, like 507f1f77bcf86cd799439011".to_owned())
 }
 
+/// Commands that are no server show only the settings that concern them; they know all of them.
+fn command_line() -> clap::Command {
+    let mut command = Cli::command();
+    // Options of all commands are given to each of them.
+    command.build();
+    let fewer = |one: clap::Command| if OF_SERVERS.contains(&one.get_name()) { one } else { with_fewer_settings(one) };
+    names_of_commands(&command).iter().fold(command, |command, name| command.mut_subcommand(name, fewer))
+}
+
+fn with_fewer_settings(command: clap::Command) -> clap::Command {
+    let is_shown =
+        |arg: &Arg| arg.get_help_heading() != Some(CONFIGURATION) || OF_COMMANDS.contains(&arg.get_id().as_str());
+    let names = names_of_commands(&command);
+    let command = command.mut_args(|arg| if is_shown(&arg) { arg } else { arg.hide(true) });
+    names.iter().fold(command, |command, name| command.mut_subcommand(name, with_fewer_settings))
+}
+
+fn names_of_commands(command: &clap::Command) -> Vec<String> {
+    command.get_subcommands().map(|one| one.get_name().to_owned()).collect()
+}
+
 /// Runs what the command line says.
 pub fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = Cli::from_arg_matches(&command_line().get_matches()).unwrap_or_else(|error| error.exit());
     if let Command::Reference { document } = cli.command {
         return print_reference(document);
     }
@@ -169,7 +198,7 @@ fn check_config(settings: &Settings, with_demo: bool) -> ExitCode {
     }
     let of_demo = demo::warning(settings, with_demo).map(str::to_owned);
     for warning in startup::warning(settings).into_iter().chain(of_demo) {
-        let _ = writeln!(std::io::stderr(), "horsetrust-chat: warning: {warning}");
+        say(&format_args!("warning: {warning}"));
     }
     // As the server does, so that as many connections are printed as it would take.
     startup::raise_open_files();
@@ -184,7 +213,7 @@ async fn run(command: Command, settings: &Settings, ways: Ways) -> Result<(), st
         Command::Serve { demo, .. } => startup::serve(settings, demo, ways).await,
         Command::Migrate => {
             let (_, postgres) = startup::open_database_beside(settings).await?;
-            println!("the database's schema is up to date");
+            println!("the schema of {} is up to date", startup::name_of_database(settings));
             stop(postgres).await;
             Ok(())
         }
@@ -194,14 +223,14 @@ async fn run(command: Command, settings: &Settings, ways: Ways) -> Result<(), st
             Ok(())
         }
         Command::Import { from, report } => {
-            let (database, postgres) = startup::open_database_beside(settings).await?;
+            let (database, postgres) = existing_database(settings).await?;
             let imported = transfer::import(&database, &from, &report).await;
             stop(postgres).await;
             println!("{}", imported.map_err(|error| startup::StartError::Other(error.to_string()))?);
             Ok(())
         }
         Command::Export { to } => {
-            let (database, postgres) = startup::open_database_beside(settings).await?;
+            let (database, postgres) = existing_database(settings).await?;
             let exported = transfer::export(&database, &to).await;
             stop(postgres).await;
             println!("{}", exported.map_err(|error| startup::StartError::Other(error.to_string()))?);
@@ -210,7 +239,7 @@ async fn run(command: Command, settings: &Settings, ways: Ways) -> Result<(), st
         Command::User { command: UserCommand::Put(put) } => {
             let profile = Profile::parse(put.id, put.full_name, put.profile_picture_url)
                 .map_err(|refusal| startup::StartError::Other(refusal.message.into_owned()))?;
-            let (database, postgres) = startup::open_database_beside(settings).await?;
+            let (database, postgres) = existing_database(settings).await?;
             let stored = Store::new(&database).put_user(&profile).await;
             stop(postgres).await;
             stored.map_err(|error| startup::StartError::Other(error.to_string()))?;
@@ -220,14 +249,27 @@ async fn run(command: Command, settings: &Settings, ways: Ways) -> Result<(), st
     }
 }
 
-async fn stop(postgres: Option<crate::postgres::PrivatePostgres>) {
+/// Says which database it is: the settings of another shell may mean another.
+async fn existing_database(
+    settings: &Settings,
+) -> Result<(tokio_postgres::Config, Option<PrivatePostgres>), startup::StartError> {
+    let opened = startup::open_existing_database(settings).await?;
+    say(&format_args!("the database is {}", startup::name_of_database(settings)));
+    Ok(opened)
+}
+
+async fn stop(postgres: Option<PrivatePostgres>) {
     if let Some(postgres) = postgres {
         postgres.stop(Duration::from_secs(20)).await;
     }
 }
 
 fn fail(error: &dyn Display) -> ExitCode {
-    // Nobody may be there to read it.
-    let _ = writeln!(std::io::stderr(), "horsetrust-chat: {error}");
+    say(error);
     ExitCode::FAILURE
+}
+
+fn say(what: &dyn Display) {
+    // Nobody may be there to read it.
+    let _ = writeln!(std::io::stderr(), "horsetrust-chat: {what}");
 }

@@ -100,10 +100,12 @@ pub struct Overrides {
     pub log: Option<String>,
 }
 
-/// A number, or nothing: a variable that is set to nothing counts as not set.
+/// A number without a sign, or nothing: a variable that is set to nothing counts as not set.
 fn number<T: FromStr<Err = ParseIntError>>(text: &str) -> Result<String, String> {
     match text.parse::<T>() {
-        Err(error) if !text.is_empty() => Err(error.to_string()),
+        Err(_) if !text.is_empty() => {
+            Err(format!("it must be a whole number, 0 to {}", u128::MAX >> (128 - 8 * size_of::<T>())))
+        }
         _ => Ok(text.to_owned()),
     }
 }
@@ -177,12 +179,6 @@ pub enum ConfigError {
         /// What it has to be.
         rule: &'static str,
     },
-    /// Tokens of a production database must not depend on a file that somebody may lose.
-    #[error(
-        "DATABASE_URL is set, but neither JWT_SECRET nor JWT_KEYS is: set the secret that signs the marketplace's tokens, or \
-         the files with its public keys"
-    )]
-    NoSecret,
 }
 
 impl Settings {
@@ -291,14 +287,9 @@ impl Settings {
         if self.drain_seconds >= self.stop_seconds {
             return impossible("DRAIN_SECONDS", &self.drain_seconds, "it must be less than STOP_SECONDS");
         }
-        if let Some(url) = &self.database_url {
-            if url.parse::<tokio_postgres::Config>().is_err() {
-                let rule = "it must be like postgres://user:password@host:5432/database";
-                return impossible("DATABASE_URL", &"(not shown)", rule);
-            }
-            if self.jwt_secret.is_none() && self.key_files().next().is_none() {
-                return Err(ConfigError::NoSecret);
-            }
+        if self.database_url.as_ref().is_some_and(|url| url.parse::<tokio_postgres::Config>().is_err()) {
+            let rule = "it must be like postgres://user:password@host:5432/database";
+            return impossible("DATABASE_URL", &"(not shown)", rule);
         }
         self.check_log()?;
         crate::http::Origins::parse(&self.cors_origins).map(drop)

@@ -3,9 +3,11 @@
 use std::{
     fmt::{self, Display},
     fs,
-    io::{self, Write as _},
+    io::{self, Read as _, Write as _},
+    net::{SocketAddr, TcpStream},
     path::Path,
     process::ExitCode,
+    time::Duration,
 };
 
 use actors::{Diagnosis, connections_needed, diagnose};
@@ -16,7 +18,7 @@ use crate::{
     config::{ConfigError, Settings},
     http,
     postgres::{Binaries, PrivatePostgres},
-    startup,
+    startup, traces,
 };
 
 /// Beyond that, tokens that are signed elsewhere seem expired, or not issued yet, to the one or the other.
@@ -29,6 +31,11 @@ const FEW_CONNECTIONS: usize = 2000;
 const LITTLE_ROOM: u64 = 1 << 30;
 /// Connections that the kernel lets wait to be accepted; with fewer, some of thousands that come at once try again later.
 const SHORT_BACKLOG: u32 = 1024;
+
+/// How long whoever has the address may take to say who that is.
+const ANSWER: Duration = Duration::from_secs(2);
+/// So much of it is read, in bytes.
+const MOST_OF_ANSWER: u64 = 4096;
 
 /// How a thing is.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -95,6 +102,11 @@ async fn look(settings: &Settings, findings: &mut Findings) {
     if let Some(warning) = startup::warning(settings) {
         findings.add(State::Doubtful, "secret", warning);
     }
+    match traces::collector() {
+        Ok(Some(named_by)) => findings.add(State::Well, "traces", format_args!("go to the collector of {named_by}")),
+        Ok(None) => (),
+        Err(error) => findings.add(State::Ill, "traces", error),
+    }
     look_at_address(settings, findings);
     look_at_limits(settings, findings);
     if let Some(database) = find_database(settings, findings) {
@@ -108,7 +120,8 @@ async fn look(settings: &Settings, findings: &mut Findings) {
                 );
             }
             Err(_) => {
-                findings.add(State::Well, "database", "the private Postgres does not run now; it does with the server");
+                let name = startup::name_of_database(settings);
+                findings.add(State::Well, "database", format_args!("{name} does not run now; it does with the server"));
             }
         }
     }
@@ -118,11 +131,27 @@ fn look_at_address(settings: &Settings, findings: &mut Findings) {
     let Ok(address) = settings.address() else { return };
     match http::bind(address).map(drop) {
         Ok(()) => findings.add(State::Well, "address", format_args!("{address} is free")),
+        Err(_) if is_ours(address) => {
+            findings.add(State::Doubtful, "address", format_args!("{address}: a server runs there already"));
+        }
         Err(error) => {
-            let remedy = "by a server that runs already? Otherwise choose another with HOST and PORT";
-            findings.add(State::Doubtful, "address", format_args!("{address}: {error}; {remedy}"));
+            let remedy = "choose another with HOST and PORT";
+            findings.add(State::Ill, "address", format_args!("{address}: {error}; {remedy}"));
         }
     }
+}
+
+/// Whether such a server has the address: it says how it is.
+fn is_ours(address: SocketAddr) -> bool {
+    let ask = || {
+        let mut stream = TcpStream::connect_timeout(&address, ANSWER)?;
+        stream.set_read_timeout(Some(ANSWER))?;
+        stream.write_all(b"GET /health HTTP/1.1\r\nHost: doctor\r\nConnection: close\r\n\r\n")?;
+        let mut answer = String::new();
+        stream.take(MOST_OF_ANSWER).read_to_string(&mut answer)?;
+        io::Result::Ok(answer)
+    };
+    ask().is_ok_and(|answer| answer.contains(r#""success":"#))
 }
 
 fn look_at_limits(settings: &Settings, findings: &mut Findings) {
@@ -159,9 +188,14 @@ fn find_database(settings: &Settings, findings: &mut Findings) -> Option<Config>
         findings.add(State::Ill, "postgres", error);
         return None;
     }
+    if let Err(error) = PrivatePostgres::check_place(&settings.data_dir) {
+        findings.add(State::Ill, "place", error);
+    }
     look_at_room(&settings.data_dir, findings);
-    if !cluster.exists() {
-        findings.add(State::Well, "database", "a private Postgres will be made with the first start");
+    if !PrivatePostgres::is_in(&settings.data_dir) {
+        let name = startup::name_of_database(settings);
+        let made = "will be made with the first start, as DATABASE_URL is not set";
+        findings.add(State::Well, "database", format_args!("{name} {made}"));
         return None;
     }
     PrivatePostgres::config_of_running(&settings.data_dir).ok()
@@ -179,7 +213,8 @@ fn look_at_room(data_dir: &Path, findings: &mut Findings) {
 
 fn look_at_database(settings: &Settings, found: &Diagnosis, findings: &mut Findings) {
     let milliseconds = found.round_trip.as_secs_f64() * 1000.0;
-    let answered = format!("Postgres {} answers in {milliseconds:.1} ms", found.version);
+    let name = startup::name_of_database(settings);
+    let answered = format!("{name}: Postgres {} answers in {milliseconds:.1} ms", found.version);
     if milliseconds > ROUND_TRIP_MS {
         let remedy = "each message waits for it; run the server near the database";
         findings.add(State::Doubtful, "database", format_args!("{answered}: {remedy}"));
@@ -229,6 +264,10 @@ fn look_at_schema(found: &Diagnosis, findings: &mut Findings) {
             "schema",
             format_args!("has {} that are not known here: {remedy}", versions.join(", ")),
         );
+    } else if !found.foreign.is_empty() {
+        let remedy = "name another database in DATABASE_URL";
+        let tables = found.foreign.join(", ");
+        findings.add(State::Ill, "schema", format_args!("has tables of another program ({tables}): {remedy}"));
     } else if found.pending.is_empty() {
         findings.add(State::Well, "schema", "is up to date");
     } else {

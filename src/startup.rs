@@ -17,7 +17,7 @@ use actors::{Chat, ChatConfig, MigrateError};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use thiserror::Error;
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio_postgres::Config;
+use tokio_postgres::{Config, config::Host};
 
 use crate::{
     auth::{Auth, KeyError},
@@ -63,6 +63,24 @@ pub enum StartError {
         "tokens are checked with the public keys of JWT_KEYS, so that none can be signed here; set JWT_SECRET, too"
     )]
     OnlyPublicKeys,
+    /// Tokens of a production database must not depend on a file that somebody may lose.
+    #[error(
+        "DATABASE_URL is set, but neither JWT_SECRET nor JWT_KEYS is: set the secret that signs the marketplace's tokens, or \
+         the files with its public keys"
+    )]
+    NoSecret,
+    /// A token is to be signed, and no server would take it.
+    #[error(
+        "there is no secret to sign with: set JWT_SECRET as the server has it, or name the server's data directory with \
+         DATA_DIR; there is none in {0}"
+    )]
+    NoSecretKept(String),
+    /// A command is to go on with a database that is not there.
+    #[error(
+        "there is no database: set DATABASE_URL, or name a server's data directory with DATA_DIR; there is no private \
+         Postgres in {0}, where `horsetrust-chat migrate` would make one"
+    )]
+    NoDatabase(String),
     /// Signal handlers or the demo data.
     #[error("{0}")]
     Other(String),
@@ -142,6 +160,33 @@ pub async fn open_database(settings: &Settings) -> Result<(Config, Option<Privat
     Ok((database, postgres))
 }
 
+/// What the settings mean, for people.
+pub fn name_of_database(settings: &Settings) -> String {
+    let named = settings.database_url.as_ref().and_then(|url| url.parse::<Config>().ok());
+    let Some(database) = named else {
+        return format!("the private Postgres in {}", settings.data_dir.join("postgres").display());
+    };
+    let host = match database.get_hosts().first() {
+        Some(Host::Tcp(host)) => host.clone(),
+        Some(Host::Unix(path)) => path.display().to_string(),
+        None => "localhost".to_owned(),
+    };
+    let port = database.get_ports().first().copied().unwrap_or(5432);
+    let user = database.get_user().unwrap_or_default();
+    format!("{} on {host}:{port}", database.get_dbname().unwrap_or(user))
+}
+
+/// The same as [`open_database`] for a command that needs what a server, or `migrate`, has made before.
+///
+/// # Errors
+/// It is not there, or cannot be migrated.
+pub async fn open_existing_database(settings: &Settings) -> Result<(Config, Option<PrivatePostgres>), StartError> {
+    if settings.database_url.is_none() && !PrivatePostgres::is_in(&settings.data_dir) {
+        return Err(StartError::NoDatabase(settings.data_dir.display().to_string()));
+    }
+    open_database_beside(settings).await
+}
+
 /// The same for a command beside a server, which may be running on the private Postgres.
 ///
 /// # Errors
@@ -157,12 +202,13 @@ pub async fn open_database_beside(settings: &Settings) -> Result<(Config, Option
     }
 }
 
-/// What can be told of the settings before anything is started: whether the files with keys can be read, and whether the demo
-/// can sign its tokens.
+/// What can be told of the settings before anything is started: whether tokens can be checked, and whether the demo can sign
+/// its own.
 ///
 /// # Errors
 /// Then the server does not start.
 pub fn check(settings: &Settings, with_demo: bool) -> Result<(), StartError> {
+    keys::check_named(settings)?;
     if with_demo {
         keys::check_signing(settings)?;
     }

@@ -17,6 +17,10 @@ use tracing::{Metadata, Subscriber};
 use tracing_opentelemetry::{OpenTelemetryLayer, OpenTelemetrySpanExt};
 use tracing_subscriber::registry::LookupSpan;
 
+/// How the collector is talked to, where one of them says so.
+const PROTOCOLS: [&str; 2] = ["OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL"];
+/// Those that are built in.
+const SPOKEN: [&str; 2] = ["http/protobuf", "http/json"];
 /// One of them names the collector.
 const ENDPOINTS: [&str; 2] = ["OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT"];
 /// As the server calls itself, unless `OTEL_SERVICE_NAME` says otherwise.
@@ -30,10 +34,9 @@ impl Traces {
     /// `None` where the environment names no collector.
     ///
     /// # Errors
-    /// It cannot be read.
+    /// It cannot be read, or done.
     pub fn wanted() -> Result<Option<Self>, String> {
-        let is_set = |name: &str| env::var_os(name).is_some_and(|value| !value.is_empty());
-        let Some(named_by) = ENDPOINTS.into_iter().find(|name| is_set(name)) else { return Ok(None) };
+        let Some(named_by) = collector()? else { return Ok(None) };
         let exporter = SpanExporter::builder().with_http().build();
         let exporter = exporter.map_err(|error| format!("cannot send traces as {named_by} says: {error}"))?;
         let mut resource = Resource::builder();
@@ -62,6 +65,29 @@ impl Traces {
             tracing::warn!(%error, "the last traces were not sent");
         }
     }
+}
+
+/// The variable that names the collector, if one does.
+///
+/// # Errors
+/// What the environment says of traces cannot be done here.
+pub(crate) fn collector() -> Result<Option<&'static str>, String> {
+    let Some((named_by, collector)) = first_set(ENDPOINTS) else { return Ok(None) };
+    if !collector.starts_with("http://") {
+        let remedy = "a collector beside the server passes traces on over TLS";
+        return Err(format!("{named_by} must begin with http://; {remedy}"));
+    }
+    match first_set(PROTOCOLS) {
+        Some((name, protocol)) if !SPOKEN.contains(&protocol.as_str()) => {
+            Err(format!("{name} is {protocol:?}, but it must be {}", SPOKEN.join(" or ")))
+        }
+        _ => Ok(Some(named_by)),
+    }
+}
+
+fn first_set(names: [&'static str; 2]) -> Option<(&'static str, String)> {
+    let set = names.into_iter().filter_map(|name| Some((name, env::var(name).ok()?)));
+    set.into_iter().find(|(_, value)| !value.is_empty())
 }
 
 /// The way of a message that has come to be sent. The log and the console have the id of its trace, if there is one.

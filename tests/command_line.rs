@@ -108,7 +108,7 @@ fn a_call_with_a_wrong_argument_is_refused_by_its_name() {
     for (arguments, words) in [
         (vec!["gallop"], vec!["gallop", "--help"]),
         (vec!["serve", "--port", "horse"], vec!["--port", "horse"]),
-        (vec!["serve", "--port", "70000"], vec!["--port", "70000"]),
+        (vec!["serve", "--port", "70000"], vec!["--port", "70000", "0 to 65535"]),
         (vec!["serve", "--horses", "2"], vec!["--horses"]),
         (vec!["token", "--data-dir", path], vec!["--user"]),
         (vec!["token", "--user", "horse", "--data-dir", path], vec!["horse", "24"]),
@@ -120,6 +120,57 @@ fn a_call_with_a_wrong_argument_is_refused_by_its_name() {
     ] {
         assert_refused(&mut command(&arguments), &words);
     }
+}
+
+#[test]
+fn where_there_is_no_server_yet_nothing_is_made_that_nobody_would_find() {
+    let directory = DataDir::new();
+    let path = directory.path();
+    let path = path.to_str().expect("a plain path");
+    let ana = ["--id", "507f1f77bcf86cd799439011", "--full-name", "Ana"];
+    for arguments in
+        [vec!["import", "--from", "/tmp"], vec!["export", "--to", path], [&["user", "put"][..], &ana].concat()]
+    {
+        assert_refused(command(&arguments).args(["--data-dir", path]), &["DATABASE_URL", path, "migrate"]);
+    }
+    let mut token = command(&["token", "--user", "507f1f77bcf86cd799439011", "--data-dir", path]);
+    assert_refused(token.env_remove("JWT_SECRET"), &["JWT_SECRET", path]);
+    assert!(!directory.path().exists());
+}
+
+#[test]
+fn what_checks_no_tokens_needs_no_secret_and_names_its_database() {
+    let server = Server::shared();
+    let socket = server.directory().socket();
+    let url = format!("postgresql:///horsetrust?host={}&user=horsetrust", socket.to_str().expect("a plain path"));
+    let with_url = |arguments: &[&str]| {
+        let mut call = command(arguments);
+        output(call.env_remove("JWT_SECRET").env("DATABASE_URL", &url))
+    };
+    let id = new_id();
+    let put = with_url(&["user", "put", "--id", &id, "--full-name", "Ana"]);
+    assert!(put.status.success(), "{}", String::from_utf8_lossy(&put.stderr));
+    let said = String::from_utf8_lossy(&put.stderr).into_owned();
+    assert!(said.contains(&format!("the database is horsetrust on {}", socket.display())), "{said}");
+    assert!(stdout(&with_url(&["migrate"])).contains("horsetrust on"));
+    for arguments in [&["serve", "--port", "0"][..], &["token", "--user", &id]] {
+        let mut call = command(arguments);
+        assert_refused(call.env_remove("JWT_SECRET").env("DATABASE_URL", &url), &["JWT_SECRET", "JWT_KEYS"]);
+    }
+}
+
+#[test]
+fn commands_show_the_settings_that_concern_them_and_take_all() {
+    let help = |arguments: &[&str]| stdout(&output(&mut command(arguments)));
+    for arguments in [&["import", "--help"][..], &["token", "--help"], &["user", "put", "--help"]] {
+        let shown = help(arguments);
+        assert!(shown.contains("DATA_DIR") && !shown.contains("RATE_SENDS"), "{arguments:?}: {shown}");
+    }
+    for arguments in [&["serve", "--help"][..], &["doctor", "--help"]] {
+        assert!(help(arguments).contains("RATE_SENDS"));
+    }
+    let token = ["token", "--user", "507f1f77bcf86cd799439011", "--rate-sends", "5"];
+    assert!(output(&mut command(&token)).status.success());
 }
 
 /// A call of a server that ends soon, and what has to stay meanwhile.

@@ -2,7 +2,7 @@
 
 mod support;
 
-use std::{fs, net::TcpListener, process::Command};
+use std::{fs, net::TcpListener, os::unix::fs::PermissionsExt, process::Command};
 
 use support::postgres::Sql;
 use support::server::{command, output};
@@ -64,7 +64,7 @@ fn beside_a_sound_server_nothing_is_wrong() {
     }
     let (starts, said) = examined(beside(&server).env("PORT", server.address().port().to_string()));
     assert!(starts, "{said}");
-    assert_found(&said, "warning", "address", &["a server that runs already"]);
+    assert_found(&said, "warning", "address", &["runs there already"]);
 }
 
 #[test]
@@ -139,5 +139,50 @@ fn nothing_is_made_by_looking() {
     let taken = TcpListener::bind("127.0.0.1:0").expect("a free port");
     let port = taken.local_addr().expect("an address").port().to_string();
     let (_, said) = examined(doctor().arg("--data-dir").arg(directory.path()).env("PORT", port));
-    assert_found(&said, "warning", "address", &["HOST and PORT"]);
+    assert_found(&said, "error", "address", &["HOST and PORT"]);
+}
+
+#[test]
+fn a_database_of_another_program_is_told_before_and_at_the_start() {
+    let host = Server::shared();
+    let name = format!("foreign_{}", new_id());
+    Sql::connect(host.directory()).run(&format!("CREATE DATABASE {name}"));
+    let socket = host.directory().socket();
+    let url = format!("postgresql:///{name}?host={}&user=horsetrust", socket.to_str().expect("a plain path"));
+    Sql::connect_to(host.directory(), &name).run("CREATE TABLE users (id int)");
+    let (starts, said) = examined(doctor().env("DATABASE_URL", &url));
+    assert!(!starts, "{said}");
+    assert_found(&said, "error", "schema", &["(users)", "another database"]);
+    let migrated = output(command(&["migrate"]).env("DATABASE_URL", &url));
+    let complaint = String::from_utf8_lossy(&migrated.stderr).into_owned();
+    assert!(complaint.contains("cannot migrate") && complaint.contains("\"users\" already exists"), "{complaint}");
+}
+
+#[test]
+fn a_place_where_postgres_cannot_go_is_told() {
+    let directory = DataDir::new();
+    fs::create_dir(directory.path()).expect("an empty directory");
+    fs::set_permissions(directory.path(), fs::Permissions::from_mode(0o000)).expect("ours");
+    let (starts, said) = examined(doctor().arg("--data-dir").arg(directory.path().join("data")));
+    assert!(!starts, "{said}");
+    assert_found(&said, "error", "place", &["cannot enter", "DATA_DIR"]);
+    fs::set_permissions(directory.path(), fs::Permissions::from_mode(0o700)).expect("ours");
+}
+
+#[test]
+fn traces_that_cannot_be_sent_are_told_before_and_at_the_start() {
+    for (variables, word) in [
+        ([("OTEL_EXPORTER_OTLP_ENDPOINT", "https://127.0.0.1:1"), ("OTEL_EXPORTER_OTLP_PROTOCOL", "")], "http://"),
+        (
+            [("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:1"), ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc")],
+            "http/protobuf or http/json",
+        ),
+    ] {
+        let (starts, said) = examined(doctor().envs(variables));
+        assert!(!starts, "{said}");
+        assert_found(&said, "error", "traces", &[word]);
+        let started = output(command(&["serve", "--port", "0", "--data-dir", "/tmp/never"]).envs(variables));
+        let complaint = String::from_utf8_lossy(&started.stderr).into_owned();
+        assert!(!started.status.success() && complaint.contains(word), "{complaint}");
+    }
 }

@@ -4,6 +4,7 @@
 //! use and all revocations are read again when it is back. Settings that lose messages are looked for now and then.
 
 use std::{
+    fmt::Display,
     sync::{Arc, PoisonError, atomic::Ordering},
     time::Duration,
 };
@@ -11,7 +12,7 @@ use std::{
 use futures::{StreamExt, stream};
 use tokio::{
     sync::mpsc,
-    time::{interval, sleep},
+    time::{Instant, interval, sleep},
 };
 use tokio_postgres::{AsyncMessage, Client, Config, NoTls};
 
@@ -19,6 +20,8 @@ use crate::{backoff::Backoff, ids::UserId, limits::CONNECT_TIMEOUT, shared::Shar
 
 /// Announcements that wait; then Postgres does.
 const ANNOUNCED: usize = 1024;
+/// How often an outage is told of while it lasts.
+const TELL_AGAIN: Duration = Duration::from_secs(30);
 /// How often the settings are looked at.
 const SETTINGS_LOOK: Duration = Duration::from_secs(10);
 /// What the columns of `durability.sql` mean where they are false.
@@ -31,20 +34,50 @@ const RISKS: [&str; 2] = [
 pub(crate) async fn follow(mut database: Config, shared: Arc<Shared>) {
     database.application_name("horsetrust-chat feed").connect_timeout(CONNECT_TIMEOUT);
     let mut backoff = Backoff::default();
+    let mut outage = Outage::default();
     loop {
-        let listened = listen(&database, &shared, &mut backoff).await;
+        let listened = listen(&database, &shared, &mut backoff, &mut outage).await;
         if shared.stopping.load(Ordering::SeqCst) {
             return;
         }
         match listened {
-            Ok(()) => tracing::warn!("lost the connection that announces changes"),
-            Err(error) => tracing::warn!(%error, "cannot listen for changes"),
+            Ok(()) => outage.goes_on(&"lost the connection that announces changes"),
+            Err(error) => outage.goes_on(&error),
         }
         sleep(backoff.next()).await;
     }
 }
 
-async fn listen(database: &Config, shared: &Shared, backoff: &mut Backoff) -> Result<(), StoreError> {
+/// Postgres is away: told when that begins, now and then while it lasts, and when it is over.
+#[derive(Default)]
+struct Outage {
+    since: Option<Instant>,
+    told: Option<Instant>,
+}
+
+impl Outage {
+    fn goes_on(&mut self, why: &dyn Display) {
+        let since = *self.since.get_or_insert_with(Instant::now);
+        if self.told.is_none_or(|told| told.elapsed() >= TELL_AGAIN) {
+            self.told = Some(Instant::now());
+            tracing::warn!(%why, seconds = since.elapsed().as_secs(), "Postgres is away");
+        }
+    }
+
+    fn is_over(&mut self) {
+        self.told = None;
+        if let Some(since) = self.since.take() {
+            tracing::info!(seconds = since.elapsed().as_secs_f32(), "Postgres answers again");
+        }
+    }
+}
+
+async fn listen(
+    database: &Config,
+    shared: &Shared,
+    backoff: &mut Backoff,
+    outage: &mut Outage,
+) -> Result<(), StoreError> {
     let (client, mut connection) = database.connect(NoTls).await?;
     let (announce, mut announcements) = mpsc::channel(ANNOUNCED);
     // Ends with the client, or with the connection.
@@ -60,6 +93,7 @@ async fn listen(database: &Config, shared: &Shared, backoff: &mut Backoff) -> Re
     });
     client.batch_execute("LISTEN user_changed; LISTEN user_revoked").await?;
     backoff.reset();
+    outage.is_over();
     refresh(shared, &shared.profiles.in_use()).await?;
     revoke(shared).await?;
     let mut look = interval(SETTINGS_LOOK);

@@ -52,6 +52,8 @@ pub(crate) struct Link {
     connection: Option<Connection>,
     /// The batch at hand was sent before, and no answer came.
     unknown: bool,
+    /// That Postgres cannot be reached.
+    told: bool,
 }
 
 struct Connection {
@@ -85,18 +87,21 @@ impl Link {
         database.connect_timeout(CONNECT_TIMEOUT);
         // Half of a fresh ObjectId's bytes: nobody else on this database has the same.
         let [_, _, _, _, unique @ ..] = MessageId::new().bytes();
-        Self { database, lock: i64::from_be_bytes(unique), connection: None, unknown: false }
+        Self { database, lock: i64::from_be_bytes(unique), connection: None, unknown: false, told: false }
     }
 
     /// Commits a batch: one round trip when all is well.
     pub(crate) async fn commit(&mut self, batch: &Batch) -> Attempt {
         if let Err(error) = self.ensure_connected().await {
-            tracing::warn!(error, "cannot reach Postgres");
+            // Once, until it can be reached again: each batch tries.
+            if !std::mem::replace(&mut self.told, true) {
+                tracing::warn!(error, "cannot reach Postgres");
+            }
             return if self.unknown { Attempt::Unknown } else { Attempt::Unreachable };
         }
         match self.try_commit(batch).await {
             Ok(done) => {
-                self.unknown = false;
+                (self.unknown, self.told) = (false, false);
                 done
             }
             Err(error) => {
@@ -379,17 +384,11 @@ fn describe(error: &DbError) -> String {
     format!("{} {}: {}", error.severity(), error.code().code(), error.message())
 }
 
-/// An error with its causes.
-pub(crate) fn explain(error: &Error) -> String {
-    if let Some(refused) = error.as_db_error() {
-        return describe(refused);
+/// An error with its causes; what Postgres has refused, as it says it.
+pub(crate) fn explain(error: &(dyn std::error::Error + 'static)) -> String {
+    let causes: Vec<_> = std::iter::successors(Some(error), |error| error.source()).collect();
+    match causes.iter().find_map(|cause| cause.downcast_ref::<DbError>()) {
+        Some(refused) => describe(refused),
+        None => causes.iter().map(ToString::to_string).collect::<Vec<_>>().join(": "),
     }
-    let mut message = error.to_string();
-    let mut cause = std::error::Error::source(error);
-    while let Some(error) = cause {
-        message.push_str(": ");
-        message.push_str(&error.to_string());
-        cause = error.source();
-    }
-    message
 }

@@ -46,6 +46,6 @@ pub async fn migrate(database: &Config) -> Result<Vec<String>, MigrateError> {
     // The lock goes with the connection.
     drop(client);
     let _ = driver.await;
-    let report = report.map_err(|error| MigrateError::Migrate(error.to_string()))?;
+    let report = report.map_err(|error| MigrateError::Migrate(explain(&error)))?;
     Ok(report.applied_migrations().iter().map(ToString::to_string).collect())
 }

@@ -4,4 +4,7 @@ SELECT current_setting('server_version'),
        current_setting('max_connections')::bigint - current_setting('superuser_reserved_connections')::bigint,
        clock_timestamp(),
        pg_is_in_recovery(),
-       to_regclass('refinery_schema_history') IS NOT NULL
+       to_regclass('refinery_schema_history') IS NOT NULL,
+       ARRAY(SELECT relname::text FROM pg_class
+             WHERE relnamespace = to_regnamespace(current_schema())
+               AND relname IN ('users', 'conversations', 'messages', 'kept_sessions', 'revocations'))

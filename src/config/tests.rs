@@ -72,10 +72,9 @@ fn an_address_is_an_ip_address_or_localhost() {
 }
 
 #[test]
-fn a_database_without_a_secret_is_refused() {
+fn secrets_and_passwords_are_not_shown() {
     let url = Some("postgres://u:hunter2@db/chat".to_owned());
     let overrides = Overrides { database_url: url, ..Overrides::default() };
-    assert!(matches!(load(overrides.clone(), ""), Err(ConfigError::NoSecret)));
     let settings = load(overrides, "jwt_secret = \"hush\"").expect("a sound configuration");
     let shown = settings.to_toml();
     assert!(!shown.contains("hunter2") && !shown.contains("hush"), "{shown}");

@@ -22,6 +22,7 @@ use tokio_postgres::Config;
 
 pub use binaries::Binaries;
 use cluster::Cluster;
+use owner::Owner;
 
 /// How long Postgres may take to accept connections; after a crash it first replays its log.
 const START_TIMEOUT: Duration = Duration::from_secs(120);
@@ -90,6 +91,26 @@ impl PrivatePostgres {
         }
         started.watch = tokio::spawn(started.cluster.clone().watch());
         Ok(started)
+    }
+
+    /// Whether there is one already.
+    pub fn is_in(data_dir: &Path) -> bool {
+        data_dir.join("postgres").exists()
+    }
+
+    /// Whether one could be made and run here by its user.
+    ///
+    /// # Errors
+    /// The user cannot come to the directory, or it is somebody else's.
+    pub fn check_place(data_dir: &Path) -> Result<(), PostgresError> {
+        let owner = Owner::choose(&data_dir.join("postgres"))?;
+        // What is not there yet is made, and given to the user.
+        let Some(there) = data_dir.ancestors().find(|path| path.exists()) else { return Ok(()) };
+        if owner.can_enter(there) {
+            return Ok(());
+        }
+        let remedy = "let it in, or choose another with DATA_DIR";
+        Err(PostgresError::Failed(format!("Postgres' user {owner} cannot enter {}: {remedy}", there.display())))
     }
 
     /// How to connect to the private Postgres of a server that runs.

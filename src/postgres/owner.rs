@@ -1,7 +1,7 @@
 //! The user that Postgres runs as. It refuses to run as root.
 
 use std::{
-    fs,
+    fmt, fs,
     os::unix::{
         fs::{MetadataExt, chown},
         process::CommandExt,
@@ -20,6 +20,14 @@ const UNPRIVILEGED: [&str; 2] = ["postgres", "nobody"];
 /// Another user, where this process is root.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Owner(Option<(u32, u32)>);
+
+impl fmt::Display for Owner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let uid = self.0.map_or_else(Uid::effective, |(uid, _)| uid.into());
+        let user = User::from_uid(uid).ok().flatten();
+        f.write_str(&user.map_or_else(|| uid.to_string(), |user| user.name))
+    }
+}
 
 impl Owner {
     /// Whoever owns the cluster, if there is one; another than this process' user only root can become.
@@ -51,6 +59,14 @@ impl Owner {
     pub(super) fn give(self, path: &Path) -> Result<(), PostgresError> {
         let Some((uid, gid)) = self.0 else { return Ok(()) };
         chown(path, Some(uid), Some(gid)).map_err(context(format!("cannot give {} to Postgres' user", path.display())))
+    }
+
+    /// Whether the user may go into a directory.
+    pub(super) fn can_enter(self, directory: &Path) -> bool {
+        let mut test = Command::new("test");
+        self.run_as(test.arg("-x").arg(directory));
+        // A system without it says nothing.
+        test.status().is_ok_and(|status| status.success())
     }
 
     /// Runs a command as the user.

@@ -20,10 +20,18 @@ use super::StartError;
 
 /// Shortest secret that nobody can guess (RFC 7518, 3.2), in bytes. Shorter: a warning.
 const SECRET_BYTES: usize = 32;
+/// Where it is kept, in the data directory.
+const SECRET_FILE: &str = "jwt-secret";
+
 /// What does not keep the server from starting, and should not be so.
 pub fn warning(settings: &Settings) -> Option<String> {
     let bytes = settings.jwt_secret.as_ref()?.len();
     (bytes < SECRET_BYTES).then(|| format!("JWT_SECRET has {bytes} bytes; {SECRET_BYTES} or more cannot be guessed"))
+}
+
+pub(super) fn check_named(settings: &Settings) -> Result<(), StartError> {
+    let is_named = settings.jwt_secret.is_some() || settings.key_files().next().is_some();
+    if is_named || settings.database_url.is_none() { Ok(()) } else { Err(StartError::NoSecret) }
 }
 
 pub(super) fn check_signing(settings: &Settings) -> Result<(), StartError> {
@@ -71,9 +79,13 @@ pub(super) async fn reload(mut hangup: Signal, settings: Settings, auth: Arc<Aut
 /// The secret, to sign tokens with that the server takes.
 ///
 /// # Errors
-/// It takes none that are signed with a secret; or the secret's file cannot be read or made.
+/// It takes none that are signed with a secret; or there is none yet.
 pub fn signing_secret(settings: &Settings) -> Result<Vec<u8>, StartError> {
+    check_named(settings)?;
     check_signing(settings)?;
+    if settings.jwt_secret.is_none() && !settings.data_dir.join(SECRET_FILE).exists() {
+        return Err(StartError::NoSecretKept(settings.data_dir.display().to_string()));
+    }
     secret(settings)
 }
 
@@ -86,7 +98,7 @@ fn secret(settings: &Settings) -> Result<Vec<u8>, StartError> {
         return Ok(secret.clone().into_bytes());
     }
     prepare_data_dir(&settings.data_dir)?;
-    let path = settings.data_dir.join("jwt-secret");
+    let path = settings.data_dir.join(SECRET_FILE);
     keep_secret(&path).map_err(|error| StartError::Secret(path.display().to_string(), error))
 }
 

@@ -34,7 +34,7 @@ describe('while Postgres is away', () => {
     keeper = await startServer({ dir: home });
     const host = encodeURIComponent(joinPath(home, 'socket'));
     const DATABASE_URL = `postgres://horsetrust@/horsetrust?host=${host}`;
-    server = await startServer({ dir: own, env: { DATABASE_URL } });
+    server = await startServer({ dir: own, env: { DATABASE_URL, LOG: 'info' } });
     ({ alice, conversation } = await newPair(server));
     socket = await connect(server, alice);
     await join(socket, conversation);
@@ -86,6 +86,9 @@ describe('while Postgres is away', () => {
     await heard.count(2);
     assert.deepEqual(texts(heard.all), ['before', 'after']);
     assert.deepEqual(texts(await wholeHistory(server, alice, conversation)), ['before', 'after']);
+    const told = () => server.log.flatMap((line) => /"message":"(Postgres \w+ \w+)"/.exec(line)?.[1] ?? []);
+    await eventually(() => told().at(-1) === 'Postgres answers again', 'its return in the log');
+    assert.ok(told().length <= 3, `told when it began and now and then, not at every attempt: ${told()}`);
   });
 
   test('a crash of Postgres in the middle of sends keeps what was acked and nothing that was refused', async () => {

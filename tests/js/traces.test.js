@@ -6,7 +6,7 @@ import { closeClients, connect, inbox, join, send } from './support/clients.js';
 import { call, succeeded } from './support/rest.js';
 import { startServer } from './support/server.js';
 import { eventually } from './support/wait.js';
-import { newPair } from './support/world.js';
+import { newPair, say } from './support/world.js';
 
 const spans = [];
 const collector = createServer((request, response) => {
@@ -48,6 +48,19 @@ async function trace(message) {
   for (const span of of) assert.equal(span.parentSpanId || spanId, spanId, `${span.name} is a part of the message`);
   return { root: root(), named: (name) => of.filter((span) => span.name === name) };
 }
+
+test('a collector that takes nothing is told of in the log, and nobody waits for it', async () => {
+  const away = { OTEL_EXPORTER_OTLP_ENDPOINT: 'http://127.0.0.1:1', OTEL_BSP_SCHEDULE_DELAY: '200', LOG: 'info' };
+  const own = await startServer({ env: away });
+  try {
+    const { alice, conversation } = await newPair(own);
+    await say(own, alice, conversation, 'not for collectors');
+    const told = (word) => own.log.some((line) => line.includes(word));
+    await eventually(() => told('messages are traced') && told('export failed'), 'the failed export in the log');
+  } finally {
+    await own.stop();
+  }
+});
 
 describe('a message', () => {
   test('is one trace from its packet to its commit and its deliveries', async () => {

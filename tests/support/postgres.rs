@@ -17,10 +17,14 @@ pub(crate) struct Sql {
 
 impl Sql {
     pub(crate) fn connect(directory: &DataDir) -> Self {
+        Self::connect_to(directory, "horsetrust")
+    }
+
+    pub(crate) fn connect_to(directory: &DataDir, database: &str) -> Self {
         let runtime = Builder::new_current_thread().enable_all().build().expect("a runtime");
         let client = runtime.block_on(async {
             let mut settings = Config::new();
-            settings.host_path(directory.socket()).user("horsetrust").dbname("horsetrust");
+            settings.host_path(directory.socket()).user("horsetrust").dbname(database);
             let (client, connection) = settings.connect(NoTls).await.expect("the private Postgres");
             tokio::spawn(connection);
             client
