@@ -104,6 +104,32 @@ fn a_stop_tells_when_to_come_back_and_closes() {
 }
 
 #[test]
+fn a_handshake_is_one_of_rfc_6455_or_refused() {
+    let server = Launch::on(&DataDir::new()).start();
+    let sound = String::from_utf8(upgrade(PLAIN)).expect("a text");
+    let answered = |head: &str| {
+        let mut connection = Connection::open(server.address());
+        connection.send(head.as_bytes());
+        connection.response().status
+    };
+    assert_eq!(answered(&sound), 101);
+    assert_eq!(answered(&sound.replace("websocket\r\n", "WebSocket\r\n")), 101);
+    for (from, to) in [
+        ("HTTP/1.1", "HTTP/1.0"),
+        ("Version: 13", "Version: 8"),
+        ("Version: 13", "Version: 14"),
+        (": websocket", ": websocket, h2c"),
+        ("==\r\n", "\r\n"),
+        ("Sec-WebSocket-Key", "X-Key"),
+        ("Connection", "Transfer-Encoding: chunked\r\nConnection"),
+        ("Connection", "Content-Length: 5\r\nConnection"),
+    ] {
+        assert!(sound.contains(from), "{sound}");
+        assert_eq!(answered(&sound.replacen(from, to, 1)), 400, "{to}");
+    }
+}
+
+#[test]
 fn an_address_has_so_many_places() {
     let server = Launch::on(&DataDir::new()).env("CONNECTIONS_PER_ADDRESS", "2").start();
     let first = Plain::stranger(&server);

@@ -75,7 +75,12 @@ impl Refusal {
 
     /// More requests of a user than are served; one more is after such a time.
     pub fn rate_limited(wait: Duration) -> Self {
-        Self { wait: Some(wait), ..Self::new(Code::RateLimited, "Too many requests") }
+        Self::too_many("Too many requests", wait)
+    }
+
+    /// More of something than there may be; the same may be tried again after such a time.
+    pub fn too_many(message: &'static str, wait: Duration) -> Self {
+        Self { wait: Some(wait), ..Self::new(Code::RateLimited, message) }
     }
 
     /// A read that could not be served now.

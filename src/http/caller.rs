@@ -41,7 +41,10 @@ impl FromRequest for Admin {
 pub(super) fn caller(request: &HttpRequest) -> Result<Caller, AuthError> {
     let app = request.app_data::<Data<App>>().expect("every App of ours has it");
     let header = request.headers().get(AUTHORIZATION).and_then(|value| value.to_str().ok());
-    let token = header.and_then(|value| value.strip_prefix("Bearer ")).ok_or(AuthError::NoToken)?;
+    // A scheme has no case (RFC 9110, 11.1).
+    let named =
+        header.and_then(|value| value.split_once(' ')).filter(|(scheme, _)| scheme.eq_ignore_ascii_case("Bearer"));
+    let (_, token) = named.ok_or(AuthError::NoToken)?;
     app.auth.admit(token.trim(), &app.chat)
 }
 

@@ -1,6 +1,15 @@
 //! The handshake of plain WebSockets (RFC 6455, section 4.2): who is let in, and with which token.
 
-use actix_web::{HttpRequest, HttpResponseBuilder, http::header::AUTHORIZATION};
+use actix_web::{
+    HttpRequest, HttpResponseBuilder,
+    http::{
+        Version,
+        header::{
+            AUTHORIZATION, CONTENT_LENGTH, HeaderValue, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_VERSION, TRANSFER_ENCODING,
+            UPGRADE,
+        },
+    },
+};
 use actix_web_actors::ws;
 use actors::{Code, Refusal};
 
@@ -27,5 +36,18 @@ pub(crate) fn accept(app: &App, request: &HttpRequest) -> Result<(HttpResponseBu
 /// # Errors
 /// No handshake.
 pub(super) fn answer(request: &HttpRequest) -> Result<HttpResponseBuilder, ApiError> {
-    ws::handshake(request).map_err(|_| Refusal::invalid("This route wants a WebSocket handshake").into())
+    let answer = ws::handshake(request).ok().filter(|_| is_sound(request));
+    answer.ok_or_else(|| Refusal::invalid("This route wants a WebSocket handshake of version 13").into())
+}
+
+/// The package lets through HTTP/1.0, versions of drafts, keys that are none, further protocols, and a body.
+fn is_sound(request: &HttpRequest) -> bool {
+    let value = |name| request.headers().get(name).map(HeaderValue::as_bytes).unwrap_or_default();
+    request.version() == Version::HTTP_11
+        && value(UPGRADE).eq_ignore_ascii_case(b"websocket")
+        && value(SEC_WEBSOCKET_VERSION) == b"13"
+        // 16 bytes in Base64.
+        && matches!(value(SEC_WEBSOCKET_KEY), [key @ .., b'=', b'='] if key.len() == 22)
+        && value(TRANSFER_ENCODING).is_empty()
+        && matches!(value(CONTENT_LENGTH), b"" | b"0")
 }

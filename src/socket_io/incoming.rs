@@ -4,7 +4,7 @@
 use std::{
     future::Future,
     io,
-    pin::Pin,
+    pin::{Pin, pin},
     task::{Context, Poll, ready},
 };
 
@@ -13,6 +13,7 @@ use actix_http::ws::{Codec, Frame, Item, Message, ProtocolError};
 use actix_web::web::Payload;
 use bytes::{Bytes, BytesMut};
 use futures::Stream;
+use tokio::task::coop::consume_budget;
 
 use super::{MAX_PAYLOAD, connection::Connection};
 
@@ -106,6 +107,23 @@ impl Reading {
     pub(crate) fn of(payload: Payload) -> Self {
         Self { payload, incoming: Incoming::default(), read: BytesMut::new() }
     }
+
+    /// Reads what nobody wants any more; ready when the client is gone.
+    pub(super) fn poll_rest(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        self.read = BytesMut::new();
+        loop {
+            ready!(poll_turn(cx));
+            if !matches!(ready!(Pin::new(&mut self.payload).poll_next(cx)), Some(Ok(_))) {
+                return Poll::Ready(());
+            }
+        }
+    }
+}
+
+/// Ready while the task's turn lasts: 128 messages by tokio's own count. A read of 128 KiB has thousands of small ones, and
+/// others of the worker are to have theirs.
+fn poll_turn(cx: &mut Context<'_>) -> Poll<()> {
+    pin!(consume_budget()).poll(cx)
 }
 
 impl Stream for Reading {
@@ -113,6 +131,7 @@ impl Stream for Reading {
 
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let Self { payload, incoming, read } = self.get_mut();
+        ready!(poll_turn(cx));
         loop {
             match incoming.next(read) {
                 Ok(None) => match ready!(Pin::new(&mut *payload).poll_next(cx)) {
@@ -140,7 +159,31 @@ fn announced(head: &[u8]) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use std::future::poll_fn;
+
+    use actix_web::{FromRequest, test::TestRequest};
+
     use super::*;
+
+    #[actix_web::test]
+    async fn a_turn_ends_however_many_small_frames_have_come() {
+        let pings = [0x89, 0x80, 0, 0, 0, 0].repeat(10_000);
+        let (request, mut body) = TestRequest::default().set_payload(pings).to_http_parts();
+        let mut reading = Reading::of(Payload::from_request(&request, &mut body).await.expect("a body"));
+        let mut turns = Vec::new();
+        while turns.iter().sum::<usize>() < 10_000 {
+            let turn = poll_fn(|cx| {
+                let mut messages = 0;
+                while let Poll::Ready(Some(Ok(Message::Ping(_)))) = Pin::new(&mut reading).poll_next(cx) {
+                    messages += 1;
+                }
+                Poll::Ready(messages)
+            });
+            turns.push(turn.await);
+            tokio::task::yield_now().await;
+        }
+        assert!(turns.len() > 70 && turns.iter().all(|messages| *messages <= 128), "{turns:?}");
+    }
 
     #[test]
     fn a_head_announces_its_length_before_the_frame_has_come() {

@@ -13,6 +13,7 @@ use std::{
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, ready},
+    time::Duration,
 };
 
 use actix::{Actor, ActorContext, AsyncContext, StreamHandler};
@@ -34,6 +35,10 @@ use super::{
 
 /// Where it is.
 pub(super) const PATH: &str = "/api/chat/ws";
+/// How long a client that is told why it is closed may go on sending before its socket is.
+const LINGER: Duration = Duration::from_secs(2);
+/// When somebody may try again whose address has too many connections: one of them may have ended.
+const PLACE_AGAIN: Duration = Duration::from_secs(5);
 
 /// Opens one.
 ///
@@ -45,7 +50,7 @@ pub(crate) async fn open(app: Data<App>, request: HttpRequest, body: Payload) ->
         return Err(Refusal::new(Code::Overloaded, "The server is stopping").into());
     }
     let place = app.place(request.peer_addr(), request.headers()).map_err(|full| match full {
-        Full::Address => Refusal::new(Code::RateLimited, "Too many connections from this address"),
+        Full::Address => Refusal::too_many("Too many connections from this address", PLACE_AGAIN),
         Full::Total => Refusal::new(Code::Overloaded, "Too many connections"),
     })?;
     let handler = app.socket_io.handler.clone();
@@ -57,7 +62,15 @@ pub(crate) async fn open(app: Data<App>, request: HttpRequest, body: Payload) ->
     if let Some(caller) = caller {
         connection.connect_as(caller, &handler);
     }
-    let socket = PlainSocket { connection, handler, payload: Some(body), is_asked: false, _listed: listed };
+    let socket = PlainSocket {
+        connection,
+        handler,
+        payload: Some(body),
+        is_asked: false,
+        is_told: false,
+        is_gone: false,
+        _listed: listed,
+    };
     // What the package itself reads with takes in all that comes before it decodes any of it.
     Ok(answer.streaming(WebsocketContext::create(socket, stream::pending())))
 }
@@ -70,6 +83,10 @@ struct PlainSocket {
     payload: Option<Payload>,
     /// It has been asked whether it is there, and has not answered.
     is_asked: bool,
+    /// It has been told why it is closed.
+    is_told: bool,
+    /// The client says nothing any more.
+    is_gone: bool,
     _listed: Listed,
 }
 
@@ -112,10 +129,14 @@ impl StreamHandler<Result<Message, ProtocolError>> for PlainSocket {
         }
     }
 
-    /// The client is gone.
+    /// The client is gone; what it was not told yet may still reach it.
     fn finished(&mut self, ctx: &mut Self::Context) {
+        let was_closing = self.connection.is_closing();
         self.connection.close(CloseReason::TransportLost);
-        ctx.stop();
+        self.is_gone = true;
+        if self.is_told || !was_closing {
+            ctx.stop();
+        }
     }
 }
 
@@ -132,7 +153,12 @@ impl StreamHandler<Sent> for PlainSocket {
         self.connection.end_session();
         let reason = self.connection.closing().unwrap_or(CloseReason::TransportLost);
         ctx.close(Some((close_code(reason), reason.as_str()).into()));
-        ctx.stop();
+        self.is_told = true;
+        if self.is_gone {
+            return ctx.stop();
+        }
+        // What is not read when a socket closes makes the system reset it, and the client may never see why (RFC 6455, 7.1.1).
+        ctx.run_later(LINGER, |_, ctx| ctx.stop());
     }
 }
 
@@ -166,8 +192,7 @@ impl Stream for Heard {
         let Self { reading, connection } = self.get_mut();
         ready!(reading.incoming.poll_open(connection, cx));
         if connection.is_closing() {
-            // The other stream ends it.
-            return Poll::Pending;
+            return reading.poll_rest(cx).map(|()| None);
         }
         Pin::new(reading).poll_next(cx)
     }

@@ -180,7 +180,7 @@ async fn refuse(mut framed: Framed<PatientStream, h1::Codec>, error: HandshakeEr
 /// A request's head as it came, and what came behind it.
 pub(crate) fn encode_head(request: &Request, behind: &[u8]) -> Bytes {
     let mut head = BytesMut::with_capacity(1024 + behind.len());
-    head.put_slice(format!("{} {} HTTP/1.1\r\n", request.method(), request.uri()).as_bytes());
+    head.put_slice(format!("{} {} {:?}\r\n", request.method(), request.uri(), request.head().version).as_bytes());
     for (name, value) in request.head().headers() {
         head.put_slice(name.as_str().as_bytes());
         head.put_slice(b": ");

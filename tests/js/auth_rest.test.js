@@ -45,6 +45,10 @@ describe('a header that is not Bearer counts as no token', () => {
     });
   }
 
+  test('a scheme has no case', async () => {
+    for (const scheme of ['bearer', 'BEARER']) succeeded(await withHeader(`${scheme} ${alice.token}`));
+  });
+
   test('the bare token, and the bare word', async () => {
     refused(await withHeader(alice.token), 401, 'UNAUTHENTICATED', 'No token provided');
     refused(await withHeader('Bearer'), 401, 'UNAUTHENTICATED');

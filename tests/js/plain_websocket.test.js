@@ -1,10 +1,12 @@
 // The chat without Socket.IO, as its documentation has it.
 import { describe, test } from 'node:test';
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import WebSocket from 'ws';
 import { MODES, closeClients, connect, inbox, join, send } from './support/clients.js';
 import { serverForFile } from './support/server.js';
 import { snippets } from './support/snippet.js';
-import { eventually } from './support/wait.js';
+import { eventually, within } from './support/wait.js';
 import { newPair } from './support/world.js';
 
 const server = await serverForFile();
@@ -17,6 +19,18 @@ async function opened(token) {
   await chat.opened;
   return { chat, told, of: (event) => told.filter((one) => one.event === event).map((one) => one.data) };
 }
+
+test('a client is told why it is closed while it still sends', async () => {
+  const { alice } = await newPair(server);
+  for (const bytes of [1_500_000, 20_000_000]) {
+    const socket = new WebSocket(`${server.url.replace('http', 'ws')}/api/chat/ws`, { headers: { authorization: `Bearer ${alice.token}` } });
+    const closed = new Promise((resolve) => socket.on('close', (code, reason) => resolve([code, `${reason}`])));
+    socket.on('error', () => {});
+    await once(socket, 'open');
+    socket.send('x'.repeat(bytes));
+    assert.deepEqual(await within(closed, 'its end'), [1009, 'too large']);
+  }
+});
 
 describe('the documented client', () => {
   for (const mode of Object.keys(MODES)) {
@@ -45,8 +59,7 @@ describe('the documented client', () => {
   test('is told why it is refused, and why it is closed', async () => {
     const { alice } = await newPair(server);
     const refused = openChat(server.url, 'nonsense', () => {});
-    await assert.rejects(refused.opened, { message: 'Authentication error: invalid token' });
-    refused.close();
+    await assert.rejects(refused.opened, { message: 'Authentication error: invalid token', code: 'UNAUTHENTICATED' });
     const { chat, of } = await opened(alice.token);
     assert.equal((await chat.call('typing', 'x')).code, 'NOT_FOUND');
     await assert.rejects(chat.call('typing', 'x'.repeat(1_000_000)), { message: 'closed: 1009 too large' });
