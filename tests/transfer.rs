@@ -135,16 +135,16 @@ fn what_is_wrong_is_reported_with_its_place_and_the_rest_is_taken() {
         }
     };
     reasons("users.json", &[(2, "full_name")]);
-    reasons("conversations.json", &[(1, &stranger)]);
+    reasons("conversations.json", &[(1, &format!("participants: {stranger} is not among the users"))]);
     reasons(
         "messages.jsonl",
         &[
             (2, "2000"),
             (3, "U+0000"),
             (4, "another document begins"),
-            (5, "not a participant"),
-            (6, "conversation is not there"),
-            (8, "a message before it"),
+            (5, "sender_id: not a participant of the conversation"),
+            (6, "conversation_id: the conversation is not there"),
+            (8, "_id: a message before it has the same"),
         ],
     );
     let entries = files.read("import-refused.jsonl");

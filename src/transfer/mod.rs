@@ -4,7 +4,8 @@
 //! | file | |
 //! | --- | --- |
 //! | `cut.rs` | a file into its JSON documents |
-//! | `documents.rs` | documents into rows |
+//! | `fields.rs` | documents into their fields, or why not |
+//! | `documents.rs` | fields into rows |
 //! | `staging.rs` | rows into temporary tables, by COPY |
 //! | `import.rs` | from there to where they belong |
 //! | `refusals.rs` | the report of what was not taken |
@@ -15,6 +16,7 @@
 mod cut;
 mod documents;
 mod export;
+mod fields;
 mod import;
 mod progress;
 mod refusals;
