@@ -60,7 +60,7 @@ fn a_conversation_that_is_about_another_horse_now_stays_and_costs_no_other() {
     let new = [message(&new_id(), &first, &ana, "two", 2), message(&new_id(), &second, &ana, "apart", 3)];
     files.write("messages.json", &new);
     let said = files.import();
-    assert!(said.contains(" 1 conversations, 2 messages") && said.contains("refused: 0"), "{said}");
+    assert!(said.contains(" 1 conversation, 2 messages") && said.contains("refused: 0"), "{said}");
     assert_eq!(server.texts(&person(&ben), &first), ["one", "two"]);
     assert_eq!(server.texts(&person(&ben), &second), ["apart"]);
 }

@@ -15,7 +15,7 @@ use futures::TryStreamExt;
 use tokio_postgres::{Client, Config, error::SqlState, types::ToSql};
 
 use super::{
-    TransferError, connect,
+    TransferError, connect, counted,
     documents::{Conversation, Document, Message, User},
     progress::Progress,
     refusals::{Entry, Refusals},
@@ -58,9 +58,10 @@ pub struct Imported {
 impl fmt::Display for Imported {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { users, conversations, messages, changed, merged, refused, report } = self;
-        writeln!(f, "new: {users} users, {conversations} conversations, {messages} messages")?;
-        writeln!(f, "read or deleted since the last import: {changed} messages")?;
-        write!(f, "refused: {refused} documents; merged: {merged} conversations")?;
+        let (users, conversations) = (counted(*users, "user"), counted(*conversations, "conversation"));
+        writeln!(f, "new: {users}, {conversations}, {}", counted(*messages, "message"))?;
+        writeln!(f, "read or deleted since the last import: {}", counted(*changed, "message"))?;
+        write!(f, "refused: {}; merged: {}", counted(*refused, "document"), counted(*merged, "conversation"))?;
         match report {
             Some(path) => write!(f, "; see {}", path.display()),
             None => Ok(()),
@@ -153,9 +154,10 @@ impl Import {
         client.batch_execute(RESOLVE_MESSAGES).await?;
         self.report(client, REFUSE_MESSAGES, &shown(path), false).await?;
         client.batch_execute(DIVIDE).await?;
-        let (mut stored, total) = (0, client.query_one("SELECT count(*) FROM divided", &[]).await?.get::<_, i64>(0));
-        progress.end(&format!("{total} messages are new or changed"));
-        let progress = Progress::new("storing messages", u64::try_from(total).unwrap_or_default());
+        let total = client.query_one("SELECT count(*) FROM divided", &[]).await?.get::<_, i64>(0);
+        let (mut stored, total) = (0, u64::try_from(total).unwrap_or_default());
+        progress.end(&format!("{} new or changed", counted(total, "message")));
+        let progress = Progress::new("storing messages", total);
         let chunks = client.query("SELECT DISTINCT chunk FROM chunks ORDER BY chunk", &[]).await?;
         for chunk in chunks.iter().map(|row| row.get::<_, i32>(0)) {
             let (new, changed) = store_chunk(client, chunk).await?;
@@ -164,7 +166,7 @@ impl Import {
             stored += new + changed;
             progress.is_at(stored);
         }
-        progress.end(&format!("{stored} messages"));
+        progress.end(&counted(stored, "message"));
         Ok(())
     }
 

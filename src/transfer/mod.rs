@@ -65,6 +65,11 @@ impl From<tokio_postgres::Error> for TransferError {
     }
 }
 
+/// So many of something: `1 message`, `2 messages`.
+fn counted(count: u64, noun: &str) -> String {
+    format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
+}
+
 /// A connection with nothing but its own name set.
 async fn connect(database: &Config, name: &str) -> Result<(Client, JoinHandle<()>), TransferError> {
     let mut database = database.clone();

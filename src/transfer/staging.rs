@@ -9,7 +9,7 @@ use tokio_postgres::{
 };
 
 use super::{
-    TransferError,
+    TransferError, counted,
     cut::{Cut, Documents},
     documents::{Conversation, Document, Message, Refused, User},
     progress::Progress,
@@ -92,11 +92,11 @@ pub(super) async fn stage<T: Staged>(
     let sink = client.copy_in(&format!("COPY {} FROM STDIN (FORMAT binary)", T::COLUMNS)).await?;
     let types = [&[Type::INT8, Type::INT8], T::TYPES].concat();
     let mut writer = pin!(BinaryCopyInWriter::new(sink, &types));
-    let mut number = 0_i64;
+    let mut count = 0;
     while let Some(cut) = documents.next().map_err(failed)? {
-        number += 1;
-        // A file has fewer lines than that.
-        let line = i64::try_from(documents.line()).unwrap_or(i64::MAX);
+        count += 1;
+        // A file has fewer documents and lines than that.
+        let [number, line] = [count, documents.line()].map(|place| i64::try_from(place).unwrap_or(i64::MAX));
         let parsed = match cut {
             Cut::Document => T::parse(documents.text()),
             Cut::Broken(why) => Err(Refused { id: None, reason: why.to_owned() }),
@@ -119,6 +119,6 @@ pub(super) async fn stage<T: Staged>(
         progress.is_at(documents.bytes_read());
     }
     writer.finish().await?;
-    progress.end(&format!("{number} documents"));
+    progress.end(&counted(count, "document"));
     Ok(())
 }
