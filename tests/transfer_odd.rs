@@ -139,6 +139,35 @@ fn what_is_imported_again_has_the_time_of_its_newest_message() {
 }
 
 #[test]
+fn what_is_refused_is_counted_by_reason_most_frequent_first() {
+    let server = Server::start();
+    let files = Files::beside(server.directory(), "old");
+    let [ana, talk] = ids::<2>();
+    files.write("users.json", &[user(&ana, "Ana")]);
+    // Participants that are no ids, each at another place: more kinds than are told. And two of whom nobody knows.
+    let nobody = |at: usize| {
+        let mut participants = vec![oid(&ana); at];
+        participants.push(json!("Ben"));
+        with(conversation(&new_id(), &ana, &ana), &json!({ "participants": participants }))
+    };
+    let unknown = || conversation(&new_id(), &ana, &new_id());
+    files.write("conversations.json", &(0..11).map(nobody).chain([unknown(), unknown()]).collect::<Vec<_>>());
+    let yesterday =
+        || with(message(&new_id(), &talk, &ana, "when?", 1), &json!({ "sent_at": { "$date": "yesterday" } }));
+    files.write("messages.json", &[yesterday(), yesterday(), yesterday()]);
+    let said = files.import();
+    let (_, counted) = said.split_once("see import-refused.jsonl\n").expect("a report");
+    let counted: Vec<&str> = counted.lines().map(str::trim_start).collect();
+    let most =
+        ["3 in messages.json: sent_at: not a date", "2 in conversations.json: participants: … is not among the users"];
+    assert_eq!((&counted[..2], counted.len()), (&most[..], 11), "{said}");
+    assert_eq!(
+        (counted[2], counted[10]),
+        ("1 in conversations.json: participants[0]: not an ObjectId, but a string", "3 for other reasons")
+    );
+}
+
+#[test]
 fn a_report_costs_no_file_that_is_not_one() {
     let server = Server::start();
     let files = Files::beside(server.directory(), "old");

@@ -51,20 +51,28 @@ pub struct Imported {
     pub changed: u64,
     /// Documents that were not taken.
     pub refused: u64,
+    /// The most frequent reasons, each with its file and for how many documents.
+    pub reasons: Vec<(String, u64)>,
     /// Where it stands what was refused or merged.
     pub report: Option<PathBuf>,
 }
 
 impl fmt::Display for Imported {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { users, conversations, messages, changed, merged, refused, report } = self;
+        let Self { users, conversations, messages, changed, merged, refused, reasons, report } = self;
         let (users, conversations) = (counted(*users, "user"), counted(*conversations, "conversation"));
         writeln!(f, "new: {users}, {conversations}, {}", counted(*messages, "message"))?;
         writeln!(f, "read or deleted since the last import: {}", counted(*changed, "message"))?;
         write!(f, "refused: {}; merged: {}", counted(*refused, "document"), counted(*merged, "conversation"))?;
-        match report {
-            Some(path) => write!(f, "; see {}", path.display()),
-            None => Ok(()),
+        if let Some(path) = report {
+            write!(f, "; see {}", path.display())?;
+        }
+        for (reason, count) in reasons {
+            write!(f, "\n{count:>8} in {reason}")?;
+        }
+        match refused - reasons.iter().map(|(_, count)| count).sum::<u64>() {
+            0 => Ok(()),
+            others => write!(f, "\n{others:>8} for other reasons"),
         }
     }
 }
@@ -95,6 +103,7 @@ pub async fn import(database: &Config, from: &Path, report: &Path) -> Result<Imp
     let _ = driver.await;
     let Import { refusals, mut imported } = import;
     imported.refused = refusals.count;
+    imported.reasons = refusals.most_frequent();
     imported.report = refusals.end()?;
     Ok(imported)
 }
