@@ -5,7 +5,7 @@ mod support;
 use std::{fs, os::unix::fs::PermissionsExt};
 
 use serde_json::json;
-use support::old_files::{Files, conversation, date, ids, message, oid, person, user, with};
+use support::old_files::{Files, REFUSED, conversation, date, ids, message, oid, person, user, with};
 use support::postgres::Sql;
 use support::{EVENT_LIMIT, Server, new_id, until};
 
@@ -165,6 +165,20 @@ fn what_is_refused_is_counted_by_reason_most_frequent_first() {
         (counted[2], counted[10]),
         ("1 in conversations.json: participants[0]: not an ObjectId, but a string", "3 for other reasons")
     );
+}
+
+#[test]
+fn the_exit_code_tells_whether_all_was_taken_or_some_refused_or_nothing_begun() {
+    let server = Server::start();
+    let files = Files::beside(server.directory(), "old");
+    let ended = || files.begin_import().wait().expect("a child").code();
+    let [ana, ben] = ids::<2>();
+    files.write("users.json", &[user(&ana, "Ana")]);
+    assert_eq!(ended(), Some(0));
+    files.write("users.json", &[user(&ana, "Ana"), user(&ben, " ")]);
+    assert_eq!(ended(), Some(REFUSED));
+    fs::remove_file(files.path.join("users.json")).expect("the file");
+    assert_eq!(ended(), Some(1));
 }
 
 #[test]
