@@ -182,6 +182,25 @@ fn the_exit_code_tells_whether_all_was_taken_or_some_refused_or_nothing_begun() 
 }
 
 #[test]
+fn a_file_without_documents_is_named_before_anything_is_imported_and_an_empty_one_is_taken() {
+    let server = Server::start();
+    let files = Files::beside(server.directory(), "old");
+    let [ana] = ids::<1>();
+    files.write("users.json", &[user(&ana, "Ana")]);
+    let page = "<!DOCTYPE html>\n<style>p { color: red }</style>\n<script>{\"@type\": \"Page\"}</script>\n";
+    for text in [page, "[1, 2]", "{\"messages\": []}\n"] {
+        files.write_text("messages.json", text);
+        let said = files.run("import", "--from").expect_err(text);
+        assert!(said.contains("messages.json is a JSON document with an _id"), "{said}");
+    }
+    files.write_text("messages.json", "[]\n");
+    assert!(files.import().contains("new: 1 user, "), "nothing had been stored");
+    // One that is broken costs itself only, even the first.
+    files.write_text("messages.json", &format!("connected to: mongo\n{}", message(&ana, &ana, &ana, "hi", 1)));
+    assert!(files.import().contains("refused: 2 documents"));
+}
+
+#[test]
 fn a_report_costs_no_file_that_is_not_one() {
     let server = Server::start();
     let files = Files::beside(server.directory(), "old");

@@ -19,7 +19,7 @@ use super::{
     documents::{Conversation, Document, Message, User},
     progress::Progress,
     refusals::{Entry, Refusals},
-    staging::{shown, stage},
+    staging::{look, shown, stage},
     statements::{
         AIM_CONVERSATIONS, BRING_UP_TO_DATE, DIVIDE, LIST_MERGED, LIST_REFUSED, LOCK_CHUNK, NUMBER_CHUNK,
         RECOUNT_CHUNK, REFUSE_MESSAGES, RESOLVE_MESSAGES, STAGE, STORE_CONVERSATIONS, STORE_MESSAGES, STORE_USERS,
@@ -83,7 +83,9 @@ impl fmt::Display for Imported {
 /// # Errors
 /// A file or the database fails. What was stored stays, and the next import goes on.
 pub async fn import(database: &Config, from: &Path, report: &Path) -> Result<Imported, TransferError> {
-    let [users, conversations, messages] = find_all(from)?;
+    let files = find_all(from)?;
+    files.iter().flatten().try_for_each(|path| look(path))?;
+    let [users, conversations, messages] = files;
     let (mut client, driver) = connect(database, "horsetrust-chat import").await?;
     lock(&client).await?;
     // The default of 4 MB is meant for many queries at the same time; here one sorts all messages.

@@ -45,6 +45,9 @@ pub enum TransferError {
          --out={0}/users.json` makes the first of them"
     )]
     NothingThere(String),
+    /// A web page, say, or another file by the name of ours.
+    #[error("nothing in {0} is a JSON document with an _id; is that what mongoexport wrote? Nothing was imported")]
+    NoDocuments(PathBuf),
     /// Something would be lost.
     #[error("{0} is there already; export to another directory, or remove it")]
     WouldOverwrite(PathBuf),

@@ -2,6 +2,7 @@
 
 use std::{fs::File, io::BufReader, path::Path, pin::pin};
 
+use serde::{Deserialize, de::IgnoredAny};
 use tokio_postgres::{
     Client,
     binary_copy::BinaryCopyInWriter,
@@ -75,6 +76,29 @@ impl Staged for Message {
 /// A file as the report names it.
 pub(super) fn shown(path: Option<&Path>) -> String {
     path.and_then(Path::file_name).map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
+}
+
+/// Before anything is stored: a file that has something, but no document, is none of ours.
+pub(super) fn look(path: &Path) -> Result<(), TransferError> {
+    #[derive(Deserialize)]
+    struct Named {
+        _id: IgnoredAny,
+    }
+    let failed = |error| TransferError::File("read", path.to_owned(), error);
+    let file = File::open(path).map_err(failed)?;
+    if !file.metadata().map_err(failed)?.is_file() {
+        // What a pipe has can be read once.
+        return Ok(());
+    }
+    let mut documents = Documents::new(BufReader::with_capacity(READ_BYTES, file));
+    let mut is_empty = true;
+    while let Some(cut) = documents.next().map_err(failed)? {
+        if cut == Cut::Document && serde_json::from_slice::<Named>(documents.text()).is_ok() {
+            return Ok(());
+        }
+        is_empty = false;
+    }
+    if is_empty { Ok(()) } else { Err(TransferError::NoDocuments(path.to_owned())) }
 }
 
 /// Lays a file's documents down; those that are none go into the report.
