@@ -72,6 +72,8 @@ enum Command {
     /// Reads users.json, conversations.json and messages.json (JSON lines or arrays, canonical or relaxed extended JSON);
     /// those that are missing are left out. Can be run again: only what is new is stored then, and what was read or
     /// deleted since becomes so. Documents that are refused are listed in the report, and the others are taken.
+    ///
+    /// The exit code is 0 when all documents were taken, 3 when some were refused, and 1 when the import failed.
     Import {
         /// The directory with the files
         #[arg(long, value_name = "DIR")]
@@ -98,6 +100,9 @@ enum Command {
         command: UserCommand,
     },
 }
+
+/// The exit code of an import that refused some documents. Calls that are wrong have 2, and what fails has 1.
+const REFUSED: u8 = 3;
 
 /// A part of the API reference.
 #[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -177,10 +182,7 @@ pub fn main() -> ExitCode {
     if let Some(traces) = traces {
         traces.end();
     }
-    match done {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => fail(&error),
-    }
+    done.unwrap_or_else(|error| fail(&error))
 }
 
 fn print_reference(document: Document) -> ExitCode {
@@ -206,35 +208,35 @@ fn check_config(settings: &Settings, with_demo: bool) -> ExitCode {
     ExitCode::SUCCESS
 }
 
-async fn run(command: Command, settings: &Settings, ways: Ways) -> Result<(), startup::StartError> {
+async fn run(command: Command, settings: &Settings, ways: Ways) -> Result<ExitCode, startup::StartError> {
     match command {
         // Done before anything is started.
-        Command::Doctor | Command::Reference { .. } => Ok(()),
-        Command::Serve { demo, .. } => startup::serve(settings, demo, ways).await,
+        Command::Doctor | Command::Reference { .. } => (),
+        Command::Serve { demo, .. } => startup::serve(settings, demo, ways).await?,
         Command::Migrate => {
             let (_, postgres) = startup::open_database_beside(settings).await?;
             println!("the schema of {} is up to date", startup::name_of_database(settings));
             stop(postgres).await;
-            Ok(())
         }
         Command::Token { user, role, ttl } => {
             let secret = startup::signing_secret(settings)?;
             println!("{}", auth::mint(&secret, user, role, Duration::from_secs(ttl.into())));
-            Ok(())
         }
         Command::Import { from, report } => {
             let (database, postgres) = existing_database(settings).await?;
             let imported = transfer::import(&database, &from, &report).await;
             stop(postgres).await;
-            println!("{}", imported.map_err(|error| startup::StartError::Other(error.to_string()))?);
-            Ok(())
+            let imported = imported.map_err(|error| startup::StartError::Other(error.to_string()))?;
+            println!("{imported}");
+            if imported.refused > 0 {
+                return Ok(ExitCode::from(REFUSED));
+            }
         }
         Command::Export { to } => {
             let (database, postgres) = existing_database(settings).await?;
             let exported = transfer::export(&database, &to).await;
             stop(postgres).await;
             println!("{}", exported.map_err(|error| startup::StartError::Other(error.to_string()))?);
-            Ok(())
         }
         Command::User { command: UserCommand::Put(put) } => {
             let profile = Profile::parse(put.id, put.full_name, put.profile_picture_url)
@@ -244,9 +246,9 @@ async fn run(command: Command, settings: &Settings, ways: Ways) -> Result<(), st
             stop(postgres).await;
             stored.map_err(|error| startup::StartError::Other(error.to_string()))?;
             println!("stored the profile of {}", profile.id);
-            Ok(())
         }
     }
+    Ok(ExitCode::SUCCESS)
 }
 
 /// Says which database it is: the settings of another shell may mean another.

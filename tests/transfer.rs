@@ -43,7 +43,7 @@ fn what_the_service_before_had_is_there_with_its_ids_times_reads_and_deletions()
     ]);
     files.write_text("messages.json", &serde_json::to_string_pretty(&messages).expect("JSON"));
     let said = files.import();
-    assert!(said.contains("new: 2 users, 1 conversations, 4 messages"), "{said}");
+    assert!(said.contains("new: 2 users, 1 conversation, 4 messages"), "{said}");
     assert!(!files.path.join("import-refused.jsonl").exists(), "no report of nothing");
 
     let server = Launch::on(&directory).start();
@@ -89,7 +89,7 @@ fn an_import_again_takes_what_is_new_and_what_was_read_or_deleted_since_beside_a
     ];
     files.write("messages.json", &changed);
     let said = files.import();
-    assert!(said.contains(" 1 messages\n") && said.contains("last import: 2 messages"), "{said}");
+    assert!(said.contains(" 1 message\n") && said.contains("last import: 2 messages"), "{said}");
     let shown = history(&server, &ben, &talk);
     let numbered: Vec<_> = shown.iter().map(|message| (&message["text"], &message["seq"])).collect();
     assert_eq!(numbered, [(&json!("one"), &json!(1)), (&json!("here"), &json!(3)), (&json!("late"), &json!(4))]);
@@ -123,7 +123,7 @@ fn what_is_wrong_is_reported_with_its_place_and_the_rest_is_taken() {
     ];
     files.write_text("messages.jsonl", &lines.join("\n"));
     let said = files.import();
-    assert!(said.contains("new: 2 users, 1 conversations, 2 messages"), "{said}");
+    assert!(said.contains("new: 2 users, 1 conversation, 2 messages"), "{said}");
     assert!(said.contains("refused: 8 documents"), "{said}");
     assert_eq!(server.texts(&person(&ben), &talk), ["good", "one"]);
 
@@ -135,16 +135,16 @@ fn what_is_wrong_is_reported_with_its_place_and_the_rest_is_taken() {
         }
     };
     reasons("users.json", &[(2, "full_name")]);
-    reasons("conversations.json", &[(1, &stranger)]);
+    reasons("conversations.json", &[(1, &format!("participants: {stranger} is not among the users"))]);
     reasons(
         "messages.jsonl",
         &[
             (2, "2000"),
             (3, "U+0000"),
             (4, "another document begins"),
-            (5, "not a participant"),
-            (6, "conversation is not there"),
-            (8, "a message before it"),
+            (5, "sender_id: not a participant of the conversation"),
+            (6, "conversation_id: the conversation is not there"),
+            (8, "_id: a message before it has the same"),
         ],
     );
     let entries = files.read("import-refused.jsonl");
@@ -180,7 +180,7 @@ fn two_conversations_of_the_same_users_become_one_and_no_message_is_lost() {
     );
     for new in ["new: 2 users, 2 conversations, 4 messages", "new: 0 users, 0 conversations, 0 messages"] {
         let said = files.import();
-        assert!(said.contains(new) && said.contains("refused: 0 documents; merged: 1 conversations"), "{said}");
+        assert!(said.contains(new) && said.contains("refused: 0 documents; merged: 1 conversation;"), "{said}");
         let report = files.read("import-refused.jsonl");
         assert_eq!(report.len(), 1);
         assert_eq!((&report[0]["_id"], &report[0]["merged_into"]), (&json!(newer), &json!(older)));

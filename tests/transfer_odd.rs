@@ -5,7 +5,7 @@ mod support;
 use std::{fs, os::unix::fs::PermissionsExt};
 
 use serde_json::json;
-use support::old_files::{Files, conversation, date, ids, message, oid, person, user, with};
+use support::old_files::{Files, REFUSED, conversation, date, ids, message, oid, person, user, with};
 use support::postgres::Sql;
 use support::{EVENT_LIMIT, Server, new_id, until};
 
@@ -60,7 +60,7 @@ fn a_conversation_that_is_about_another_horse_now_stays_and_costs_no_other() {
     let new = [message(&new_id(), &first, &ana, "two", 2), message(&new_id(), &second, &ana, "apart", 3)];
     files.write("messages.json", &new);
     let said = files.import();
-    assert!(said.contains(" 1 conversations, 2 messages") && said.contains("refused: 0"), "{said}");
+    assert!(said.contains(" 1 conversation, 2 messages") && said.contains("refused: 0"), "{said}");
     assert_eq!(server.texts(&person(&ben), &first), ["one", "two"]);
     assert_eq!(server.texts(&person(&ben), &second), ["apart"]);
 }
@@ -136,6 +136,68 @@ fn what_is_imported_again_has_the_time_of_its_newest_message() {
     files.write("messages.json", &[with(message(&new_id(), &talk, &ana, "late", 30), &json!({ "seq": 1 }))]);
     files.import();
     assert_eq!(updated_at(), "2024-03-15T10:00:30.000Z");
+}
+
+#[test]
+fn what_is_refused_is_counted_by_reason_most_frequent_first() {
+    let server = Server::start();
+    let files = Files::beside(server.directory(), "old");
+    let [ana, talk] = ids::<2>();
+    files.write("users.json", &[user(&ana, "Ana")]);
+    // Participants that are no ids, each at another place: more kinds than are told. And two of whom nobody knows.
+    let nobody = |at: usize| {
+        let mut participants = vec![oid(&ana); at];
+        participants.push(json!("Ben"));
+        with(conversation(&new_id(), &ana, &ana), &json!({ "participants": participants }))
+    };
+    let unknown = || conversation(&new_id(), &ana, &new_id());
+    files.write("conversations.json", &(0..11).map(nobody).chain([unknown(), unknown()]).collect::<Vec<_>>());
+    let yesterday =
+        || with(message(&new_id(), &talk, &ana, "when?", 1), &json!({ "sent_at": { "$date": "yesterday" } }));
+    files.write("messages.json", &[yesterday(), yesterday(), yesterday()]);
+    let said = files.import();
+    let (_, counted) = said.split_once("see import-refused.jsonl\n").expect("a report");
+    let counted: Vec<&str> = counted.lines().map(str::trim_start).collect();
+    let most =
+        ["3 in messages.json: sent_at: not a date", "2 in conversations.json: participants: … is not among the users"];
+    assert_eq!((&counted[..2], counted.len()), (&most[..], 11), "{said}");
+    assert_eq!(
+        (counted[2], counted[10]),
+        ("1 in conversations.json: participants[0]: not an ObjectId, but a string", "3 for other reasons")
+    );
+}
+
+#[test]
+fn the_exit_code_tells_whether_all_was_taken_or_some_refused_or_nothing_begun() {
+    let server = Server::start();
+    let files = Files::beside(server.directory(), "old");
+    let ended = || files.begin_import().wait().expect("a child").code();
+    let [ana, ben] = ids::<2>();
+    files.write("users.json", &[user(&ana, "Ana")]);
+    assert_eq!(ended(), Some(0));
+    files.write("users.json", &[user(&ana, "Ana"), user(&ben, " ")]);
+    assert_eq!(ended(), Some(REFUSED));
+    fs::remove_file(files.path.join("users.json")).expect("the file");
+    assert_eq!(ended(), Some(1));
+}
+
+#[test]
+fn a_file_without_documents_is_named_before_anything_is_imported_and_an_empty_one_is_taken() {
+    let server = Server::start();
+    let files = Files::beside(server.directory(), "old");
+    let [ana] = ids::<1>();
+    files.write("users.json", &[user(&ana, "Ana")]);
+    let page = "<!DOCTYPE html>\n<style>p { color: red }</style>\n<script>{\"@type\": \"Page\"}</script>\n";
+    for text in [page, "[1, 2]", "{\"messages\": []}\n"] {
+        files.write_text("messages.json", text);
+        let said = files.run("import", "--from").expect_err(text);
+        assert!(said.contains("messages.json is a JSON document with an _id"), "{said}");
+    }
+    files.write_text("messages.json", "[]\n");
+    assert!(files.import().contains("new: 1 user, "), "nothing had been stored");
+    // One that is broken costs itself only, even the first.
+    files.write_text("messages.json", &format!("connected to: mongo\n{}", message(&ana, &ana, &ana, "hi", 1)));
+    assert!(files.import().contains("refused: 2 documents"));
 }
 
 #[test]

@@ -13,11 +13,11 @@ FROM (
            ) AS is_changed,
            CASE
                WHEN row_number() OVER (PARTITION BY staged.id ORDER BY staged.number) > 1
-                   THEN 'a message before it has its id'
-               WHEN conversations.id IS NULL THEN 'its conversation is not there, or was refused'
+                   THEN '_id: a message before it has the same'
+               WHEN conversations.id IS NULL THEN 'conversation_id: the conversation is not there, or was refused'
                WHEN staged.sender_id NOT IN (conversations.creator_id, conversations.recipient_id)
-                   THEN 'its sender is not a participant'
-               WHEN stored.conversation_id <> conversations.id THEN 'a message of another conversation has its id'
+                   THEN 'sender_id: not a participant of the conversation'
+               WHEN stored.conversation_id <> conversations.id THEN '_id: a message of another conversation has the same'
            END AS reason
     FROM staged_messages staged
     -- Where one of this id was refused, nobody can tell whose the messages are.

@@ -4,7 +4,8 @@
 use actors::{ClientMsgId, ConversationId, HorseId, MessageId, MessageText, Profile, UserId};
 use bson::{Bson, DateTime, oid::ObjectId};
 use chrono::Utc;
-use serde::Deserialize;
+
+use super::fields::{fields, read};
 
 /// The first moment that counts as one: 1970. What is before is a mistake.
 const EARLIEST: i64 = 0;
@@ -35,11 +36,12 @@ pub(super) trait Document: Sized {
     fn parse(text: &[u8]) -> Result<Self, Refused>;
 }
 
-#[derive(Deserialize)]
-struct RawUser {
-    _id: ObjectId,
-    full_name: String,
-    profile_picture_url: Option<String>,
+fields! {
+    struct RawUser {
+        _id: ObjectId,
+        full_name: String,
+        profile_picture_url: Option<String>,
+    }
 }
 
 /// A user.
@@ -57,14 +59,15 @@ impl Document for User {
     }
 }
 
-#[derive(Deserialize)]
-struct RawConversation {
-    _id: ObjectId,
-    participants: Vec<ObjectId>,
-    horse_id: Option<ObjectId>,
-    created_at: Option<DateTime>,
-    updated_at: Option<DateTime>,
-    last_seq: Option<Bson>,
+fields! {
+    struct RawConversation {
+        _id: ObjectId,
+        participants: Vec<ObjectId>,
+        horse_id: Option<ObjectId>,
+        created_at: Option<DateTime>,
+        updated_at: Option<DateTime>,
+        last_seq: Option<Bson>,
+    }
 }
 
 /// A conversation; who began it is the first participant.
@@ -85,15 +88,15 @@ impl Document for Conversation {
 
     fn parse(text: &[u8]) -> Result<Self, Refused> {
         let raw: RawConversation = read(text)?;
-        let refused = |reason: &str| refused(raw._id, reason);
+        let refused = |reason| refused(raw._id, reason);
         let [creator, recipient] = raw.participants[..] else {
-            return Err(refused("it must have two participants"));
+            return Err(refused("participants: not two".to_owned()));
         };
         if creator == recipient {
-            return Err(refused("its participants are the same user"));
+            return Err(refused("participants: twice the same user".to_owned()));
         }
-        let created_at = time(raw.created_at.unwrap_or_else(|| raw._id.timestamp())).map_err(refused)?;
-        let updated_at = raw.updated_at.map(time).transpose().map_err(refused)?;
+        let created_at = time("created_at", raw.created_at.unwrap_or_else(|| raw._id.timestamp())).map_err(refused)?;
+        let updated_at = raw.updated_at.map(|at| time("updated_at", at)).transpose().map_err(refused)?;
         Ok(Self {
             id: raw._id.bytes().into(),
             creator: creator.bytes().into(),
@@ -101,23 +104,24 @@ impl Document for Conversation {
             horse: raw.horse_id.map(|horse| horse.bytes().into()),
             created_at,
             updated_at: updated_at.unwrap_or(created_at),
-            last_seq: raw.last_seq.as_ref().map(seq).transpose().map_err(refused)?,
+            last_seq: raw.last_seq.map(|number| seq("last_seq", &number)).transpose().map_err(refused)?,
         })
     }
 }
 
-#[derive(Deserialize)]
-struct RawMessage {
-    _id: ObjectId,
-    conversation_id: ObjectId,
-    sender_id: ObjectId,
-    text: String,
-    is_read: Option<bool>,
-    read_at: Option<DateTime>,
-    deleted_at: Option<DateTime>,
-    sent_at: Option<DateTime>,
-    seq: Option<Bson>,
-    client_msg_id: Option<String>,
+fields! {
+    struct RawMessage {
+        _id: ObjectId,
+        conversation_id: ObjectId,
+        sender_id: ObjectId,
+        text: String,
+        is_read: Option<bool>,
+        read_at: Option<DateTime>,
+        deleted_at: Option<DateTime>,
+        sent_at: Option<DateTime>,
+        seq: Option<Bson>,
+        client_msg_id: Option<String>,
+    }
 }
 
 /// A message.
@@ -140,13 +144,13 @@ impl Document for Message {
 
     fn parse(text: &[u8]) -> Result<Self, Refused> {
         let raw: RawMessage = read(text)?;
-        let refused = |reason: &str| refused(raw._id, reason);
-        let text = MessageText::parse(raw.text).map_err(|refusal| refused(&refusal.message))?;
+        let refused = |reason| refused(raw._id, reason);
+        let text = MessageText::parse(raw.text).map_err(|refusal| refused(refusal.message.into_owned()))?;
         if let Some(id) = &raw.client_msg_id {
-            ClientMsgId::parse(id.as_str()).map_err(|refusal| refused(&refusal.message))?;
+            ClientMsgId::parse(id.as_str()).map_err(|refusal| refused(refusal.message.into_owned()))?;
         }
-        let sent_at = time(raw.sent_at.unwrap_or_else(|| raw._id.timestamp())).map_err(refused)?;
-        let read_at = raw.read_at.map(time).transpose().map_err(refused)?;
+        let sent_at = time("sent_at", raw.sent_at.unwrap_or_else(|| raw._id.timestamp())).map_err(refused)?;
+        let read_at = raw.read_at.map(|at| time("read_at", at)).transpose().map_err(refused)?;
         Ok(Self {
             id: raw._id.bytes().into(),
             conversation: raw.conversation_id.bytes().into(),
@@ -159,43 +163,28 @@ impl Document for Message {
                 Some(false) => None,
                 None => read_at,
             },
-            deleted_at: raw.deleted_at.map(time).transpose().map_err(refused)?,
-            seq: raw.seq.as_ref().map(seq).transpose().map_err(refused)?,
+            deleted_at: raw.deleted_at.map(|at| time("deleted_at", at)).transpose().map_err(refused)?,
+            seq: raw.seq.map(|number| seq("seq", &number)).transpose().map_err(refused)?,
             client_msg_id: raw.client_msg_id,
         })
     }
 }
 
-fn read<'de, T: Deserialize<'de>>(text: &'de [u8]) -> Result<T, Refused> {
-    serde_json::from_slice(text).map_err(|error| {
-        #[derive(Deserialize)]
-        struct Named {
-            _id: ObjectId,
-        }
-        let id = serde_json::from_slice(text).ok().map(|named: Named| named._id.to_hex());
-        // Where it is in the document, which the report does not have.
-        let reason = error.to_string();
-        let reason = reason.split_once(" at line ").map_or(reason.as_str(), |(reason, _)| reason).to_owned();
-        Refused { id, reason }
-    })
+fn refused(id: ObjectId, reason: impl Into<String>) -> Refused {
+    Refused { id: Some(id.to_hex()), reason: reason.into() }
 }
 
-fn refused(id: ObjectId, reason: impl AsRef<str>) -> Refused {
-    Refused { id: Some(id.to_hex()), reason: reason.as_ref().to_owned() }
-}
-
-fn time(time: DateTime) -> Result<Time, &'static str> {
+fn time(field: &str, time: DateTime) -> Result<Time, String> {
     let milliseconds = time.timestamp_millis();
     let in_range = (EARLIEST..LATEST).contains(&milliseconds);
-    in_range
-        .then(|| Time::from_timestamp_millis(milliseconds))
-        .flatten()
-        .ok_or("a date is not of the years 1970 to 9999")
+    let time = in_range.then(|| Time::from_timestamp_millis(milliseconds)).flatten();
+    time.ok_or_else(|| format!("{field}: not of the years 1970 to 9999"))
 }
 
-fn seq(value: &Bson) -> Result<i64, &'static str> {
+fn seq(field: &str, value: &Bson) -> Result<i64, String> {
     let seq = value.as_i64().or_else(|| value.as_i32().map(i64::from));
-    seq.filter(|seq| (0..=HIGHEST_SEQ).contains(seq)).ok_or("a seq is a whole number, 0 to 2^53")
+    let seq = seq.filter(|seq| (0..=HIGHEST_SEQ).contains(seq));
+    seq.ok_or_else(|| format!("{field}: not a whole number, 0 to 2^53"))
 }
 
 #[cfg(test)]
@@ -247,24 +236,48 @@ mod tests {
     #[test]
     fn what_is_wrong_is_refused_with_its_id_where_it_has_one() {
         for (fields, named) in [
-            (r#""text":"again""#, "duplicate field"),
-            (r#""sent_at":"yesterday""#, "DateTime"),
-            (r#""sent_at":{"$date":{"$numberLong":"-1"}}"#, "1970"),
-            (r#""seq":-1"#, "seq"),
-            (r#""client_msg_id":"é""#, "client_msg_id"),
+            (r#""text":"again""#, "text: there twice"),
+            (r#""sent_at":"yesterday""#, "sent_at: not a date, but a string"),
+            (r#""sent_at":{"$date":"yesterday"}"#, "sent_at: not a date"),
+            (r#""sent_at":{"$date":{"$numberLong":"-1"}}"#, "sent_at: not of the years 1970 to 9999"),
+            (r#""is_read":"no","read_at":5"#, "is_read: not true or false, but a string"),
+            (r#""read_at":null,"deleted_at":[]"#, "deleted_at: not a date, but an array"),
+            (r#""seq":-1"#, "seq: not a whole number, 0 to 2^53"),
+            (r#""seq":{"$numberLong":"one"}"#, "seq: not a number"),
+            (r#""client_msg_id":false"#, "client_msg_id: not a string, but true or false"),
+            (r#""client_msg_id":"é""#, "client_msg_id, or Idempotency-Key, must be 1 to 64 visible ASCII characters"),
         ] {
             let refused = message(fields).expect_err(fields);
-            assert!(refused.reason.contains(named), "{fields}: {refused:?}");
+            assert_eq!(refused, Refused { id: Some("507f1f77bcf86cd799439011".to_owned()), reason: named.to_owned() });
         }
+        let required = |fields: &str| Message::parse(format!(r#"{{"_id":{A},{fields}}}"#).as_bytes());
+        for (fields, named) in [
+            (r#""conversation_id":5"#.to_owned(), "conversation_id: not an ObjectId, but a number"),
+            (r#""conversation_id":{"$oid":"5"}"#.to_owned(), "conversation_id: not an ObjectId"),
+            (format!(r#""conversation_id":{A},"text":"x""#), "sender_id: missing"),
+            (format!(r#""conversation_id":{A},"sender_id":{A},"text":null"#), "text: null is not a string"),
+            (format!(r#""conversation_id":{A},"sender_id":{A},"text":{{}}"#), "text: not a string"),
+            (r#""text":tru"#.to_owned(), "not JSON: expected ident"),
+        ] {
+            assert_eq!(required(&fields).expect_err(&fields).reason, named);
+        }
+        let latin = Message::parse(b"{\"text\":\"gr\xfc\xdfe\"}").expect_err("Latin-1");
+        assert_eq!(latin.reason, "not JSON: its characters are not UTF-8");
         let blank = message("\"x\":0").map(|_| ()).and_then(|()| {
             Message::parse(format!(r#"{{"_id":{A},"conversation_id":{A},"sender_id":{B},"text":" "}}"#).as_bytes())
                 .map(|_| ())
         });
         assert_eq!(blank.expect_err("blank").id.as_deref(), Some("507f1f77bcf86cd799439011"));
         assert_eq!(Message::parse(b"{}").expect_err("empty").id, None);
-        for participants in [format!("[{A}]"), format!("[{A},{A}]"), format!("[{A},{B},{A}]"), "[]".to_owned()] {
+        for (participants, named) in [
+            (format!("[{A}]"), "participants: not two"),
+            (format!("[{A},{B},{A}]"), "participants: not two"),
+            (format!("[{A},{A}]"), "participants: twice the same user"),
+            (format!("[{A},{{\"_id\":{B}}}]"), "participants[1]: not an ObjectId"),
+            ("7".to_owned(), "participants: not an array, but a number"),
+        ] {
             let text = format!(r#"{{"_id":{A},"participants":{participants}}}"#);
-            assert!(Conversation::parse(text.as_bytes()).is_err(), "{participants}");
+            assert_eq!(Conversation::parse(text.as_bytes()).expect_err(&participants).reason, named);
         }
     }
 

@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 use tokio_postgres::{Config, IsolationLevel, Row, Transaction, types::ToSql};
 
 use super::{
-    TransferError, connect,
+    TransferError, connect, counted,
     documents::{Conversation, Document, Message, User},
     progress::Progress,
     statements::{EXPORT_CONVERSATIONS, EXPORT_MESSAGES, EXPORT_USERS},
@@ -36,8 +36,8 @@ pub struct Exported {
 
 impl fmt::Display for Exported {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { users, conversations, messages } = self;
-        write!(f, "written: {users} users, {conversations} conversations, {messages} messages")
+        let (users, conversations) = (counted(self.users, "user"), counted(self.conversations, "conversation"));
+        write!(f, "written: {users}, {conversations}, {}", counted(self.messages, "message"))
     }
 }
 
@@ -113,7 +113,7 @@ async fn write(
     }
     let file = file.into_inner().map_err(|error| failed(error.into_error()))?;
     file.sync_all().map_err(failed)?;
-    progress.end(&format!("{count} documents"));
+    progress.end(&counted(count, "document"));
     Ok(count)
 }
 

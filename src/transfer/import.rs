@@ -15,11 +15,11 @@ use futures::TryStreamExt;
 use tokio_postgres::{Client, Config, error::SqlState, types::ToSql};
 
 use super::{
-    TransferError, connect,
+    TransferError, connect, counted,
     documents::{Conversation, Document, Message, User},
     progress::Progress,
     refusals::{Entry, Refusals},
-    staging::{shown, stage},
+    staging::{look, shown, stage},
     statements::{
         AIM_CONVERSATIONS, BRING_UP_TO_DATE, DIVIDE, LIST_MERGED, LIST_REFUSED, LOCK_CHUNK, NUMBER_CHUNK,
         RECOUNT_CHUNK, REFUSE_MESSAGES, RESOLVE_MESSAGES, STAGE, STORE_CONVERSATIONS, STORE_MESSAGES, STORE_USERS,
@@ -51,19 +51,28 @@ pub struct Imported {
     pub changed: u64,
     /// Documents that were not taken.
     pub refused: u64,
+    /// The most frequent reasons, each with its file and for how many documents.
+    pub reasons: Vec<(String, u64)>,
     /// Where it stands what was refused or merged.
     pub report: Option<PathBuf>,
 }
 
 impl fmt::Display for Imported {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { users, conversations, messages, changed, merged, refused, report } = self;
-        writeln!(f, "new: {users} users, {conversations} conversations, {messages} messages")?;
-        writeln!(f, "read or deleted since the last import: {changed} messages")?;
-        write!(f, "refused: {refused} documents; merged: {merged} conversations")?;
-        match report {
-            Some(path) => write!(f, "; see {}", path.display()),
-            None => Ok(()),
+        let Self { users, conversations, messages, changed, merged, refused, reasons, report } = self;
+        let (users, conversations) = (counted(*users, "user"), counted(*conversations, "conversation"));
+        writeln!(f, "new: {users}, {conversations}, {}", counted(*messages, "message"))?;
+        writeln!(f, "read or deleted since the last import: {}", counted(*changed, "message"))?;
+        write!(f, "refused: {}; merged: {}", counted(*refused, "document"), counted(*merged, "conversation"))?;
+        if let Some(path) = report {
+            write!(f, "; see {}", path.display())?;
+        }
+        for (reason, count) in reasons {
+            write!(f, "\n{count:>8} in {reason}")?;
+        }
+        match refused - reasons.iter().map(|(_, count)| count).sum::<u64>() {
+            0 => Ok(()),
+            others => write!(f, "\n{others:>8} for other reasons"),
         }
     }
 }
@@ -74,7 +83,9 @@ impl fmt::Display for Imported {
 /// # Errors
 /// A file or the database fails. What was stored stays, and the next import goes on.
 pub async fn import(database: &Config, from: &Path, report: &Path) -> Result<Imported, TransferError> {
-    let [users, conversations, messages] = find_all(from)?;
+    let files = find_all(from)?;
+    files.iter().flatten().try_for_each(|path| look(path))?;
+    let [users, conversations, messages] = files;
     let (mut client, driver) = connect(database, "horsetrust-chat import").await?;
     lock(&client).await?;
     // The default of 4 MB is meant for many queries at the same time; here one sorts all messages.
@@ -94,6 +105,7 @@ pub async fn import(database: &Config, from: &Path, report: &Path) -> Result<Imp
     let _ = driver.await;
     let Import { refusals, mut imported } = import;
     imported.refused = refusals.count;
+    imported.reasons = refusals.most_frequent();
     imported.report = refusals.end()?;
     Ok(imported)
 }
@@ -153,9 +165,10 @@ impl Import {
         client.batch_execute(RESOLVE_MESSAGES).await?;
         self.report(client, REFUSE_MESSAGES, &shown(path), false).await?;
         client.batch_execute(DIVIDE).await?;
-        let (mut stored, total) = (0, client.query_one("SELECT count(*) FROM divided", &[]).await?.get::<_, i64>(0));
-        progress.end(&format!("{total} messages are new or changed"));
-        let progress = Progress::new("storing messages", u64::try_from(total).unwrap_or_default());
+        let total = client.query_one("SELECT count(*) FROM divided", &[]).await?.get::<_, i64>(0);
+        let (mut stored, total) = (0, u64::try_from(total).unwrap_or_default());
+        progress.end(&format!("{} new or changed", counted(total, "message")));
+        let progress = Progress::new("storing messages", total);
         let chunks = client.query("SELECT DISTINCT chunk FROM chunks ORDER BY chunk", &[]).await?;
         for chunk in chunks.iter().map(|row| row.get::<_, i32>(0)) {
             let (new, changed) = store_chunk(client, chunk).await?;
@@ -164,7 +177,7 @@ impl Import {
             stored += new + changed;
             progress.is_at(stored);
         }
-        progress.end(&format!("{stored} messages"));
+        progress.end(&counted(stored, "message"));
         Ok(())
     }
 

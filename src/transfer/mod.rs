@@ -4,7 +4,8 @@
 //! | file | |
 //! | --- | --- |
 //! | `cut.rs` | a file into its JSON documents |
-//! | `documents.rs` | documents into rows |
+//! | `fields.rs` | documents into their fields, or why not |
+//! | `documents.rs` | fields into rows |
 //! | `staging.rs` | rows into temporary tables, by COPY |
 //! | `import.rs` | from there to where they belong |
 //! | `refusals.rs` | the report of what was not taken |
@@ -15,6 +16,7 @@
 mod cut;
 mod documents;
 mod export;
+mod fields;
 mod import;
 mod progress;
 mod refusals;
@@ -43,6 +45,9 @@ pub enum TransferError {
          --out={0}/users.json` makes the first of them"
     )]
     NothingThere(String),
+    /// A web page, say, or another file by the name of ours.
+    #[error("nothing in {0} is a JSON document with an _id; is that what mongoexport wrote? Nothing was imported")]
+    NoDocuments(PathBuf),
     /// Something would be lost.
     #[error("{0} is there already; export to another directory, or remove it")]
     WouldOverwrite(PathBuf),
@@ -61,6 +66,11 @@ impl From<tokio_postgres::Error> for TransferError {
         let lost = || format!("{error}{}; what was stored stays, and the same call goes on from there", cause());
         Self::Postgres(refused.unwrap_or_else(lost))
     }
+}
+
+/// So many of something: `1 message`, `2 messages`.
+fn counted(count: u64, noun: &str) -> String {
+    format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
 }
 
 /// A connection with nothing but its own name set.

@@ -1,15 +1,23 @@
 //! The report of what an import has not taken: a JSON document a line.
 
 use std::{
+    cmp::Reverse,
+    collections::BTreeMap,
     fs::{self, File},
     io::{self, BufWriter, Write as _},
     os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
 };
 
+use actors::UserId;
 use serde::Serialize;
 
 use super::TransferError;
+
+/// How many kinds of reasons are counted each for itself. Whatever is in the files, there are hardly ever that many.
+const KINDS: usize = 1000;
+/// How many of them are told.
+const KINDS_TOLD: usize = 10;
 
 /// A document that was not taken, or not as it was.
 #[derive(Serialize)]
@@ -41,6 +49,8 @@ pub(super) struct Refusals {
     entries: u64,
     /// How many were not taken.
     pub(super) count: u64,
+    /// How many of which kind.
+    kinds: BTreeMap<String, u64>,
 }
 
 impl Refusals {
@@ -60,7 +70,15 @@ impl Refusals {
         // It may quote what people wrote.
         let file = File::options().write(true).create(true).truncate(false).mode(0o600).open(path).map_err(failed)?;
         let is_file = file.metadata().map_err(failed)?.is_file();
-        Ok(Self { path: path.to_owned(), file: BufWriter::new(file), is_new, is_file, entries: 0, count: 0 })
+        Ok(Self {
+            path: path.to_owned(),
+            file: BufWriter::new(file),
+            is_new,
+            is_file,
+            entries: 0,
+            count: 0,
+            kinds: BTreeMap::new(),
+        })
     }
 
     /// # Errors
@@ -70,10 +88,27 @@ impl Refusals {
             self.begin().map_err(|error| self.failed(error))?;
         }
         self.entries += 1;
-        self.count += u64::from(entry.merged_into.is_none());
+        if let Some(reason) = entry.reason {
+            self.count += 1;
+            self.count_kind(format!("{}: {}", entry.file, without_ids(reason)));
+        }
         let mut line = serde_json::to_vec(entry).expect("strings and numbers always serialize");
         line.push(b'\n');
         self.file.write_all(&line).map_err(|error| self.failed(error))
+    }
+
+    fn count_kind(&mut self, kind: String) {
+        if self.kinds.len() < KINDS || self.kinds.contains_key(&kind) {
+            *self.kinds.entry(kind).or_default() += 1;
+        }
+    }
+
+    /// The most frequent kinds of reasons, each with its file and how often there was one.
+    pub(super) fn most_frequent(&self) -> Vec<(String, u64)> {
+        let mut kinds: Vec<_> = self.kinds.iter().map(|(kind, count)| (kind.clone(), *count)).collect();
+        kinds.sort_by_key(|(_, count)| Reverse(*count));
+        kinds.truncate(KINDS_TOLD);
+        kinds
     }
 
     /// Where it is, if anything stands in it.
@@ -98,4 +133,10 @@ impl Refusals {
     fn failed(&self, error: io::Error) -> TransferError {
         TransferError::File("write", self.path.clone(), error)
     }
+}
+
+/// What reasons have in common that name different users.
+fn without_ids(reason: &str) -> String {
+    let words = reason.split(' ').map(|word| if UserId::parse(word).is_some() { "…" } else { word });
+    words.collect::<Vec<_>>().join(" ")
 }

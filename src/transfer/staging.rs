@@ -2,6 +2,7 @@
 
 use std::{fs::File, io::BufReader, path::Path, pin::pin};
 
+use serde::{Deserialize, de::IgnoredAny};
 use tokio_postgres::{
     Client,
     binary_copy::BinaryCopyInWriter,
@@ -9,7 +10,7 @@ use tokio_postgres::{
 };
 
 use super::{
-    TransferError,
+    TransferError, counted,
     cut::{Cut, Documents},
     documents::{Conversation, Document, Message, Refused, User},
     progress::Progress,
@@ -77,6 +78,29 @@ pub(super) fn shown(path: Option<&Path>) -> String {
     path.and_then(Path::file_name).map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
 }
 
+/// Before anything is stored: a file that has something, but no document, is none of ours.
+pub(super) fn look(path: &Path) -> Result<(), TransferError> {
+    #[derive(Deserialize)]
+    struct Named {
+        _id: IgnoredAny,
+    }
+    let failed = |error| TransferError::File("read", path.to_owned(), error);
+    let file = File::open(path).map_err(failed)?;
+    if !file.metadata().map_err(failed)?.is_file() {
+        // What a pipe has can be read once.
+        return Ok(());
+    }
+    let mut documents = Documents::new(BufReader::with_capacity(READ_BYTES, file));
+    let mut is_empty = true;
+    while let Some(cut) = documents.next().map_err(failed)? {
+        if cut == Cut::Document && serde_json::from_slice::<Named>(documents.text()).is_ok() {
+            return Ok(());
+        }
+        is_empty = false;
+    }
+    if is_empty { Ok(()) } else { Err(TransferError::NoDocuments(path.to_owned())) }
+}
+
 /// Lays a file's documents down; those that are none go into the report.
 pub(super) async fn stage<T: Staged>(
     client: &Client,
@@ -92,11 +116,11 @@ pub(super) async fn stage<T: Staged>(
     let sink = client.copy_in(&format!("COPY {} FROM STDIN (FORMAT binary)", T::COLUMNS)).await?;
     let types = [&[Type::INT8, Type::INT8], T::TYPES].concat();
     let mut writer = pin!(BinaryCopyInWriter::new(sink, &types));
-    let mut number = 0_i64;
+    let mut count = 0;
     while let Some(cut) = documents.next().map_err(failed)? {
-        number += 1;
-        // A file has fewer lines than that.
-        let line = i64::try_from(documents.line()).unwrap_or(i64::MAX);
+        count += 1;
+        // A file has fewer documents and lines than that.
+        let [number, line] = [count, documents.line()].map(|place| i64::try_from(place).unwrap_or(i64::MAX));
         let parsed = match cut {
             Cut::Document => T::parse(documents.text()),
             Cut::Broken(why) => Err(Refused { id: None, reason: why.to_owned() }),
@@ -119,6 +143,6 @@ pub(super) async fn stage<T: Staged>(
         progress.is_at(documents.bytes_read());
     }
     writer.finish().await?;
-    progress.end(&format!("{number} documents"));
+    progress.end(&counted(count, "document"));
     Ok(())
 }

@@ -12,6 +12,9 @@ use serde_json::{Value, json};
 use super::people::{Person, new_id, token};
 use super::server::{DataDir, command, output};
 
+/// The exit code of an import that refused some documents.
+pub(crate) const REFUSED: i32 = 3;
+
 /// A directory for files, beside a data directory and gone with it.
 pub(crate) struct Files {
     directory: Arc<DataDir>,
@@ -39,7 +42,7 @@ impl Files {
         text.lines().map(|line| serde_json::from_str(line).expect("a document a line")).collect()
     }
 
-    /// Runs a call about these files; what it printed, or why it failed.
+    /// Runs a call about these files; what it printed, or why it failed. That some were refused is no failure.
     pub(crate) fn run(&self, call: &str, option: &str) -> Result<String, String> {
         self.run_with(call, option, &[])
     }
@@ -53,7 +56,8 @@ impl Files {
         command.arg(&self.path).arg("--data-dir").arg(self.directory.path()).current_dir(&self.path);
         let output = output(command.args(more));
         let [out, error] = [output.stdout, output.stderr].map(|text| String::from_utf8_lossy(&text).into_owned());
-        if output.status.success() { Ok(out) } else { Err(error) }
+        let done = output.status.success() || output.status.code() == Some(REFUSED);
+        if done { Ok(out) } else { Err(error) }
     }
 
     /// An import that its caller looks after.
