@@ -52,6 +52,7 @@ impl Files {
     }
 
     fn run_with(&self, call: &str, option: &str, more: &[&str]) -> Result<String, String> {
+        self.make_database();
         let mut command = command(&[call, option]);
         command.arg(&self.path).arg("--data-dir").arg(self.directory.path()).current_dir(&self.path);
         let output = output(command.args(more));
@@ -60,8 +61,17 @@ impl Files {
         if done { Ok(out) } else { Err(error) }
     }
 
+    /// As before the day: an import itself makes none.
+    fn make_database(&self) {
+        if !self.directory.path().join("postgres").exists() {
+            let made = output(command(&["migrate", "--data-dir"]).arg(self.directory.path()));
+            assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+        }
+    }
+
     /// An import that its caller looks after.
     pub(crate) fn begin_import(&self) -> Child {
+        self.make_database();
         let mut import = command(&["import", "--from"]);
         import.arg(&self.path).arg("--data-dir").arg(self.directory.path()).current_dir(&self.path);
         import.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("the binary runs")
