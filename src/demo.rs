@@ -76,7 +76,7 @@ pub(crate) fn warning(settings: &Settings, with_demo: bool) -> Option<&'static s
 }
 
 /// Makes the demo's data unless it is there, and prints tokens and calls that work as they stand.
-pub(crate) async fn prepare(app: &App, secret: &[u8], address: SocketAddr) -> Result<(), String> {
+pub(crate) async fn prepare(app: &App, settings: &Settings, secret: &[u8], address: SocketAddr) -> Result<(), String> {
     let mut users = Vec::new();
     for (id, name) in USERS {
         let id = UserId::parse(id).ok_or("a demo user's id is malformed")?;
@@ -90,7 +90,7 @@ pub(crate) async fn prepare(app: &App, secret: &[u8], address: SocketAddr) -> Re
         first.get_or_insert(conversation);
     }
     if let Some(conversation) = first {
-        print(secret, address, &users, conversation);
+        print(secret, address, &users, conversation, &call_for_admins(settings, users[0]));
     }
     Ok(())
 }
@@ -111,7 +111,13 @@ async fn tell(
     Ok(conversation.id)
 }
 
-fn print(secret: &[u8], address: SocketAddr, users: &[UserId], conversation: ConversationId) {
+/// What prints a token for the console. None is printed here: it may do more than be one of these users.
+fn call_for_admins(settings: &Settings, user: UserId) -> String {
+    let program = std::env::args().next().unwrap_or_else(|| env!("CARGO_PKG_NAME").to_owned());
+    format!("{program} token --user {user} --role admin --data-dir '{}'", settings.data_dir.display())
+}
+
+fn print(secret: &[u8], address: SocketAddr, users: &[UserId], conversation: ConversationId, for_admins: &str) {
     println!("\nDemo users, with tokens for 30 days:");
     let token = |user| auth::mint(secret, user, Role::Seller, TOKEN_TTL);
     for (user, (_, name)) in users.iter().zip(USERS) {
@@ -125,8 +131,15 @@ curl http://{address}/api/chat/conversations -H 'Authorization: Bearer {buyer}'\
 curl http://{address}/api/chat/conversations/{conversation}/messages -H 'Authorization: Bearer {buyer}'\n
 curl -X POST http://{address}/api/chat/conversations/{conversation}/messages \\
   -H 'Authorization: Bearer {buyer}' -H 'Content-Type: application/json' -d '{{\"text\":\"See you on Saturday!\"}}'\n
+For the steps of docs/guide.md, in a shell:\n
+export URL=http://{address} CONVERSATION={conversation} RECIPIENT={} \\
+  TOKEN={buyer}\n
 Chat with them in a browser, in two windows as two of them:\n
   http://{address}/\n
-Stop with Ctrl-C.\n"
+Try all calls:          http://{address}/reference/, with one of these tokens
+Watch what happens:     http://{address}/admin, with what this prints:\n
+  {for_admins}\n
+Stop with Ctrl-C.\n",
+        users[1]
     );
 }

@@ -306,7 +306,7 @@ async fn listen(
     println!("horsetrust-chat listening on http://{}", listening.address);
     tracing::info!(address = %listening.address, workers = settings.workers, "listening");
     if let Some(secret) = demo_secret {
-        demo::prepare(&app, &secret, listening.address).await.map_err(StartError::Other)?;
+        demo::prepare(&app, settings, &secret, listening.address).await.map_err(StartError::Other)?;
     }
     Ok((app, listening))
 }

@@ -232,7 +232,7 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Whether the process answers, and will
+         * Whether the process answers, and is not stopping
          * @description 503 from the beginning of a stop on.
          */
         get: operations["getHealth"];
@@ -356,7 +356,7 @@ export interface components {
              * @description The newest message of the conversation; 0 if there is none.
              */
             head_seq?: number;
-            /** @description Those behind `since_seq`, the oldest first. */
+            /** @description Those after `since_seq`, the oldest first. */
             messages?: components["schemas"]["Message"][];
         };
         /** @description The newest message of a conversation. */
@@ -922,7 +922,7 @@ export interface operations {
                 page?: number;
                 /** @description Messages of a page */
                 limit?: number;
-                /** @description The messages behind this one */
+                /** @description The messages after this one */
                 after_seq?: number;
                 /** @description The messages before this one, not together with `after_seq` */
                 before_seq?: number;

@@ -114,7 +114,5 @@ export class Connection extends EventTarget {
       const token = await this.#tokens().catch(() => null);
       if (token) this.socket.emit('refresh_token', { token });
     });
-    // The client does not come back by itself: the server has closed the connection on purpose.
-    this.socket.on('auth_expired', () => this.socket.io.engine.once('close', () => this.socket.connect()));
   }
 }

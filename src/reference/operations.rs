@@ -104,7 +104,7 @@ fn words(route: Route) -> Words {
             "getHealth",
             "health",
             Anybody,
-            "Whether the process answers, and will",
+            "Whether the process answers, and is not stopping",
             "503 from the beginning of a stop on.",
         ),
         Route::HealthHead => ("headHealth", "health", Anybody, "The same without a body", ""),
@@ -158,7 +158,7 @@ fn parameters(route: Route) -> Vec<Parameter> {
             id("The conversation"),
             query("page", "Page 1 has the newest messages", number(1).default(Some(json!(1)))),
             query("limit", "Messages of a page", number(1).maximum(Some(100)).default(Some(json!(30)))),
-            query("after_seq", "The messages behind this one", number(0)),
+            query("after_seq", "The messages after this one", number(0)),
             query("before_seq", "The messages before this one, not together with `after_seq`", number(0)),
             query(
                 "mark_read",

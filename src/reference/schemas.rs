@@ -270,7 +270,7 @@ pub(super) struct Joined {
     /// The newest message of the conversation; 0 if there is none.
     #[schema(nullable = false, minimum = 0)]
     head_seq: Option<i64>,
-    /// Those behind `since_seq`, the oldest first.
+    /// Those after `since_seq`, the oldest first.
     #[schema(nullable = false)]
     messages: Option<Vec<Message>>,
     /// Whether there are more than fit into the answer.

@@ -152,6 +152,18 @@ test('others see who types and what was read, and readers what is left', async (
   assert.deepEqual(await readers.unread.count(1), [[conversation, 1]]);
 });
 
+test('a user hears of messages in all conversations, and of deletions in those that are joined', async () => {
+  const { alice, bob, conversation } = await newPair(server);
+  const socket = await connect(app(alice));
+  const [notices, deleted] = [new Inbox('notice'), new Inbox('deletion')];
+  guide.hear(socket, { notify: (...what) => notices.push(what), showDeleted: (...what) => deleted.push(what) });
+  const { _id: id } = await say(server, bob, conversation, 'not joined');
+  assert.deepEqual(await notices.count(1), [[conversation, bob.id, 'not joined']]);
+  await guide.join(socket, conversation, 1);
+  await guide.rest(app(bob), 'DELETE', `/messages/${id}`);
+  assert.deepEqual(await deleted.count(1), [[conversation, 1]]);
+});
+
 test('each message is shown once and in order, whether the session came back or a new one began', async () => {
   const { alice, bob, conversation } = await newPair(server);
   const relay = await Relay.to(server);

@@ -166,6 +166,23 @@ def test_others_see_who_types_and_what_was_read_and_readers_what_is_left(ana, be
     assert sorted(take(shown, 3)) == [*read, ("unread ben", conversation, 1)]
 
 
+def test_a_user_hears_of_messages_everywhere_and_of_deletions_where_joined(ana, ben, conversation, connect):
+    heard = queue.Queue()
+
+    def notify(*details):
+        heard.put(("notice", *details))
+
+    def show_deleted(*details):
+        heard.put(("deleted", *details))
+
+    client = connect(ana, lambda client: guide.hear(client, notify, show_deleted))
+    message = ben.post(conversation, "not joined").json()["data"]
+    assert take(heard, 1) == [("notice", conversation, ben.id, "not joined")]
+    guide.join(client, conversation, 1)
+    guide.rest(app(ben), "DELETE", f"/messages/{message['_id']}")
+    assert take(heard, 1) == [("deleted", conversation, 1)]
+
+
 def test_each_message_is_shown_once_and_in_order_whatever_was_missed(ana, ben, conversation, connect):
     other = ben.conversation_with(ana, horse_id=new_id())
     shown = {conversation: queue.Queue(), other: queue.Queue()}
