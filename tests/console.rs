@@ -4,6 +4,7 @@ mod support;
 
 use serde_json::{Value, json};
 use support::plain::Plain;
+use support::postgres::Frozen;
 use support::websocket::{WebSocket, text, upgrade, upgrade_with};
 use support::{Connection, DataDir, EVENT_LIMIT, Launch, Server, SocketIo, new_id, token, until};
 
@@ -115,6 +116,20 @@ fn what_is_there_is_told_each_second_and_found() {
     );
     assert_eq!(room["sessions"], json!([session["session"]]));
     assert_eq!(room["participants"], json!([ana.id, ben.id]));
+}
+
+#[test]
+fn whether_postgres_answers_is_told() {
+    let server = Server::start();
+    let mut console = console(&server);
+    let mut told = |up: bool| {
+        until(&format!("Postgres up: {up}"), EVENT_LIMIT, || console.next_event("stats")["data"]["postgres_up"] == up);
+    };
+    told(true);
+    let frozen = Frozen::freeze(server.directory());
+    told(false);
+    drop(frozen);
+    told(true);
 }
 
 #[test]
