@@ -4,6 +4,7 @@ mod support;
 
 use serde_json::{Value, json};
 use support::plain::Plain;
+use support::postgres::Frozen;
 use support::websocket::{WebSocket, text, upgrade, upgrade_with};
 use support::{Connection, DataDir, EVENT_LIMIT, Launch, Server, SocketIo, new_id, token, until};
 
@@ -11,8 +12,13 @@ const CONSOLE: &str = "/api/chat/admin/ws";
 
 /// A console of an admin's.
 fn console(server: &Server) -> Plain {
+    console_of(server, &new_id())
+}
+
+/// This admin's.
+fn console_of(server: &Server, admin: &str) -> Plain {
     let mut connection = Connection::open(server.address());
-    let token = format!("Bearer {}", token(&new_id(), "admin"));
+    let token = format!("Bearer {}", token(admin, "admin"));
     connection.send(&upgrade_with(CONSOLE, &[("Authorization", &token)]));
     let mut console = Plain::on(WebSocket::accepted(connection));
     console.next_event("connect");
@@ -113,6 +119,20 @@ fn what_is_there_is_told_each_second_and_found() {
 }
 
 #[test]
+fn whether_postgres_answers_is_told() {
+    let server = Server::start();
+    let mut console = console(&server);
+    let mut told = |up: bool| {
+        until(&format!("Postgres up: {up}"), EVENT_LIMIT, || console.next_event("stats")["data"]["postgres_up"] == up);
+    };
+    told(true);
+    let frozen = Frozen::freeze(server.directory());
+    told(false);
+    drop(frozen);
+    told(true);
+}
+
+#[test]
 fn the_way_of_a_watched_conversation_s_messages_is_told_and_no_other_s() {
     let server = Server::start();
     let (ana, ben, eve) = (server.person("Ana"), server.person("Ben"), server.person("Eve"));
@@ -154,13 +174,17 @@ fn an_operator_closes_a_session_and_revokes_a_user() {
     let (ana, ben) = (server.person("Ana"), server.person("Ben"));
     let (mut closed, mut plain) = (SocketIo::connect(&server, &ana), Plain::connect(&server, &ana));
     let mut revoked = SocketIo::connect(&server, &ben);
-    let mut console = console(&server);
+    let admin = new_id();
+    let mut console = console_of(&server, &admin);
     for (transport, count) in [("websocket", 2), ("plain_websocket", 1)] {
         let found = data(&mut console, "sessions", &json!({ "begins": ana.id }));
         assert_eq!(found["count"], count);
         let sessions = found["sessions"].as_array().expect("sessions");
         let one = sessions.iter().find(|session| session["transport"] == transport).expect("it is there");
         data(&mut console, "close_session", &json!({ "id": one["id"] }));
+        let session = one["session"].as_str().expect("it has connected");
+        let logged = server.log_lines_with(&["an operator closed a connection", session, &ana.id, &admin]);
+        assert_eq!(logged, 1);
         until("it is gone", EVENT_LIMIT, || {
             let left = data(&mut console, "sessions", &json!({ "begins": ana.id }));
             left["count"].as_u64() == Some(count - 1)
@@ -176,7 +200,11 @@ fn an_operator_closes_a_session_and_revokes_a_user() {
     data(&mut console, "revoke", &json!({ "userId": ben.id }));
     revoked.socket.connection.expect_close();
     assert_eq!(server.log_lines_with(&["an operator closed a connection"]), 2);
-    assert_eq!(server.log_lines_with(&["an operator revoked", &ben.id]), 1);
+    assert_eq!(server.log_lines_with(&["an operator revoked", &ben.id, &admin]), 1);
+
+    let (other, body) = (new_id(), json!({ "userId": ana.id }));
+    assert_eq!(server.rest(&token(&other, "admin"), "POST", "/api/chat/admin/revoke", Some(&body)).0, 200);
+    assert_eq!(server.log_lines_with(&["revoked the user's tokens", &ana.id, &other]), 1);
 }
 
 #[test]

@@ -92,7 +92,9 @@ impl Console {
         Self::tell("connect", &stats::about(&self.app), ctx);
         ctx.run_interval(TELL, |console, ctx| {
             if console.still_holds(ctx) {
-                Self::tell("stats", &stats::now(&console.app), ctx);
+                let app = console.app.clone();
+                let stats = async move { stats::now(&app).await };
+                ctx.spawn(stats.into_actor(console).map(|stats, _, ctx| Self::tell("stats", &stats, ctx)));
             }
         });
         ctx.add_stream(stream::unfold(self.app.ways.told(), next_way));

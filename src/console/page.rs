@@ -19,6 +19,7 @@ const FILES: &[(&str, &str, &str)] = files![
     "/admin/console.css" = "page/console.css": CSS,
     "/admin/main.js" = "page/main.js": JAVASCRIPT,
     "/admin/feed.js" = "page/feed.js": JAVASCRIPT,
+    "/admin/live.js" = "page/live.js": JAVASCRIPT,
     "/admin/numbers.js" = "page/numbers.js": JAVASCRIPT,
     "/admin/search.js" = "page/search.js": JAVASCRIPT,
     "/admin/sessions.js" = "page/sessions.js": JAVASCRIPT,

@@ -6,6 +6,7 @@ use nix::{
     unistd::Pid,
 };
 use serde_json::{Value, json};
+use tracing::field::display;
 
 use crate::http::App;
 
@@ -87,10 +88,9 @@ impl Question {
                 Ok(json!({ "count": count, "rooms": rooms }))
             }
             Self::Close(id) => {
-                if !app.socket_io.close(&id) {
-                    return Err(session_not_found());
-                }
-                tracing::info!(connection = id, by, "an operator closed a connection");
+                let closed = app.socket_io.close(&id).ok_or_else(session_not_found)?;
+                let (session, user) = (closed.session.map(display), closed.user.map(display));
+                tracing::info!(connection = id, session, user, by, "an operator closed a connection");
                 Ok(Value::Null)
             }
             Self::Revoke(user) => {

@@ -16,7 +16,8 @@ pub(super) fn about(app: &App) -> Value {
 }
 
 /// What is there and what has happened, now.
-pub(super) fn now(app: &App) -> Value {
+pub(super) async fn now(app: &App) -> Value {
+    let postgres_up = app.chat.store().ping().await.is_ok();
     let counters = app.chat.counters();
     let gauges = Gauge::ALL.iter().map(|gauge| (gauge.as_str(), json!(counters.get(*gauge))));
     let refusals = Code::ALL.iter().map(|code| (code.as_str(), json!(counters.refusals(*code))));
@@ -33,6 +34,8 @@ pub(super) fn now(app: &App) -> Value {
         // How many took how long, since the start.
         "messages": counters.messages.counts(),
         "commits": counters.commits.counts(),
+        // Whether it answers within a second.
+        "postgres_up": postgres_up,
         "risks": app.chat.risks(),
         "draining": app.chat.is_draining(),
     })

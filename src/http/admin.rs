@@ -12,11 +12,11 @@ pub(super) async fn stats(app: Data<App>, _: Admin) -> Result<HttpResponse, ApiE
 }
 
 /// Refuses a user's tokens of before, and closes the user's sessions at once.
-pub(super) async fn revoke(app: Data<App>, _: Admin, mut body: JsonObject) -> Result<HttpResponse, ApiError> {
+pub(super) async fn revoke(app: Data<App>, Admin(by): Admin, mut body: JsonObject) -> Result<HttpResponse, ApiError> {
     const INVALID: &str = "Invalid user ID";
     let user = body.string("userId", INVALID)?.and_then(|id| UserId::parse(&id));
     let user = user.ok_or_else(|| Refusal::invalid(INVALID))?;
     let revoked_at = app.chat.revoke(user).await?;
-    tracing::info!(%user, "revoked the user's tokens");
+    tracing::info!(%user, %by, "revoked the user's tokens");
     Ok(Success::ok(json!({ "userId": user, "revoked_at": revoked_at })))
 }

@@ -3,7 +3,7 @@
 use std::future::{Ready, ready};
 
 use actix_web::{FromRequest, HttpRequest, dev::Payload, http::header::AUTHORIZATION, web::Data};
-use actors::{Code, Refusal};
+use actors::{Code, Refusal, UserId};
 
 use crate::auth::{AuthError, Caller, Role};
 
@@ -18,8 +18,8 @@ impl FromRequest for Caller {
     }
 }
 
-/// A caller with the role `admin`.
-pub(super) struct Admin;
+/// A caller with the role `admin`: who it is.
+pub(super) struct Admin(pub(super) UserId);
 
 impl FromRequest for Admin {
     type Error = ApiError;
@@ -27,7 +27,7 @@ impl FromRequest for Admin {
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
         ready(match caller(request) {
-            Ok(Caller { role: Role::Admin, .. }) => Ok(Self),
+            Ok(Caller { role: Role::Admin, user, .. }) => Ok(Self(user)),
             Ok(other) => {
                 let refusal = Refusal::new(Code::Forbidden, "Admin role required");
                 counted(request, other).and_then(|_| Err(refusal.into()))

@@ -23,8 +23,8 @@ pub(crate) struct ConnectionDescription {
     /// By which it is closed.
     pub(super) id: String,
     /// Once the client has connected.
-    pub(super) session: Option<SessionId>,
-    pub(super) user: Option<UserId>,
+    pub(crate) session: Option<SessionId>,
+    pub(crate) user: Option<UserId>,
     pub(super) transport: &'static str,
     /// How long it has been open.
     pub(super) seconds: u64,

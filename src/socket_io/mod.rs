@@ -180,12 +180,12 @@ impl SocketIo {
         Some((connection.describe(id.parse().ok()?), rooms))
     }
 
-    /// Closes one; whether it was there.
-    pub(crate) fn close(&self, id: &str) -> bool {
-        self.connection(id).is_some_and(|connection| {
-            connection.close(CloseReason::Operator);
-            true
-        })
+    /// Closes one; what it was, if it was there.
+    pub(crate) fn close(&self, id: &str) -> Option<ConnectionDescription> {
+        let connection = self.connection(id)?;
+        let described = connection.describe(id.parse().ok()?);
+        connection.close(CloseReason::Operator);
+        Some(described)
     }
 
     fn connection(&self, id: &str) -> Option<Arc<Connection>> {

@@ -1,11 +1,13 @@
 // The console of operators: what they see of the server, and do.
 import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
+import { join as joinPath } from 'node:path';
 import { after, describe, test } from 'node:test';
 import { AxeBuilder } from '@axe-core/playwright';
 import { closeClients, connect, disconnected, join, send } from '../js/support/clients.js';
 import { serverForFile, startServer } from '../js/support/server.js';
-import { adminToken, newPair } from '../js/support/world.js';
+import { adminToken, newConversation, newPair, newUser } from '../js/support/world.js';
+import { isSound } from './support/accessibility.js';
 import { Window } from './support/people.js';
 
 const server = await serverForFile();
@@ -59,6 +61,19 @@ describe('the console', () => {
     await details.getByText('websocket').waitFor();
     await details.getByRole('button', { name: 'Done' }).click();
     assert.deepEqual(window.faults, []);
+  });
+
+  test('tells whether Postgres answers', async () => {
+    const keeper = await startServer();
+    const host = encodeURIComponent(joinPath(keeper.dir, 'socket'));
+    const guest = await startServer({ env: { DATABASE_URL: `postgres://horsetrust@/horsetrust?host=${host}` } });
+    const window = await open(guest);
+    const told = window.page.getByRole('status').filter({ hasText: 'Postgres:' });
+    await told.getByText('Postgres: answers').waitFor();
+    await keeper.stop();
+    await told.getByText('Postgres: does not answer').waitFor();
+    await isSound(window, 'console-without-postgres');
+    await guest.stop();
   });
 
   test('shows the way of a message', async () => {

@@ -1,6 +1,7 @@
 // What the server tells each second, as numbers and as charts that move.
 
 import { byId, element } from './dom.js';
+import { tell } from './live.js';
 import uPlot from './vendor/uPlot.esm.js';
 
 /** How far back the charts go, in seconds. */
@@ -91,10 +92,11 @@ export function showNumbers(feed) {
       element('dd', { textContent: WHOLE.format(count) }),
     ]);
     byId('refusals').replaceChildren(...pairs(listed));
+    byId('postgres').classList.toggle('bad', !stats.postgres_up);
+    tell(byId('postgres'), `Postgres: ${stats.postgres_up ? 'answers' : 'does not answer'}`);
     const warnings = stats.risks.map((risk) => `Postgres may lose what was committed: ${risk}.`);
     if (stats.draining) warnings.unshift('The server is stopping.');
-    const text = warnings.join(' ');
-    if (byId('warnings').textContent !== text) byId('warnings').textContent = text;
+    tell(byId('warnings'), warnings.join(' '));
   });
 }
 

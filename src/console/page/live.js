@@ -1,0 +1,29 @@
+// What is on the page while somebody looks: asked for again, and changed only where it is another.
+
+const EVERY_MS = 3_000;
+
+/** Refreshes every few seconds, when somebody looks again, and after what the operator did; not in vain. */
+export function keepFresh(feed, refresh) {
+  const look = async () => {
+    if (feed.isConnected && !document.hidden) await refresh();
+  };
+  const later = () => setTimeout(() => look().then(later), EVERY_MS);
+  later();
+  document.addEventListener('visibilitychange', look);
+  feed.addEventListener('acted', look);
+}
+
+/** Replaces the children that are another, and no more: the focus, what is selected and a click under way stay. */
+export function renew(parent, made) {
+  for (const [at, child] of made.entries()) {
+    const old = parent.children[at];
+    if (!old) parent.append(child);
+    else if (!old.isEqualNode(child)) old.replaceWith(child);
+  }
+  while (parent.childElementCount > made.length) parent.lastElementChild.remove();
+}
+
+/** Says it, where it is not said already: a screen reader reads it out once. */
+export function tell(place, text) {
+  if (place.textContent !== text) place.textContent = text;
+}
