@@ -2,6 +2,8 @@
 
 mod support;
 
+use std::time::{Duration, Instant};
+
 use serde_json::{Value, json};
 use support::plain::Plain;
 use support::postgres::Frozen;
@@ -56,6 +58,11 @@ fn nobody_but_an_admin_is_let_in() {
     }
     client.send("sessions", &json!({}));
     assert_eq!(client.closing(), Some((1008, "connect first".to_owned())));
+    let mut guesser = stranger();
+    for _ in 0..17 {
+        guesser.send("connect", &json!({ "token": "x" }));
+    }
+    assert_eq!(guesser.closing(), Some((1008, "too many connects".to_owned())));
     let mut silent = stranger();
     assert_eq!(silent.closing(), Some((1008, "connect timeout".to_owned())));
 
@@ -101,6 +108,8 @@ fn what_is_there_is_told_each_second_and_found() {
     assert_eq!((&found["count"], &found["sessions"][0]["user"]), (&json!(1), &json!(ana.id)));
     assert_eq!(data(&mut console, "sessions", &json!({}))["count"], 2);
     assert_eq!(data(&mut console, "sessions", &json!({ "begins": new_id() }))["count"], 0);
+    let of_connection = found["sessions"][0]["id"].as_str().expect("an id").to_lowercase();
+    assert_eq!(data(&mut console, "sessions", &json!({ "begins": of_connection }))["count"], 0);
     let looked = data(&mut console, "session", &json!({ "id": found["sessions"][0]["id"] }));
     let session = &looked["session"];
     assert_eq!((&session["transport"], &looked["rooms"]), (&json!("websocket"), &json!([conversation])));
@@ -166,6 +175,43 @@ fn the_way_of_a_watched_conversation_s_messages_is_told_and_no_other_s() {
         let answer = console.call("watch", &json!({ "conversation_id": new_id() }));
         assert_eq!(answer["success"], number < 15, "{answer}");
     }
+    data(&mut console, "watch", &json!({ "conversation_id": other }));
+}
+
+#[test]
+fn the_way_of_a_message_that_is_refused_says_why() {
+    let server = Server::start();
+    let (ana, ben) = (server.person("Ana"), server.person("Ben"));
+    let conversation = server.conversation(&ana, &ben);
+    let (mut sender, mut console) = (SocketIo::connect(&server, &ana), console(&server));
+    data(&mut console, "watch", &json!({ "conversation_id": conversation }));
+    for (text, code) in [("one", json!(null)), ("two", json!("IDEMPOTENCY_CONFLICT"))] {
+        let message = json!({ "conversation_id": conversation, "text": text, "client_msg_id": "a" });
+        assert_eq!(sender.call("send_message", &message)["success"], code.is_null());
+        assert_eq!(console.next_event("way")["data"]["refused"], code);
+    }
+}
+
+#[test]
+fn a_console_that_asks_without_end_is_answered_now_and_then_and_others_as_ever() {
+    const ASKED: u64 = 5000;
+    const ANSWERED: u64 = 5;
+    let server = Launch::on(&DataDir::new()).env("WORKERS", "1").start();
+    let (ana, before) = (server.person("Ana"), server.memory());
+    let mut console = console(&server);
+    let asked: String = (1..=ASKED).map(|id| format!(r#"{{"event":"sessions","data":{{}},"id":{id}}} "#)).collect();
+    let frames: Vec<u8> = asked.split_inclusive(' ').flat_map(|one| text(one.trim_end())).collect();
+    console.socket.connection.send(&frames);
+    let begun = Instant::now();
+    for id in 1..=ANSWERED {
+        assert_eq!(console.ack(id)["success"], true);
+    }
+    assert!(begun.elapsed() >= Duration::from_millis(100) * (ANSWERED as u32 - 1), "{:?}", begun.elapsed());
+    let mut witness = Plain::connect(&server, &ana);
+    for _ in 0..20 {
+        assert_eq!(witness.call("typing", &json!("x"))["success"], false);
+    }
+    assert!(server.memory().saturating_sub(before) < 20_000_000, "what is not answered yet is not read either");
 }
 
 #[test]
@@ -209,11 +255,13 @@ fn an_operator_closes_a_session_and_revokes_a_user() {
 
 #[test]
 fn an_operator_stops_the_server_as_a_signal_would() {
-    let mut server = Launch::on(&DataDir::new()).start();
+    let mut server = Launch::on(&DataDir::new()).env("DRAIN_SECONDS", "2").start();
     let mut client = Plain::connect(&server, &server.person("Ana"));
     let mut console = console(&server);
     data(&mut console, "drain", &json!({}));
     client.next_event("server_draining");
+    assert_eq!(console.call("drain", &json!({}))["code"], "OVERLOADED", "a second signal would cut everybody off");
+    assert_eq!(client.call("typing", &json!("x"))["success"], false, "served until the end");
     assert_eq!(client.closing(), Some((1012, "server stopping".to_owned())));
     until("the process has ended", EVENT_LIMIT, || !server.is_running());
 }

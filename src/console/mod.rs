@@ -23,10 +23,13 @@ use actix_web::{
     web::{Data, Payload},
 };
 use actix_web_actors::ws::{CloseCode, Message, ProtocolError, WebsocketContext};
-use actors::{Code, Credentials, Refusal, UserId};
+use actors::{Code, ConversationId, Credentials, Refusal, UserId};
 use futures::stream;
 use serde_json::{Value, json};
-use tokio::sync::broadcast::{Receiver, error::RecvError};
+use tokio::{
+    sync::broadcast::{Receiver, error::RecvError},
+    time::sleep,
+};
 
 use crate::{
     auth::{Caller, Role},
@@ -36,6 +39,7 @@ use crate::{
 };
 
 use requests::Request;
+pub(crate) use stats::Latest;
 
 /// How long a client may take to show its token.
 const CONNECT_WITHIN: Duration = Duration::from_secs(10);
@@ -43,6 +47,10 @@ const CONNECT_WITHIN: Duration = Duration::from_secs(10);
 const TELL: Duration = Duration::from_secs(1);
 /// Between two pings; without a word in between, the client is gone.
 const PING: Duration = Duration::from_secs(20);
+/// Between two requests of a console: those of the chat come first.
+const PAUSE: Duration = Duration::from_millis(100);
+/// Tokens that one may show until one holds.
+const CONNECTS: u8 = 16;
 /// Conversations that one console watches.
 const WATCHES: usize = 16;
 
@@ -53,7 +61,8 @@ const WATCHES: usize = 16;
 pub(crate) async fn open(app: Data<App>, request: HttpRequest, body: Payload) -> Result<HttpResponse, ApiError> {
     let (mut answer, caller) = handshake::accept(&app, &request)?;
     let admin = caller.map(admin).transpose()?;
-    let console = Console { app: (**app).clone(), admin, body: Some(body), watches: Vec::new(), heard: true };
+    let console =
+        Console { app: (**app).clone(), admin, body: Some(body), watches: Vec::new(), connects: 0, heard: true };
     // What the package itself reads with takes in all that comes before it decodes any of it.
     Ok(answer.streaming(WebsocketContext::create(console, stream::pending())))
 }
@@ -73,6 +82,8 @@ struct Console {
     /// Until it starts.
     body: Option<Payload>,
     watches: Vec<Watch>,
+    /// How often it has shown a token.
+    connects: u8,
     /// Since the last ping.
     heard: bool,
 }
@@ -93,7 +104,7 @@ impl Console {
         ctx.run_interval(TELL, |console, ctx| {
             if console.still_holds(ctx) {
                 let app = console.app.clone();
-                let stats = async move { stats::now(&app).await };
+                let stats = async move { app.console.get(&app).await };
                 ctx.spawn(stats.into_actor(console).map(|stats, _, ctx| Self::tell("stats", &stats, ctx)));
             }
         });
@@ -112,6 +123,10 @@ impl Console {
     }
 
     fn connect(&mut self, data: &Value, ctx: &mut WebsocketContext<Self>) {
+        self.connects += 1;
+        if self.connects > CONNECTS {
+            return Self::close(CloseCode::Policy, "too many connects", ctx);
+        }
         let token = data["token"].as_str().unwrap_or_default();
         let admitted = self.app.auth.admit(token, &self.app.chat).map_err(ApiError::from).map_err(|error| error.0);
         match admitted.and_then(admin) {
@@ -138,13 +153,7 @@ impl Console {
             return;
         }
         match Request::parse(event, &said["data"]) {
-            Ok(Request::Watch(conversation)) if self.watches.len() < WATCHES => {
-                let watch = self.app.ways.watch(conversation);
-                self.watches.retain(|one| one.conversation != watch.conversation);
-                self.watches.push(watch);
-                answer(&id, &Ok(Value::Null), ctx);
-            }
-            Ok(Request::Watch(_)) => answer(&id, &Err(Refusal::invalid("No more than 16 can be watched")), ctx),
+            Ok(Request::Watch(conversation)) => answer(&id, &self.watch(conversation).map(|()| Value::Null), ctx),
             Ok(Request::Unwatch(conversation)) => {
                 let conversation = conversation.to_string();
                 self.watches.retain(|one| one.conversation != conversation);
@@ -158,6 +167,18 @@ impl Console {
             }
             Err(refusal) => answer(&id, &Err(refusal), ctx),
         }
+        ctx.wait(sleep(PAUSE).into_actor(self));
+    }
+
+    fn watch(&mut self, conversation: ConversationId) -> Result<(), Refusal> {
+        let is_watched = self.watches.iter().any(|one| one.conversation == conversation.to_string());
+        if !is_watched && self.watches.len() == WATCHES {
+            return Err(Refusal::invalid("No more than 16 can be watched"));
+        }
+        if !is_watched {
+            self.watches.push(self.app.ways.watch(conversation));
+        }
+        Ok(())
     }
 }
 
@@ -219,6 +240,9 @@ impl StreamHandler<Result<Message, ProtocolError>> for Console {
 
 impl StreamHandler<Told> for Console {
     fn handle(&mut self, Told(way): Told, ctx: &mut Self::Context) {
+        if !self.still_holds(ctx) {
+            return;
+        }
         match way {
             Some(way) if self.watches.iter().any(|watch| way.is_of(&watch.conversation)) => {
                 Self::tell("way", &json!(*way), ctx);

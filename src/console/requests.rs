@@ -75,7 +75,7 @@ impl Question {
         let by = by.map(|by| by.to_string()).unwrap_or_default();
         match self {
             Self::Sessions(begins) => {
-                let (count, sessions) = app.socket_io.find(&begins, FOUND);
+                let (count, sessions) = app.socket_io.find(&begins, FOUND).await;
                 Ok(json!({ "count": count, "sessions": sessions }))
             }
             Self::Session(id) => {
@@ -97,6 +97,10 @@ impl Question {
                 let revoked_at = app.chat.revoke(user).await?;
                 tracing::info!(%user, by, "an operator revoked the user's tokens");
                 Ok(json!({ "userId": user, "revoked_at": revoked_at }))
+            }
+            // A second signal would cut everybody off.
+            Self::Drain if app.chat.is_draining() => {
+                Err(Refusal::new(Code::Overloaded, "The server is stopping already"))
             }
             Self::Drain => {
                 tracing::info!(by, "an operator stops the server");

@@ -1,9 +1,37 @@
 //! What a console is told each second: counts since the start, of which it makes rates, and what is there.
 
+use std::{sync::Arc, time::Duration};
+
 use actors::{CloseReason, Code, Durations, Gauge};
 use serde_json::{Map, Value, json};
+use tokio::{sync::Mutex, time::Instant};
 
 use crate::http::App;
+
+/// What was found out last is told for so long: once a second, however many consoles there are.
+const FRESH: Duration = Duration::from_millis(900);
+
+/// What all consoles are told.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Latest(Arc<Mutex<Option<Found>>>);
+
+#[derive(Debug)]
+struct Found {
+    at: Instant,
+    stats: Arc<Value>,
+}
+
+impl Latest {
+    pub(super) async fn get(&self, app: &App) -> Arc<Value> {
+        let mut latest = self.0.lock().await;
+        if let Some(found) = latest.as_ref().filter(|found| found.at.elapsed() < FRESH) {
+            return found.stats.clone();
+        }
+        let stats = Arc::new(now(app).await);
+        *latest = Some(Found { at: Instant::now(), stats: stats.clone() });
+        stats
+    }
+}
 
 /// What does not change.
 pub(super) fn about(app: &App) -> Value {
@@ -16,7 +44,7 @@ pub(super) fn about(app: &App) -> Value {
 }
 
 /// What is there and what has happened, now.
-pub(super) async fn now(app: &App) -> Value {
+async fn now(app: &App) -> Value {
     let postgres_up = app.chat.store().ping().await.is_ok();
     let counters = app.chat.counters();
     let gauges = Gauge::ALL.iter().map(|gauge| (gauge.as_str(), json!(counters.get(*gauge))));

@@ -28,7 +28,7 @@ use actix_web::{
 use actors::Chat;
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
-use crate::{auth::Auth, rates::Rates, socket_io::SocketIo, ways::Ways};
+use crate::{auth::Auth, console, rates::Rates, socket_io::SocketIo, ways::Ways};
 
 use messages::IDEMPOTENCY_KEY;
 use metrics::HttpMetrics;
@@ -61,6 +61,8 @@ pub struct App {
     pub(crate) metrics: HttpMetrics,
     /// The ways of messages that operators watch.
     pub(crate) ways: Ways,
+    /// What their consoles are told each second.
+    pub(crate) console: console::Latest,
     /// TCP connections, and Engine.IO's.
     pub(crate) places: [Places; 2],
     /// Whose word counts about whom they speak for.
@@ -90,6 +92,7 @@ impl App {
             rates,
             metrics: HttpMetrics::default(),
             ways: Ways::default(),
+            console: console::Latest::default(),
             places,
             proxies,
             page: None,

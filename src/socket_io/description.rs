@@ -41,16 +41,13 @@ pub(crate) struct ConnectionDescription {
     pub(super) closing: Option<&'static str>,
 }
 
-impl ConnectionDescription {
+impl Connection {
+    /// Whether its session's id, or its user's, does; of nothing every connection does.
     pub(super) fn begins_with(&self, text: &str) -> bool {
         let is_so = |id: &dyn ToString| id.to_string().starts_with(text);
-        self.id.starts_with(text)
-            || self.session.is_some_and(|session| is_so(&session))
-            || self.user.is_some_and(|user| is_so(&user))
+        text.is_empty() || self.who().is_some_and(|who| is_so(&who.session) || is_so(&who.user))
     }
-}
 
-impl Connection {
     /// As operators see it.
     pub(super) fn describe(&self, id: Sid) -> ConnectionDescription {
         let open_for = self.opened_at.elapsed();

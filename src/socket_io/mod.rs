@@ -93,6 +93,8 @@ const CONNECTS: u64 = 16;
 /// Frames that one connection handles before others of its worker have their turn: tokio itself counts reads, and a read
 /// of 64 KiB has thousands of small ones. So many take less than a millisecond.
 const FRAMES_A_TURN: usize = 128;
+/// Connections that a search looks at before others of its worker have their turn.
+const FOUND_A_TURN: usize = 500;
 /// How long a closed connection may take to send what was queued; then it is cut.
 const CLOSE_FLUSH: Duration = Duration::from_secs(5);
 /// How long a stop waits for a polling client to fetch what is queued for it.
@@ -155,17 +157,18 @@ impl SocketIo {
         counts
     }
 
-    /// Connections whose own id, or whose session's or user's, begins so, so many at most; and how many there are.
-    pub(crate) fn find(&self, begins: &str, limit: usize) -> (usize, Vec<ConnectionDescription>) {
+    /// Connections whose session's id, or whose user's, begins so, so many at most; and how many there are.
+    pub(crate) async fn find(&self, begins: &str, limit: usize) -> (usize, Vec<ConnectionDescription>) {
+        let connections: Vec<_> = self.connections.iter().map(|one| (*one.key(), one.value().clone())).collect();
         let (mut count, mut found) = (0, Vec::new());
-        for connection in self.connections.iter() {
-            let described = connection.describe(*connection.key());
-            if described.begins_with(begins) {
+        for some in connections.chunks(FOUND_A_TURN) {
+            for (id, connection) in some.iter().filter(|(_, connection)| connection.begins_with(begins)) {
                 count += 1;
                 if found.len() < limit {
-                    found.push(described);
+                    found.push(connection.describe(*id));
                 }
             }
+            tokio::task::yield_now().await;
         }
         (count, found)
     }
