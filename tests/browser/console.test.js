@@ -24,6 +24,13 @@ async function open(of = server, look) {
 /** What stands beside a term. */
 const number = (page, name) => page.locator('#numbers div', { has: page.getByText(name, { exact: true }) }).locator('dd');
 
+async function find(page, begins) {
+  await page.getByLabel('User or session begins with').fill(begins);
+  await page.keyboard.press('Enter');
+}
+
+const details = (page, { id }) => page.getByRole('button', { name: `Details of the session of ${id}` });
+
 describe('the console', () => {
   test('draws with the charts of the npm package', async () => {
     for (const name of ['uPlot.esm.js', 'uPlot.min.css']) {
@@ -76,6 +83,55 @@ describe('the console', () => {
     await guest.stop();
   });
 
+  test('tells the sessions of one user apart', async () => {
+    const alice = await newUser(server);
+    const sockets = [await connect(server, alice), await connect(server, alice)];
+    const { page } = await open();
+    await find(page, alice.id);
+    await page.locator('#sessions-count').getByText('2 found').waitFor();
+    for (const socket of sockets) {
+      const end = socket.id.slice(-6);
+      const row = page.getByRole('row').filter({ hasText: `…${end}` });
+      await row.getByRole('button', { name: `Details of the session of ${alice.id}, ending in ${end}` }).waitFor();
+    }
+  });
+
+  test('says that only ids are searched where a name is typed', async () => {
+    const { page } = await open();
+    const told = page.locator('#sessions-count');
+    await find(page, 'Demo Seller');
+    await told.getByText('0 found. Only ids are searched: 24 digits, 0–9 and a–f.').waitFor();
+    await find(page, 'ABCDEF');
+    await told.getByText('0 found', { exact: true }).waitFor();
+  });
+
+  test('keeps lists and details fresh, and leaves alone where the operator is', async () => {
+    const [alice, bob] = [await newUser(server), await newUser(server)];
+    await connect(server, alice);
+    const { page } = await open();
+    await find(page, alice.id);
+    const told = page.locator('#sessions-count');
+    await told.getByText('1 found').waitFor();
+    const button = details(page, alice);
+    await button.focus();
+    const second = await connect(server, alice);
+    await told.getByText('2 found').waitFor();
+    assert.ok(await button.first().evaluate((focused) => focused === document.activeElement));
+
+    await page.getByLabel('User or session begins with').pressSequentially('zzz');
+    second.disconnect();
+    await told.getByText('1 found').waitFor();
+    await page.getByLabel('Conversation begins with').focus();
+    const conversation = await newConversation(server, alice, bob);
+    await join(await connect(server, bob), conversation);
+    await page.locator('#rooms').getByText(conversation).waitFor();
+
+    await button.click();
+    const openFor = page.locator('#details-list div', { hasText: 'Open for' }).locator('dd');
+    const before = await openFor.textContent();
+    await openFor.filter({ hasNotText: before }).waitFor();
+  });
+
   test('shows the way of a message', async () => {
     const { alice, bob, conversation } = await newPair(server);
     const [sender, reader] = [await connect(server, alice), await connect(server, bob)];
@@ -101,9 +157,8 @@ describe('the console', () => {
     const socket = await connect(server, alice);
     const ended = disconnected(socket);
     const { page } = await open();
-    await page.getByLabel('User or session begins with').fill(alice.id);
-    await page.keyboard.press('Enter');
-    await page.getByRole('button', { name: `Details of the session of ${alice.id}` }).click();
+    await find(page, alice.id);
+    await details(page, alice).click();
     await page.getByRole('button', { name: 'Close this session…' }).click();
     await page.getByRole('button', { name: 'Cancel' }).click();
     assert.ok(socket.connected);
