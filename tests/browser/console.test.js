@@ -175,8 +175,12 @@ describe('the console', () => {
     await page.getByRole('button', { name: 'Stop the server…' }).click();
     await page.getByRole('dialog').getByRole('button', { name: 'Stop the server' }).click();
     await page.getByText('The server does not answer').waitFor();
+    assert.equal(await page.getByText('The server is stopping.').count(), 0);
+    await page.getByRole('heading', { name: /^As it was at/ }).waitFor();
+    await isSound(window, 'console-stale');
     const next = await startServer({ dir: first.dir, port: Number(new URL(first.url).port) });
     await page.getByText('Connected', { exact: true }).waitFor();
+    await page.getByRole('heading', { name: 'Now' }).waitFor();
     await next.stop();
   });
 

@@ -8,6 +8,7 @@ import uPlot from './vendor/uPlot.esm.js';
 const SHOWN = 300;
 const WHOLE = new Intl.NumberFormat('en-GB', { maximumFractionDigits: 0 });
 const FINE = new Intl.NumberFormat('en-GB', { maximumSignificantDigits: 3 });
+const SECOND = new Intl.DateTimeFormat('en-GB', { timeStyle: 'medium' });
 
 const NUMBERS = [
   ['Messages a second', ({ rate }) => FINE.format(rate)],
@@ -69,7 +70,15 @@ export function showNumbers(feed) {
     bounds = detail.bounds_ms;
     before = undefined;
   });
+  feed.addEventListener('state', () => {
+    if (feed.isConnected || history.length === 0) return;
+    document.body.classList.add('stale');
+    tell(byId('now-title'), `As it was at ${SECOND.format(history.at(-1).at * 1000)}`);
+    tell(byId('warnings'), '');
+  });
   feed.addEventListener('stats', ({ detail: stats }) => {
+    document.body.classList.remove('stale');
+    tell(byId('now-title'), 'Now');
     const now = Date.now() / 1000;
     const counts = stats.messages.map((count, place) => count - (before?.messages[place] ?? count));
     const took = before ? now - before.at : 1;
