@@ -70,6 +70,14 @@ describe('the console', () => {
     assert.deepEqual(window.faults, []);
   });
 
+  test('names what it draws and counts', async () => {
+    const { page } = await open();
+    await number(page, 'Commit p50').waitFor();
+    await number(page, 'Commit p99').waitFor();
+    assert.deepEqual(await page.locator('#latency-legend li').allTextContents(), ['p50, the lower', 'p99, the upper']);
+    await page.getByRole('columnheader', { name: 'Newest seq' }).waitFor();
+  });
+
   test('tells whether Postgres answers', async () => {
     const keeper = await startServer();
     const host = encodeURIComponent(joinPath(keeper.dir, 'socket'));
