@@ -21,6 +21,13 @@ async function open(of = server, look) {
   return window;
 }
 
+/** Whether the whole of it is within the window. */
+async function isSeen(page, locator) {
+  const { x, y, width, height } = await locator.boundingBox();
+  const window = page.viewportSize();
+  return x >= 0 && y >= 0 && x + width <= window.width && y + height <= window.height;
+}
+
 /** What stands beside a term. */
 const number = (page, name) => page.locator('#numbers div', { has: page.getByText(name, { exact: true }) }).locator('dd');
 
@@ -138,6 +145,29 @@ describe('the console', () => {
     const openFor = page.locator('#details-list div', { hasText: 'Open for' }).locator('dd');
     const before = await openFor.textContent();
     await openFor.filter({ hasNotText: before }).waitFor();
+  });
+
+  test('fits a phone', async () => {
+    const alice = await newUser(server);
+    const socket = await connect(server, alice);
+    for (let room = 0; room < 12; room += 1) await join(socket, await newConversation(server, alice, await newUser(server)));
+    const window = await open(server, { viewport: { width: 375, height: 700 } });
+    const { page } = window;
+    await find(page, alice.id);
+    const button = details(page, alice);
+    await button.scrollIntoViewIfNeeded();
+    assert.ok(await isSeen(page, button));
+    const { height } = await page.locator('#sessions .id').first().boundingBox();
+    assert.ok(height < 30, `an id is ${height} px high`);
+    for (const list of ['Found sessions', 'Found rooms']) {
+      const widths = await page.getByRole('group', { name: list }).evaluate((box) => [box.scrollWidth, box.clientWidth]);
+      assert.equal(widths[0], widths[1], list);
+    }
+    await window.shot('console-phone-lists');
+    await button.click();
+    await page.getByRole('dialog').getByRole('heading').waitFor();
+    assert.ok(await isSeen(page, page.getByRole('button', { name: 'Done' })));
+    await window.shot('console-phone-many-rooms');
   });
 
   test('shows the way of a message', async () => {
