@@ -21,8 +21,22 @@ async function open(of = server, look) {
   return window;
 }
 
+/** Whether the whole of it is within the window. */
+async function isSeen(page, locator) {
+  const { x, y, width, height } = await locator.boundingBox();
+  const window = page.viewportSize();
+  return x >= 0 && y >= 0 && x + width <= window.width && y + height <= window.height;
+}
+
 /** What stands beside a term. */
 const number = (page, name) => page.locator('#numbers div', { has: page.getByText(name, { exact: true }) }).locator('dd');
+
+async function find(page, begins) {
+  await page.getByLabel('User or session begins with').fill(begins);
+  await page.keyboard.press('Enter');
+}
+
+const details = (page, { id }) => page.getByRole('button', { name: `Details of the session of ${id}` });
 
 describe('the console', () => {
   test('draws with the charts of the npm package', async () => {
@@ -63,6 +77,14 @@ describe('the console', () => {
     assert.deepEqual(window.faults, []);
   });
 
+  test('names what it draws and counts', async () => {
+    const { page } = await open();
+    await number(page, 'Commit p50').waitFor();
+    await number(page, 'Commit p99').waitFor();
+    assert.deepEqual(await page.locator('#latency-legend li').allTextContents(), ['p50, the lower', 'p99, the upper']);
+    await page.getByRole('columnheader', { name: 'Newest seq' }).waitFor();
+  });
+
   test('tells whether Postgres answers', async () => {
     const keeper = await startServer();
     const host = encodeURIComponent(joinPath(keeper.dir, 'socket'));
@@ -74,6 +96,78 @@ describe('the console', () => {
     await told.getByText('Postgres: does not answer').waitFor();
     await isSound(window, 'console-without-postgres');
     await guest.stop();
+  });
+
+  test('tells the sessions of one user apart', async () => {
+    const alice = await newUser(server);
+    const sockets = [await connect(server, alice), await connect(server, alice)];
+    const { page } = await open();
+    await find(page, alice.id);
+    await page.locator('#sessions-count').getByText('2 found').waitFor();
+    for (const socket of sockets) {
+      const end = socket.id.slice(-6);
+      const row = page.getByRole('row').filter({ hasText: `…${end}` });
+      await row.getByRole('button', { name: `Details of the session of ${alice.id}, ending in ${end}` }).waitFor();
+    }
+  });
+
+  test('says that only ids are searched where a name is typed', async () => {
+    const { page } = await open();
+    const told = page.locator('#sessions-count');
+    await find(page, 'Demo Seller');
+    await told.getByText('0 found. Only ids are searched: 24 digits, 0–9 and a–f.').waitFor();
+    await find(page, 'ABCDEF');
+    await told.getByText('0 found', { exact: true }).waitFor();
+  });
+
+  test('keeps lists and details fresh, and leaves alone where the operator is', async () => {
+    const [alice, bob] = [await newUser(server), await newUser(server)];
+    await connect(server, alice);
+    const { page } = await open();
+    await find(page, alice.id);
+    const told = page.locator('#sessions-count');
+    await told.getByText('1 found').waitFor();
+    const button = details(page, alice);
+    await button.focus();
+    const second = await connect(server, alice);
+    await told.getByText('2 found').waitFor();
+    assert.ok(await button.first().evaluate((focused) => focused === document.activeElement));
+
+    await page.getByLabel('User or session begins with').pressSequentially('zzz');
+    second.disconnect();
+    await told.getByText('1 found').waitFor();
+    await page.getByLabel('Conversation begins with').focus();
+    const conversation = await newConversation(server, alice, bob);
+    await join(await connect(server, bob), conversation);
+    await page.locator('#rooms').getByText(conversation).waitFor();
+
+    await button.click();
+    const openFor = page.locator('#details-list div', { hasText: 'Open for' }).locator('dd');
+    const before = await openFor.textContent();
+    await openFor.filter({ hasNotText: before }).waitFor();
+  });
+
+  test('fits a phone', async () => {
+    const alice = await newUser(server);
+    const socket = await connect(server, alice);
+    for (let room = 0; room < 12; room += 1) await join(socket, await newConversation(server, alice, await newUser(server)));
+    const window = await open(server, { viewport: { width: 375, height: 700 } });
+    const { page } = window;
+    await find(page, alice.id);
+    const button = details(page, alice);
+    await button.scrollIntoViewIfNeeded();
+    assert.ok(await isSeen(page, button));
+    const { height } = await page.locator('#sessions .id').first().boundingBox();
+    assert.ok(height < 30, `an id is ${height} px high`);
+    for (const list of ['Found sessions', 'Found rooms']) {
+      const widths = await page.getByRole('group', { name: list }).evaluate((box) => [box.scrollWidth, box.clientWidth]);
+      assert.equal(widths[0], widths[1], list);
+    }
+    await window.shot('console-phone-lists');
+    await button.click();
+    await page.getByRole('dialog').getByRole('heading').waitFor();
+    assert.ok(await isSeen(page, page.getByRole('button', { name: 'Done' })));
+    await window.shot('console-phone-many-rooms');
   });
 
   test('shows the way of a message', async () => {
@@ -101,9 +195,8 @@ describe('the console', () => {
     const socket = await connect(server, alice);
     const ended = disconnected(socket);
     const { page } = await open();
-    await page.getByLabel('User or session begins with').fill(alice.id);
-    await page.keyboard.press('Enter');
-    await page.getByRole('button', { name: `Details of the session of ${alice.id}` }).click();
+    await find(page, alice.id);
+    await details(page, alice).click();
     await page.getByRole('button', { name: 'Close this session…' }).click();
     await page.getByRole('button', { name: 'Cancel' }).click();
     assert.ok(socket.connected);
@@ -120,8 +213,12 @@ describe('the console', () => {
     await page.getByRole('button', { name: 'Stop the server…' }).click();
     await page.getByRole('dialog').getByRole('button', { name: 'Stop the server' }).click();
     await page.getByText('The server does not answer').waitFor();
+    assert.equal(await page.getByText('The server is stopping.').count(), 0);
+    await page.getByRole('heading', { name: /^As it was at/ }).waitFor();
+    await isSound(window, 'console-stale');
     const next = await startServer({ dir: first.dir, port: Number(new URL(first.url).port) });
     await page.getByText('Connected', { exact: true }).waitFor();
+    await page.getByRole('heading', { name: 'Now' }).waitFor();
     await next.stop();
   });
 

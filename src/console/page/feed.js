@@ -2,7 +2,10 @@
 
 const AGAIN_MS = [500, 1_000, 2_000, 5_000];
 
-/** Tells `state`, `connect`, `stats`, `way` as events with `detail`, and `refused` where the token is not taken. */
+/**
+ * Tells `state`, `connect`, `stats`, `way` as events with `detail`, `refused` where the token is not taken, and `acted` after
+ * what the operator did.
+ */
 export class Feed extends EventTarget {
   #token;
   #socket;
@@ -10,6 +13,8 @@ export class Feed extends EventTarget {
   #last = 0;
   #attempts = 0;
   #ended = false;
+  /** Whether the server tells. */
+  isConnected = false;
 
   constructor(token) {
     super();
@@ -42,6 +47,7 @@ export class Feed extends EventTarget {
     } else {
       if (event === 'connect') {
         this.#attempts = 0;
+        this.isConnected = true;
         this.#tell('state', 'Connected');
       }
       this.#tell(event, data);
@@ -49,6 +55,7 @@ export class Feed extends EventTarget {
   }
 
   #closed(reason) {
+    this.isConnected = false;
     const failure = { success: false, message: 'The connection is lost' };
     for (const answer of this.#waiting.values()) answer(failure);
     this.#waiting.clear();

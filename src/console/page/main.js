@@ -22,6 +22,7 @@ function open(token) {
   const feed = new Feed(token);
   feed.addEventListener('state', ({ detail }) => {
     byId('state').textContent = detail;
+    if (!feed.isConnected) byId('announcer').replaceChildren();
   });
   byId('state').textContent = 'Connecting…';
   feed.addEventListener('refused', ({ detail }) => {

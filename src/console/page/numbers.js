@@ -8,11 +8,13 @@ import uPlot from './vendor/uPlot.esm.js';
 const SHOWN = 300;
 const WHOLE = new Intl.NumberFormat('en-GB', { maximumFractionDigits: 0 });
 const FINE = new Intl.NumberFormat('en-GB', { maximumSignificantDigits: 3 });
+const MINUTE = new Intl.DateTimeFormat('en-GB', { hour: '2-digit', minute: '2-digit' });
+const SECOND = new Intl.DateTimeFormat('en-GB', { timeStyle: 'medium' });
 
 const NUMBERS = [
   ['Messages a second', ({ rate }) => FINE.format(rate)],
-  ['p50', ({ p50 }) => milliseconds(p50)],
-  ['p99', ({ p99 }) => milliseconds(p99)],
+  ['Commit p50', ({ p50 }) => milliseconds(p50)],
+  ['Commit p99', ({ p99 }) => milliseconds(p99)],
   ['Sessions', ({ gauges }) => WHOLE.format(gauges.sessions)],
   ['WebSocket', ({ transports }) => WHOLE.format(transports.websocket)],
   ['Polling', ({ transports }) => WHOLE.format(transports.polling)],
@@ -50,7 +52,7 @@ function chart(place, labels) {
       x: { range: (_, __, newest) => [newest - SHOWN, newest] },
       y: { range: (_, __, most) => [0, Math.max(most * 1.1, 1)] },
     },
-    axes: [axis, axis],
+    axes: [{ ...axis, size: 30, incrs: [60, 120], values: (_, times) => times.map((at) => MINUTE.format(at * 1000)) }, axis],
     series: [{}, ...labels.map((label, at) => ({ label, stroke: at ? warn : accent, width: 2, spanGaps: false, points: { show: true, size: 4 } }))],
   };
   const plot = new uPlot(options, [[], ...labels.map(() => [])], place);
@@ -69,7 +71,15 @@ export function showNumbers(feed) {
     bounds = detail.bounds_ms;
     before = undefined;
   });
+  feed.addEventListener('state', () => {
+    if (feed.isConnected || history.length === 0) return;
+    document.body.classList.add('stale');
+    tell(byId('now-title'), `As it was at ${SECOND.format(history.at(-1).at * 1000)}`);
+    tell(byId('warnings'), '');
+  });
   feed.addEventListener('stats', ({ detail: stats }) => {
+    document.body.classList.remove('stale');
+    tell(byId('now-title'), 'Now');
     const now = Date.now() / 1000;
     const counts = stats.messages.map((count, place) => count - (before?.messages[place] ?? count));
     const took = before ? now - before.at : 1;

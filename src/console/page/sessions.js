@@ -2,6 +2,7 @@
 
 import { confirmed } from './confirm.js';
 import { announce, byId, element } from './dom.js';
+import { keepFresh, renew, tell } from './live.js';
 import { id, rowButton, search, tableRow } from './search.js';
 
 const time = (seconds) => {
@@ -9,43 +10,65 @@ const time = (seconds) => {
   return seconds < 7_200 ? `${Math.floor(seconds / 60)} min` : `${Math.floor(seconds / 3600)} h`;
 };
 
+const TRANSPORTS = { polling: 'Polling', websocket: 'WebSocket', plain_websocket: 'Plain WebSocket' };
+
+/** The last digits, by which the sessions of a user are told apart. */
+const end = (text) => text.slice(-6);
+
+/** A session's id where there is little room. */
+function ending({ session }) {
+  if (!session) return id(null);
+  return Object.assign(id(`…${end(session)}`), { title: session });
+}
+
+const named = ({ id: connection, session, user }) => `${user ?? 'nobody yet'}, ending in ${end(session ?? connection)}`;
+
 /** Fills a list of terms with pairs. */
 function fill(list, entries) {
   const parts = entries.map(([name, value]) =>
     element('div', {}, element('dt', { textContent: name }), element('dd', {}, value ?? '–')));
-  list.replaceChildren(...parts);
+  renew(list, parts);
 }
 
 export function showSessions(feed) {
-  const find = search(feed, 'sessions', (session) => tableRow(
+  search(feed, 'sessions', 'id', (session) => tableRow(
     id(session.user),
-    session.transport,
+    ending(session),
+    TRANSPORTS[session.transport],
     time(session.seconds),
     `${session.queued}`,
-    rowButton('Details', `Details of the session of ${session.user ?? 'nobody yet'}`, () => open(session.id)),
+    rowButton('Details', `Details of the session of ${named(session)}`, () => open(session.id)),
   ));
 
   let current;
+  const look = async (wanted) => {
+    const { session, rooms } = await feed.call('session', { id: wanted });
+    current = session;
+    const refused = session.last_refusal;
+    fill(byId('details-list'), [
+      ['User', id(session.user)],
+      ['Session', id(session.session)],
+      ['Transport', TRANSPORTS[session.transport]],
+      ['Open for', time(session.seconds)],
+      ['Packets received', `${session.received}`],
+      ['Packets sent', `${session.sent}`],
+      ['Outbox', `${session.queued} packets, ${session.queued_bytes} bytes`],
+      ['Not answered yet', `${session.in_flight}`],
+      ['Last error', refused ? `${refused.code}, ${time(refused.seconds_ago)} ago` : 'none'],
+      ['Closing', session.closing],
+      ['Rooms', rooms.length ? element('span', {}, ...rooms.map((room) => element('div', {}, id(room)))) : 'none'],
+    ]);
+    byId('details-revoke').hidden = !session.user;
+  };
+  keepFresh(feed, async () => {
+    if (!byId('details').open) return;
+    await look(current.id).catch((error) => feed.isConnected && tell(byId('details-error'), error.message));
+  });
+
   const open = async (wanted) => {
     byId('details-error').textContent = '';
     try {
-      const { session, rooms } = await feed.call('session', { id: wanted });
-      current = session;
-      const refused = session.last_refusal;
-      fill(byId('details-list'), [
-        ['User', id(session.user)],
-        ['Session', id(session.session)],
-        ['Transport', session.transport],
-        ['Open for', time(session.seconds)],
-        ['Packets received', `${session.received}`],
-        ['Packets sent', `${session.sent}`],
-        ['Outbox', `${session.queued} packets, ${session.queued_bytes} bytes`],
-        ['Not answered yet', `${session.in_flight}`],
-        ['Last error', refused ? `${refused.code}, ${time(refused.seconds_ago)} ago` : 'none'],
-        ['Closing', session.closing],
-        ['Rooms', rooms.length ? element('span', {}, ...rooms.map((room) => element('div', {}, id(room)))) : 'none'],
-      ]);
-      byId('details-revoke').hidden = !session.user;
+      await look(wanted);
       if (!byId('details').open) byId('details').showModal();
       byId('details-title').focus();
     } catch (error) {
@@ -60,7 +83,7 @@ export function showSessions(feed) {
       await feed.call(event, data);
       byId('details').close();
       announce(done);
-      await find();
+      feed.dispatchEvent(new Event('acted'));
     } catch (error) {
       byId('details-error').textContent = error.message;
     }

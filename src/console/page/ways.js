@@ -35,7 +35,7 @@ export function showRooms(feed) {
     return element('li', {}, id(conversation), ' ', end);
   }));
 
-  search(feed, 'rooms', (room) => tableRow(
+  search(feed, 'rooms', 'conversation_id', (room) => tableRow(
     id(room.conversation_id),
     `${room.sessions.length}`,
     `${room.in_flight}`,
