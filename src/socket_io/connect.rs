@@ -1,9 +1,12 @@
-//! The CONNECT packet that opens a session: whose it is, and whether it goes on with one that the client had.
+//! The CONNECT packet that opens a session: whose it is, and whether it goes on with one that the client had. And the token
+//! that keeps it.
 
-use actors::{Chat, Offset, Pid, Recover};
+use actors::{Chat, Code, Offset, Pid, Recover, Refusal, Request, UserId};
 use serde_json::{Value, value::RawValue};
 
 use crate::auth::AuthError;
+
+use super::Handler;
 
 /// What a CONNECT packet brings in `auth`.
 #[derive(Default, serde::Deserialize)]
@@ -37,4 +40,16 @@ impl ConnectAuth {
             offset: text(&self.offset).and_then(|offset| Offset::parse(&offset)),
         })
     }
+}
+/// Another token of the same user.
+pub(super) fn refresh(user: UserId, token: &str, handler: &Handler) -> Result<Request, Refusal> {
+    let refused = |reason: &'static str| Refusal::new(Code::Unauthenticated, reason);
+    let caller = handler.auth.admit(token, &handler.chat).map_err(|error| {
+        tracing::debug!(%error, "a token was refused");
+        refused("Invalid or expired token")
+    })?;
+    if caller.user != user {
+        return Err(refused("The token is another user's"));
+    }
+    Ok(Request::Renew(caller.credentials))
 }

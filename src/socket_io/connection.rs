@@ -12,10 +12,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use actors::{
-    AckId, CloseReason, Code, Counters, Durability, EncodedEvent, Gate, Gauge, Queued, Recover, Refusal, Request,
-    SessionHandle, SessionId, UserId,
-};
+use actors::{AckId, CloseReason, Code, Counters, Durability, EncodedEvent, Gate, Gauge, Queued, Recover, Refusal};
 use engineioxide::Str;
 use serde_json::value::RawValue;
 use tokio::task::AbortHandle;
@@ -26,8 +23,17 @@ use crate::{
 };
 
 use super::{
-    CONNECT_TIMEOUT, CONNECTS, Event, Handler, connect::ConnectAuth, description::LastRefusal, engine::Polling, events,
-    frames::Frames, outbox::SessionOutbox, packet, packet::Packet, wire::Wire,
+    CONNECT_TIMEOUT, CONNECTS, Event, Handler,
+    connect::{ConnectAuth, refresh},
+    description::LastRefusal,
+    engine::Polling,
+    events,
+    frames::Frames,
+    outbox::SessionOutbox,
+    packet,
+    packet::Packet,
+    state::{State, Who},
+    wire::Wire,
 };
 
 /// A connection of whatever kind.
@@ -48,38 +54,6 @@ pub(super) struct Connection {
     pub(super) sent: AtomicU64,
     pub(super) refused: LastRefusal,
     counters: Arc<Counters>,
-}
-
-pub(super) enum State {
-    /// No CONNECT yet; when the time for it is over, the connection is closed.
-    Open {
-        deadline: AbortHandle,
-    },
-    /// The client has connected.
-    Connected {
-        session: SessionHandle,
-        user: UserId,
-        outbox: Arc<SessionOutbox>,
-        attachments: u16,
-    },
-    Ended(Option<Who>),
-}
-
-/// Whose session a connection carries, or carried.
-#[derive(Clone, Copy)]
-pub(super) struct Who {
-    pub(super) session: SessionId,
-    pub(super) user: UserId,
-}
-
-impl State {
-    fn who(&self) -> Option<Who> {
-        match self {
-            Self::Open { .. } => None,
-            Self::Connected { session, user, .. } => Some(Who { session: session.id(), user: *user }),
-            Self::Ended(who) => *who,
-        }
-    }
 }
 
 impl Connection {
@@ -385,19 +359,6 @@ impl fmt::Debug for Connection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Connection").field("closing", &self.closing).finish_non_exhaustive()
     }
-}
-
-/// Another token of the same user.
-fn refresh(user: UserId, token: &str, handler: &Handler) -> Result<Request, Refusal> {
-    let refused = |reason: &'static str| Refusal::new(Code::Unauthenticated, reason);
-    let caller = handler.auth.admit(token, &handler.chat).map_err(|error| {
-        tracing::debug!(%error, "a token was refused");
-        refused("Invalid or expired token")
-    })?;
-    if caller.user != user {
-        return Err(refused("The token is another user's"));
-    }
-    Ok(Request::Renew(caller.credentials))
 }
 
 /// Closes a connection whose client does not connect in time.

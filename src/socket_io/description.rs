@@ -12,10 +12,7 @@ use actors::{CloseReason, Code, SessionHandle, SessionId, UserId};
 use engineioxide::socket::Sid;
 use serde::Serialize;
 
-use super::{
-    connection::{Connection, State},
-    wire::Wire,
-};
+use super::{connection::Connection, state::State, wire::Wire};
 
 /// What there is of a connection at a moment.
 #[derive(Debug, Serialize)]

@@ -10,7 +10,7 @@
 //! | `stream.rs` | a stream with what was read of it before |
 //! | `incoming.rs` | what comes over a WebSocket: messages, while the gate lets them in |
 //! | `plain.rs` | plain WebSockets, an actor each |
-//! | `connection.rs`, `connect.rs`, `outbox.rs` | one connection of any kind: its packets, its session, its end; who connects; what the session sends |
+//! | `connection.rs`, `state.rs`, `connect.rs`, `outbox.rs` | one connection of any kind: its packets, its session, its end; how far it has come; who connects; what the session sends |
 //! | `wire.rs` | what is spoken on it: `packet.rs` for Socket.IO, `envelope.rs` on plain WebSockets |
 //! | `events.rs` | events as requests |
 //! | `description.rs` | a connection as operators see it |
@@ -36,6 +36,7 @@ mod outbox;
 mod packet;
 pub(crate) mod plain;
 mod polling;
+mod state;
 mod stream;
 pub(crate) mod upgrade;
 mod wire;
