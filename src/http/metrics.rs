@@ -31,7 +31,7 @@ use prometheus_client::{
     registry::{Registry, Unit},
 };
 
-use super::{ApiError, App, caller::Admin};
+use super::{ApiError, App, caller::Admin, routes::Declared};
 
 const PREFIX: &str = "horsetrust_chat";
 const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -49,13 +49,13 @@ struct Requests {
 #[derive(Clone, PartialEq, Eq, Hash, Debug, EncodeLabelSet)]
 struct Answered {
     method: &'static str,
-    path: String,
+    path: &'static str,
     status: u16,
 }
 
 #[derive(Clone, PartialEq, Eq, Hash, Debug, EncodeLabelSet)]
 struct Path {
-    path: String,
+    path: &'static str,
 }
 
 impl Default for HttpMetrics {
@@ -76,13 +76,13 @@ pub(super) async fn count(
     let begun = Instant::now();
     let answer = next.call(request).await?;
     // As it is declared, never as the client wrote it.
-    let path = answer.request().match_pattern().unwrap_or_else(|| "other".to_owned());
+    let path = answer.request().app_data::<Declared>().map_or("other", |declared| declared.0);
     let method = method(answer.request().method());
     if let Some(ApiError(refusal)) = answer.response().error().and_then(|error| error.as_error()) {
         app.chat.counters().refused(refusal.code);
         tracing::debug!(method, path, code = refusal.code.as_str(), "a call was refused");
     }
-    app.metrics.0.seconds.get_or_create(&Path { path: path.clone() }).observe(begun.elapsed().as_secs_f64());
+    app.metrics.0.seconds.get_or_create(&Path { path }).observe(begun.elapsed().as_secs_f64());
     app.metrics.0.answered.get_or_create(&Answered { method, path, status: answer.status().as_u16() }).inc();
     Ok(answer)
 }

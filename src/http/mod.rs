@@ -16,7 +16,7 @@ mod page;
 pub(crate) mod patience;
 pub(crate) mod places;
 mod reference;
-mod routes;
+pub(crate) mod routes;
 mod server;
 mod users;
 

@@ -95,10 +95,13 @@ pub(super) fn all(config: &mut ServiceConfig) {
     }));
 }
 
+/// A path as it is declared, among the data of its requests: to look it up again would take as long as to find it.
+pub(crate) struct Declared(pub(crate) &'static str);
+
 /// A path that says so when it does not have a method, and which it has: a comma list.
-pub(super) fn resource(path: &str, allowed: impl Into<String>) -> Resource {
+pub(super) fn resource(path: &'static str, allowed: impl Into<String>) -> Resource {
     let allowed = allowed.into();
-    web::resource(path).default_service(web::to(move || {
+    web::resource(path).app_data(Declared(path)).default_service(web::to(move || {
         let mut answer = HttpResponse::MethodNotAllowed();
         let answer = answer.insert_header((ALLOW, allowed.clone())).json(Refusal::invalid("Method not allowed"));
         async { answer }

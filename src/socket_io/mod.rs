@@ -64,6 +64,7 @@ use crate::{
     http::{
         patience::STUCK,
         places::{Full, Place},
+        routes::Declared,
     },
     rates::Rates,
 };
@@ -260,6 +261,7 @@ pub(crate) fn routes(config: &mut web::ServiceConfig) {
     for path in [PATH, "/socket.io/"] {
         config.service(
             web::resource(path)
+                .app_data(Declared(path))
                 .route(web::get().to(polling::get))
                 .route(web::post().to(polling::post))
                 .default_service(web::to(|| async { HandshakeError::BadMethod.response() })),
