@@ -280,8 +280,9 @@ fn calls_beyond_a_limit_are_refused_and_nothing_of_them_is_lost() {
 
 #[test]
 fn a_server_that_is_full_is_told_in_its_own_words() {
-    let server = Launch::on(&DataDir::new()).env("CONNECTIONS", "40").start();
     for transport in ["websocket", "upgrade"] {
+        // One each: the places of a run are free a moment after it.
+        let server = Launch::on(&DataDir::new()).env("CONNECTIONS", "40").start();
         let run = format!("idle --connections 400 --warmup 0 --duration 0.5 --no-progress --transport {transport}");
         let run = output(&mut tool(server.address(), &run));
         let said = text(&run);
