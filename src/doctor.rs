@@ -183,7 +183,7 @@ fn find_database(settings: &Settings, findings: &mut Findings) -> Option<Config>
         // Looked at with the configuration.
         return url.parse().ok();
     }
-    let cluster = settings.data_dir.join("postgres");
+    let cluster = PrivatePostgres::place(&settings.data_dir);
     if let Err(error) = Binaries::find(&cluster) {
         findings.add(State::Ill, "postgres", error);
         return None;
@@ -192,7 +192,7 @@ fn find_database(settings: &Settings, findings: &mut Findings) -> Option<Config>
         findings.add(State::Ill, "place", error);
     }
     look_at_room(&settings.data_dir, findings);
-    if !PrivatePostgres::is_in(&settings.data_dir) {
+    if !cluster.exists() {
         let name = startup::name_of_database(settings);
         let made = "will be made with the first start, as DATABASE_URL is not set";
         findings.add(State::Well, "database", format_args!("{name} {made}"));

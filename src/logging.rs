@@ -42,7 +42,7 @@ pub fn start(filter: &str) -> Result<Listeners, String> {
     let watched = ways.clone().with_filter(filter_fn(move |about| concerned.concern(about)));
     let logged = lines.with_filter(filter.and(filter_fn(|about| about.target() != way::TARGET)));
     tracing_subscriber::registry().with(logged).with(collected).with(watched).init();
-    if let Some(named_by) = traces::collector()? {
+    if let Some(Traces { named_by, .. }) = &traces {
         tracing::info!(named_by, "messages are traced; what the collector does not take is told here");
     }
     Ok(Listeners { traces, ways })

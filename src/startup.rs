@@ -160,33 +160,6 @@ pub async fn open_database(settings: &Settings) -> Result<(Config, Option<Privat
     Ok((database, postgres))
 }
 
-/// What the settings mean, for people.
-pub fn name_of_database(settings: &Settings) -> String {
-    let named = settings.database_url.as_ref().and_then(|url| url.parse::<Config>().ok());
-    let Some(database) = named else {
-        return format!("the private Postgres in {}", settings.data_dir.join("postgres").display());
-    };
-    let host = match database.get_hosts().first() {
-        Some(Host::Tcp(host)) => host.clone(),
-        Some(Host::Unix(path)) => path.display().to_string(),
-        None => "localhost".to_owned(),
-    };
-    let port = database.get_ports().first().copied().unwrap_or(5432);
-    let user = database.get_user().unwrap_or_default();
-    format!("{} on {host}:{port}", database.get_dbname().unwrap_or(user))
-}
-
-/// The same as [`open_database`] for a command that needs what a server, or `migrate`, has made before.
-///
-/// # Errors
-/// It is not there, or cannot be migrated.
-pub async fn open_existing_database(settings: &Settings) -> Result<(Config, Option<PrivatePostgres>), StartError> {
-    if settings.database_url.is_none() && !PrivatePostgres::is_in(&settings.data_dir) {
-        return Err(StartError::NoDatabase(settings.data_dir.display().to_string()));
-    }
-    open_database_beside(settings).await
-}
-
 /// The same for a command beside a server, which may be running on the private Postgres.
 ///
 /// # Errors
@@ -200,6 +173,33 @@ pub async fn open_database_beside(settings: &Settings) -> Result<(Config, Option
         }
         opened => opened,
     }
+}
+
+/// The same for a command that needs what a server, or `migrate`, has made before.
+///
+/// # Errors
+/// It is not there, or cannot be migrated.
+pub async fn open_existing_database(settings: &Settings) -> Result<(Config, Option<PrivatePostgres>), StartError> {
+    if settings.database_url.is_none() && !PrivatePostgres::place(&settings.data_dir).exists() {
+        return Err(StartError::NoDatabase(settings.data_dir.display().to_string()));
+    }
+    open_database_beside(settings).await
+}
+
+/// What the settings mean, for people.
+pub fn name_of_database(settings: &Settings) -> String {
+    let named = settings.database_url.as_ref().and_then(|url| url.parse::<Config>().ok());
+    let Some(database) = named else {
+        return format!("the private Postgres in {}", PrivatePostgres::place(&settings.data_dir).display());
+    };
+    let host = match database.get_hosts().first() {
+        Some(Host::Tcp(host)) => host.clone(),
+        Some(Host::Unix(path)) => path.display().to_string(),
+        None => "localhost".to_owned(),
+    };
+    let port = database.get_ports().first().copied().unwrap_or(5432);
+    let user = database.get_user().unwrap_or_default();
+    format!("{} on {host}:{port}", database.get_dbname().unwrap_or(user))
 }
 
 /// What can be told of the settings before anything is started: whether tokens can be checked, and whether the demo can sign

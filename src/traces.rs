@@ -28,7 +28,11 @@ const SERVICE: &str = env!("CARGO_PKG_NAME");
 
 /// Traces on their way to a collector.
 #[derive(Debug)]
-pub struct Traces(SdkTracerProvider);
+pub struct Traces {
+    provider: SdkTracerProvider,
+    /// The variable that names the collector.
+    pub(crate) named_by: &'static str,
+}
 
 impl Traces {
     /// `None` where the environment names no collector.
@@ -45,12 +49,12 @@ impl Traces {
         }
         let provider =
             SdkTracerProvider::builder().with_resource(resource.build()).with_batch_exporter(exporter).build();
-        Ok(Some(Self(provider)))
+        Ok(Some(Self { provider, named_by }))
     }
 
     /// What makes spans of ways into spans of traces.
     pub(crate) fn layer<S: Subscriber + for<'a> LookupSpan<'a>>(&self) -> OpenTelemetryLayer<S, SdkTracer> {
-        let layer = tracing_opentelemetry::layer().with_tracer(self.0.tracer(SERVICE));
+        let layer = tracing_opentelemetry::layer().with_tracer(self.provider.tracer(SERVICE));
         layer
             .with_location(false)
             .with_threads(false)
@@ -61,7 +65,7 @@ impl Traces {
 
     /// Sends what has not been sent yet, for a bounded time.
     pub(crate) fn end(&self) {
-        if let Err(error) = self.0.shutdown() {
+        if let Err(error) = self.provider.shutdown() {
             tracing::warn!(%error, "the last traces were not sent");
         }
     }
@@ -86,8 +90,8 @@ pub(crate) fn collector() -> Result<Option<&'static str>, String> {
 }
 
 fn first_set(names: [&'static str; 2]) -> Option<(&'static str, String)> {
-    let set = names.into_iter().filter_map(|name| Some((name, env::var(name).ok()?)));
-    set.into_iter().find(|(_, value)| !value.is_empty())
+    let mut set = names.into_iter().filter_map(|name| Some((name, env::var(name).ok()?)));
+    set.find(|(_, value)| !value.is_empty())
 }
 
 /// The way of a message that has come to be sent. The log and the console have the id of its trace, if there is one.

@@ -11,7 +11,9 @@ use support::crowd::narrow_connection;
 use support::people::token_until;
 use support::plain::{PLAIN, Plain, handshake};
 use support::socket_io::send_argument;
-use support::websocket::{BINARY, CLOSE, CONTINUATION, TEXT, WebSocket, frame, text, unmasked_frame, upgrade};
+use support::websocket::{
+    BINARY, CLOSE, CONTINUATION, TEXT, WebSocket, frame, text, unmasked_frame, upgrade, upgrade_with,
+};
 use support::{Connection, DataDir, EVENT_LIMIT, Launch, SocketIo, new_id, token, until};
 
 const MAX_PAYLOAD: usize = 1_000_000;
@@ -143,6 +145,24 @@ fn an_address_has_so_many_places() {
     assert!(refused());
     drop(first);
     until("its place is free", EVENT_LIMIT, || !refused());
+}
+
+#[test]
+fn an_address_behind_a_proxy_is_told_when_to_try_again() {
+    let limits = [("CONNECTIONS_PER_ADDRESS", "1"), ("TRUSTED_PROXIES", "127.0.0.1")];
+    let server =
+        limits.iter().fold(Launch::on(&DataDir::new()), |launch, (name, value)| launch.env(name, value)).start();
+    let answered = |address| {
+        let mut connection = Connection::open(server.address());
+        connection.send(&upgrade_with(PLAIN, &[("X-Forwarded-For", address)]));
+        let answer = connection.response();
+        (connection, answer)
+    };
+    let first = answered("10.0.0.1");
+    let (_, refused) = answered("10.0.0.1");
+    assert_eq!((first.1.status, refused.status), (101, 429));
+    assert_eq!((refused.header("retry-after"), &refused.json()["retry_after_ms"]), (Some("5"), &json!(5000)));
+    assert_eq!(answered("10.0.0.2").1.status, 101);
 }
 
 #[test]

@@ -33,10 +33,9 @@ const RISKS: [&str; 2] = [
 /// Follows the announcements until the server stops.
 pub(crate) async fn follow(mut database: Config, shared: Arc<Shared>) {
     database.application_name("horsetrust-chat feed").connect_timeout(CONNECT_TIMEOUT);
-    let mut backoff = Backoff::default();
     let mut outage = Outage::default();
     loop {
-        let listened = listen(&database, &shared, &mut backoff, &mut outage).await;
+        let listened = listen(&database, &shared, &mut outage).await;
         if shared.stopping.load(Ordering::SeqCst) {
             return;
         }
@@ -44,13 +43,15 @@ pub(crate) async fn follow(mut database: Config, shared: Arc<Shared>) {
             Ok(()) => outage.goes_on(&"lost the connection that announces changes"),
             Err(error) => outage.goes_on(&error),
         }
-        sleep(backoff.next()).await;
+        sleep(outage.backoff.next()).await;
     }
 }
 
 /// Postgres is away: told when that begins, now and then while it lasts, and when it is over.
 #[derive(Default)]
 struct Outage {
+    /// Between two attempts.
+    backoff: Backoff,
     since: Option<Instant>,
     told: Option<Instant>,
 }
@@ -65,19 +66,13 @@ impl Outage {
     }
 
     fn is_over(&mut self) {
-        self.told = None;
-        if let Some(since) = self.since.take() {
+        if let Some(since) = std::mem::take(self).since {
             tracing::info!(seconds = since.elapsed().as_secs_f32(), "Postgres answers again");
         }
     }
 }
 
-async fn listen(
-    database: &Config,
-    shared: &Shared,
-    backoff: &mut Backoff,
-    outage: &mut Outage,
-) -> Result<(), StoreError> {
+async fn listen(database: &Config, shared: &Shared, outage: &mut Outage) -> Result<(), StoreError> {
     let (client, mut connection) = database.connect(NoTls).await?;
     let (announce, mut announcements) = mpsc::channel(ANNOUNCED);
     // Ends with the client, or with the connection.
@@ -92,7 +87,6 @@ async fn listen(
         }
     });
     client.batch_execute("LISTEN user_changed; LISTEN user_revoked").await?;
-    backoff.reset();
     outage.is_over();
     refresh(shared, &shared.profiles.in_use()).await?;
     revoke(shared).await?;

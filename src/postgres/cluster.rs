@@ -13,7 +13,7 @@ use nix::unistd::Pid;
 use tokio::time::sleep;
 use tokio_postgres::{Config, NoTls, error::SqlState};
 
-use super::{Binaries, PostgresError, context, owner::Owner, postmaster};
+use super::{Binaries, PostgresError, PrivatePostgres, context, owner::Owner, postmaster};
 
 /// The database and its owner.
 pub(super) const DATABASE: &str = "horsetrust";
@@ -41,12 +41,13 @@ pub(super) struct Cluster {
 impl Cluster {
     /// Makes the cluster if there is none. Half made ones are never used: it gets its name when it is done.
     pub(super) async fn prepare(data_dir: &Path, binaries: Binaries) -> Result<Self, PostgresError> {
+        let directory = PrivatePostgres::place(data_dir);
         let cluster = Self {
-            directory: data_dir.join("postgres"),
             socket: socket_directory(data_dir),
             log: data_dir.join("postgres.log"),
             binaries,
-            owner: Owner::choose(&data_dir.join("postgres"))?,
+            owner: Owner::choose(&directory)?,
+            directory,
             child: Arc::default(),
         };
         make_private(&cluster.socket, cluster.owner)?;

@@ -79,7 +79,7 @@ impl PrivatePostgres {
         if data_dir.as_os_str().len() > SOCKET_DIR_BYTES {
             return Err(PostgresError::PathTooLong(data_dir));
         }
-        let binaries = Binaries::find(&data_dir.join("postgres"))?;
+        let binaries = Binaries::find(&Self::place(&data_dir))?;
         let cluster = Cluster::prepare(&data_dir, binaries).await?;
         // From here on, a start that is given up stops it.
         let mut started = Self { cluster, watch: tokio::spawn(async {}), _lock: lock };
@@ -93,9 +93,9 @@ impl PrivatePostgres {
         Ok(started)
     }
 
-    /// Whether there is one already.
-    pub fn is_in(data_dir: &Path) -> bool {
-        data_dir.join("postgres").exists()
+    /// Where its files are.
+    pub fn place(data_dir: &Path) -> PathBuf {
+        data_dir.join("postgres")
     }
 
     /// Whether one could be made and run here by its user.
@@ -103,7 +103,7 @@ impl PrivatePostgres {
     /// # Errors
     /// The user cannot come to the directory, or it is somebody else's.
     pub fn check_place(data_dir: &Path) -> Result<(), PostgresError> {
-        let owner = Owner::choose(&data_dir.join("postgres"))?;
+        let owner = Owner::choose(&Self::place(data_dir))?;
         // What is not there yet is made, and given to the user.
         let Some(there) = data_dir.ancestors().find(|path| path.exists()) else { return Ok(()) };
         if owner.can_enter(there) {
