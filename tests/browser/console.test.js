@@ -154,6 +154,7 @@ describe('the console', () => {
     const window = await open(server, { viewport: { width: 375, height: 700 } });
     const { page } = window;
     await find(page, alice.id);
+    await page.locator('#sessions-count').getByText('1 found').waitFor();
     const button = details(page, alice);
     await button.scrollIntoViewIfNeeded();
     assert.ok(await isSeen(page, button));
