@@ -72,6 +72,8 @@ test('a message in another conversation has a notice and a badge, and the notice
   await say(server, carol, other, 'The saddle has come.');
   const notice = windows.alice.page.locator('.notice');
   await notice.getByText('The saddle has come.').waitFor();
+  // It stays as long as the pointer is there.
+  await notice.hover();
   await windows.alice.badge(carol).getByText('1').waitFor();
   assert.match(await windows.alice.page.title(), /^\(1\)/);
   const announced = () => windows.alice.page.locator('#announcer').textContent();
@@ -122,15 +124,15 @@ test('a list that was on its way when a message came does not put an older one i
   await window.openConversation(bob);
   let release;
   const released = new Promise((resolve) => (release = resolve));
-  const fetched = new Promise((resolve) => {
-    const late = async (route) => {
-      const response = await route.fetch();
-      resolve();
-      await released;
-      await route.fulfill({ response });
-    };
-    window.context.route('**/api/chat/conversations', late, { times: 1 });
-  });
+  let got;
+  const fetched = new Promise((resolve) => (got = resolve));
+  const late = async (route) => {
+    const response = await route.fetch();
+    got();
+    await released;
+    await route.fulfill({ response });
+  };
+  await window.context.route('**/api/chat/conversations', late, { times: 1 });
   await say(server, carol, other, 'A reason to fetch the list');
   await fetched;
   await say(server, alice, conversation, 'newest');

@@ -14,6 +14,7 @@ async function aliceBehindRelay(to = server) {
   const pair = await newPair(to);
   const relay = await Relay.to(to);
   const window = await Window.of(relay.url, pair.alice);
+  await window.isUpgraded();
   await window.openConversation(pair.bob);
   return { ...pair, relay, window };
 }
@@ -44,9 +45,10 @@ test('a lost network is told, and after it the session goes on without loss or r
   await window.say('written meanwhile 2');
   await window.has('written meanwhile 1', 'waiting');
   await window.shot('lost');
+  // It is not said for long.
+  const told = window.page.getByText('Connected again, and nothing was missed.').waitFor();
   relay.up();
-  await window.isConnected('recovered');
-  await window.page.getByText('Connected again, and nothing was missed.').waitFor();
+  await Promise.all([window.isConnected('recovered'), told]);
   await window.has('written meanwhile 2', 'sent');
   const stored = await showsWhatIsStored(window, server, alice, conversation);
   assert.deepEqual(stored, ['before', 'missed 1', 'missed 2', 'missed 3', 'written meanwhile 1', 'written meanwhile 2']);
@@ -58,6 +60,7 @@ test('after a lost connection the list is what the server has, whatever other de
   const { alice, bob, conversation } = await newPair(server);
   const relay = await Relay.to(server);
   const window = await Window.of(relay.url, alice);
+  await window.isUpgraded();
   await window.linkTo(bob).waitFor();
   await eventually(() => window.lists === 2, 'the list at the beginning, and that of the session');
   relay.down();
@@ -193,8 +196,6 @@ test('who signs out while messages are on their way leaves none behind, and send
     await answer.released;
     await route.fulfill({ response });
   });
-  for (const text of ['on its way', 'not yet']) await window.say(text);
-  await eventually(() => sends === 1, 'the first message');
   await context.route(`${server.url}/`, async (route) => {
     await nextPage.released;
     await route.continue();
@@ -211,6 +212,9 @@ test('who signs out while messages are on their way leaves none behind, and send
       return reply;
     };
   });
+  // From here on all has to be done before the page gives the answer up.
+  for (const text of ['on its way', 'not yet']) await window.say(text);
+  await eventually(() => sends === 1, 'the first message');
   const leaving = page.waitForRequest((request) => request.isNavigationRequest());
   await page.locator('#sign-out').evaluate((button) => button.click());
   await leaving;

@@ -144,7 +144,8 @@ describe('the console', () => {
     await button.click();
     const openFor = page.locator('#details-list div', { hasText: 'Open for' }).locator('dd');
     const before = await openFor.textContent();
-    await openFor.filter({ hasNotText: before }).waitFor();
+    // From two minutes on it has minutes.
+    await openFor.filter({ hasNotText: before }).waitFor({ timeout: 90_000 });
   });
 
   test('fits a phone', async () => {
@@ -194,7 +195,6 @@ describe('the console', () => {
   test('closes a session when the operator says yes, and not before', async () => {
     const { alice } = await newPair(server);
     const socket = await connect(server, alice);
-    const ended = disconnected(socket);
     const { page } = await open();
     await find(page, alice.id);
     await details(page, alice).click();
@@ -202,6 +202,7 @@ describe('the console', () => {
     await page.getByRole('button', { name: 'Cancel' }).click();
     assert.ok(socket.connected);
     await page.getByRole('button', { name: 'Close this session…' }).click();
+    const ended = disconnected(socket);
     await page.getByRole('button', { name: 'Close the session' }).click();
     await ended;
     await page.locator('#sessions-count').getByText('0 found').waitFor();
@@ -211,12 +212,14 @@ describe('the console', () => {
     const first = await startServer();
     const window = await open(first);
     const { page } = window;
+    await number(page, 'Sessions').waitFor();
     await page.getByRole('button', { name: 'Stop the server…' }).click();
     await page.getByRole('dialog').getByRole('button', { name: 'Stop the server' }).click();
     await page.getByText('The server does not answer').waitFor();
     assert.equal(await page.getByText('The server is stopping.').count(), 0);
     await page.getByRole('heading', { name: /^As it was at/ }).waitFor();
     await isSound(window, 'console-stale');
+    await first.exited;
     const next = await startServer({ dir: first.dir, port: Number(new URL(first.url).port) });
     await page.getByText('Connected', { exact: true }).waitFor();
     await page.getByRole('heading', { name: 'Now' }).waitFor();

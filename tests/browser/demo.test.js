@@ -61,6 +61,7 @@ const choice = ({ page }) => page.getByRole('dialog', { name: 'New conversation'
 test('a conversation with somebody new is begun, and comes to the other with its first message', async () => {
   const [seller, stable] = [await as('Demo Seller'), await as('Demo Stable')];
   await newConversation(seller).click();
+  await choice(seller).waitFor();
   assert.deepEqual(await choice(seller).locator('.users').getByRole('button').allTextContents(), [
     'DBDemo Buyer',
     'DSDemo Stable',

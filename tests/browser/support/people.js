@@ -5,6 +5,7 @@ import { mkdirSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { after, afterEach } from 'node:test';
 import { chromium } from 'playwright-core';
+import { eventually } from '../../js/support/wait.js';
 
 /** Pictures of what was seen, for people to look at. */
 const SHOTS = fileURLToPath(new URL('../shots/', import.meta.url));
@@ -22,7 +23,7 @@ const FLAGS = [
 const LOOK = { viewport: { width: 1180, height: 760 }, locale: 'en-GB', reducedMotion: 'reduce' };
 /** A network or a server that the test has taken away is no fault of the page. */
 const OUTAGE = /net::ERR_|WebSocket connection to|status of 503/u;
-const WAIT_MS = 20_000;
+const WAIT_MS = 40_000;
 
 /** None: the one that playwright-core knows of. */
 const executablePath = spawnSync(BROWSER, { encoding: 'utf8' }).stdout.trim() || undefined;
@@ -42,6 +43,8 @@ export class Window {
   faults = [];
   /** How often the list of conversations has been fetched: at the beginning, for each session, and when something happens. */
   lists = 0;
+  /** Packets that end an upgrade to WebSocket; a network that goes away before is noticed by the heartbeat only. */
+  upgrades = 0;
 
   /** `prepare(context)`: before the page is there. */
   static async open(url, options = {}, prepare = () => {}) {
@@ -64,6 +67,7 @@ export class Window {
     page.on('console', (message) => {
       if (message.type() === 'error' && !OUTAGE.test(message.text())) this.faults.push(message.text());
     });
+    page.on('websocket', (socket) => socket.on('framesent', ({ payload }) => (this.upgrades += payload === '5')));
     page.on('requestfinished', (request) => (this.lists += request.url().endsWith('/api/chat/conversations')));
     page.on('request', (request) => {
       if (new URL(request.url()).host !== new URL(this.url).host) this.faults.push(`a request to ${request.url()}`);
@@ -88,6 +92,10 @@ export class Window {
   async isConnected(returned) {
     const again = returned ? `[data-returned="${returned}"]` : '';
     await this.page.locator(`#connection[data-state="connected"]${again}`).waitFor({ state: 'attached' });
+  }
+
+  async isUpgraded() {
+    await eventually(() => this.upgrades > 0, 'upgrade to WebSocket', { limit: WAIT_MS });
   }
 
   async isLost() {
