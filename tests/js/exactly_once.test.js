@@ -2,7 +2,7 @@
 import { describe, test } from 'node:test';
 import assert from 'node:assert/strict';
 import { MODES, ask, client, connect, connected, deaf, inbox, join } from './support/clients.js';
-import { markDeleted, query, storedCount, withDatabase } from './support/database.js';
+import { markDeleted, storedCount, waitingForLocks, withDatabase } from './support/database.js';
 import { assertFailure, call, rawJson, refused, succeeded } from './support/rest.js';
 import { makeDataDir, removeDataDir, serverForFile, startServer } from './support/server.js';
 import { assertMessage, range, seqs } from './support/shapes.js';
@@ -187,8 +187,8 @@ test('a message that somebody else is just storing is found', async () => {
       INSERT INTO messages (conversation_id, seq, id, sender_id, text, sent_at, client_msg_id)
       VALUES (decode($1, 'hex'), 1, decode($2, 'hex'), decode($3, 'hex'), 'x', now(), 'k')`, ids);
     const posted = post(alice, conversation, { text: 'x', client_msg_id: 'k' });
-    const waiting = `SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND application_name LIKE '%lane%'`;
-    await eventually(async () => (await query(server, waiting)).length > 0, 'the batch waits', { every: 10 });
+    const isWaiting = ({ application_name: name }) => name.includes('lane');
+    await eventually(async () => (await waitingForLocks(database)).some(isWaiting), 'the batch waits', { every: 5 });
     await database.query('COMMIT');
     const message = succeeded(await posted, 201);
     assert.deepEqual([message._id, message.seq, message.duplicate], [ids[1], 1, true]);

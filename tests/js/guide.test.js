@@ -229,12 +229,15 @@ describe('a session', () => {
   test('outlives its tokens', async () => {
     const user = await newUser(server);
     let fetched = 0;
-    const token = async () => {
-      fetched += 1;
-      return mint(user.id, { ttl: 5 });
-    };
-    const chat = { url: server.url, token };
-    const [refreshing, lazy] = [connecting(chat), connecting(chat)];
+    const holding = (ttl) => ({
+      url: server.url,
+      token: async () => {
+        fetched += 1;
+        return mint(user.id, { ttl });
+      },
+    });
+    const chat = holding(15);
+    const [refreshing, lazy] = [connecting(chat), connecting(holding(5))];
     guide.outlive(chat, refreshing);
     const [ends, expiries, connects] = [inbox(refreshing, 'disconnect'), inbox(lazy, 'auth_expired'), inbox(lazy, 'connect')];
     await expiries.count(1);

@@ -22,8 +22,8 @@ function assertAbout(elapsed, expected) {
 // All at once: these tests are only waiting.
 describe('the heartbeat', { concurrency: true }, () => {
   test('over WebSocket: a ping after the interval, the end after the timeout', async () => {
-    const raw = await RawWebSocket.connect(server, alice);
     const start = Date.now();
+    const raw = await RawWebSocket.connect(server, alice);
     await raw.frames.find((frame) => frame === '2', PING_INTERVAL_MS + LATE_MS);
     assertAbout(Date.now() - start, PING_INTERVAL_MS);
     await raw.closed;
@@ -31,8 +31,8 @@ describe('the heartbeat', { concurrency: true }, () => {
   });
 
   test('over polling: a ping after the interval, the end after the timeout', async () => {
-    const raw = await RawPolling.connect(server, alice);
     const start = Date.now();
+    const raw = await RawPolling.connect(server, alice);
     assert.deepEqual(await raw.poll(PING_INTERVAL_MS + LATE_MS), ['2']);
     assertAbout(Date.now() - start, PING_INTERVAL_MS);
     const end = await raw.get();

@@ -85,6 +85,6 @@ describe('behind nginx', { skip: nginx === null && 'there is no nginx, and it co
     server.signal('SIGTERM');
     const [{ reconnect_after_ms: wait }] = await told.count(1);
     assert.ok(wait > 0);
-    assert.deepEqual(await within(server.exited, 'end of the server'), { code: 0, signal: null });
+    assert.deepEqual(await within(server.exited, 'end of the server', 30_000), { code: 0, signal: null });
   });
 });

@@ -33,7 +33,7 @@ async function shortLived(user, ttl, mode = 'websocket', auth = {}) {
 describe('a session', () => {
   for (const mode of Object.keys(MODES)) {
     test(`over ${mode} ends with its token`, async () => {
-      const { socket, exp, expiring, expired } = await shortLived(await newUser(server), 4, mode);
+      const { socket, exp, expiring, expired } = await shortLived(await newUser(server), 8, mode);
       assert.deepEqual(await expiring.count(1), [{ expires_at: isoTime(exp) }]);
       const gone = disconnected(socket);
       assert.deepEqual(await expired.count(1), [{ expires_at: isoTime(exp) }]);
@@ -52,8 +52,8 @@ describe('a session', () => {
 
   test('goes on with another token of its user', async () => {
     const user = await newUser(server);
-    const { socket, expired } = await shortLived(user, 4);
-    const exp = now() + 9;
+    const { socket, expired } = await shortLived(user, 8);
+    const exp = now() + 13;
     const ack = await ask(socket, 'refresh_token', { token: mint(user.id, { exp }) });
     assert.deepEqual(ack, { success: true, data: { expires_at: isoTime(exp) } });
     await expired.count(1);
@@ -62,7 +62,7 @@ describe('a session', () => {
 
   test('does not go on with another user’s token, or with one that does not hold', async () => {
     const user = await newUser(server);
-    const { socket, expired, exp } = await shortLived(user, 4);
+    const { socket, expired, exp } = await shortLived(user, 8);
     const refresh = (token) => ask(socket, 'refresh_token', { token });
     assertFailure(await refresh(mint(newId())), 'UNAUTHENTICATED', "The token is another user's");
     for (const token of ['garbage', mint(user.id, { ttl: -1 }), mint(user.id, { secret: 'another' })]) {
@@ -77,7 +77,7 @@ describe('a session', () => {
 
   test('that outlives its connection is recovered with a new token', async () => {
     const pair = await newPair(server);
-    const { socket, expired } = await shortLived(pair.bob, 4, 'websocket', { recover: true });
+    const { socket, expired } = await shortLived(pair.bob, 8, 'websocket', { recover: true });
     socket.auth = { token: pair.bob.token, recover: true };
     const heard = inbox(socket, 'new_message');
     await join(socket, pair.conversation);
@@ -101,7 +101,7 @@ describe('a session', () => {
     const fetchToken = async () => {
       if (!isLoggedIn) return null;
       fetched += 1;
-      return mint(user.id, { ttl: 5 });
+      return mint(user.id, { ttl: 10 });
     };
     const out = [];
     const options = { forceNew: true, transports: ['websocket'] };
@@ -111,7 +111,7 @@ describe('a session', () => {
       await eventually(() => fetched >= 4, 'several tokens');
       assert.ok(socket.connected);
       isLoggedIn = false;
-      await eventually(() => out.length > 0, 'the end', { limit: 20_000 });
+      await eventually(() => out.length > 0, 'the end', { limit: 40_000 });
       assert.equal(out[0], 'Authentication error: no token');
     } finally {
       socket.disconnect();
@@ -126,7 +126,7 @@ test('the documented client is not logged out when it cannot ask for a token', a
   const fetchToken = async () => {
     asked += 1;
     if (!isReachable) throw new TypeError('fetch failed');
-    return mint(user.id, { ttl: 3 });
+    return mint(user.id, { ttl: 8 });
   };
   const out = [];
   const options = { forceNew: true, transports: ['websocket'] };

@@ -3,7 +3,7 @@ import { after, afterEach, test } from 'node:test';
 import assert from 'node:assert/strict';
 import { join as joinPath } from 'node:path';
 import { ask, closeClients, connect, inbox, send } from './support/clients.js';
-import { query, storedCount, withDatabase } from './support/database.js';
+import { storedCount, waitingForLocks, withDatabase } from './support/database.js';
 import { call, succeeded } from './support/rest.js';
 import { makeDataDir, removeDataDir, serverForFile, startServer } from './support/server.js';
 import { range, seqs } from './support/shapes.js';
@@ -26,9 +26,8 @@ async function whileLocked(conversation, work) {
   await withDatabase(server, async (database) => {
     await database.query('BEGIN');
     await database.query(`SELECT FROM conversations WHERE id = decode($1, 'hex') FOR UPDATE`, [conversation]);
-    const waiting = `SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()`;
     const wait = (count) =>
-      eventually(async () => (await query(server, waiting)).length >= count, `${count} that wait`, { every: 5 });
+      eventually(async () => (await waitingForLocks(database)).length >= count, `${count} that wait`, { every: 5 });
     await work(wait);
     await database.query('COMMIT');
   });

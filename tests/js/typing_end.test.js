@@ -33,9 +33,9 @@ describe('typing ends', () => {
   test('by itself, 6 s after it was last said, once', async () => {
     const { conversation, sockets, began, ended, payload } = await watched('websocket');
     await ask(sockets.alice, 'typing', conversation);
-    await pause(3_000);
-    await ask(sockets.alice, 'typing', conversation);
+    await pause(1_500);
     const last = Date.now();
+    await ask(sockets.alice, 'typing', conversation);
     assert.deepEqual(await ended.count(1), [payload]);
     const silence = Date.now() - last;
     assert.ok(silence > 5_900, `after ${silence} ms`);

@@ -17,6 +17,14 @@ export async function query(server, sql, values) {
   return withDatabase(server, async (database) => (await database.query(sql, values)).rows);
 }
 
+/** Who waits for a lock, asked on a connection that may be within a transaction. */
+export async function waitingForLocks(database) {
+  await database.query('SELECT pg_stat_clear_snapshot()');
+  const { rows } = await database.query(`
+    SELECT application_name FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()`);
+  return rows;
+}
+
 /** How many messages a conversation holds, whatever the server would show. */
 export async function storedCount(server, conversation) {
   const sql = `SELECT count(*)::int AS n FROM messages WHERE conversation_id = decode($1, 'hex')`;

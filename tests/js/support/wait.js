@@ -1,6 +1,6 @@
 // Waiting for what is about to happen: tests wait for events, and a limit only says how long a slow machine may take.
 
-export const EVENT_LIMIT_MS = 15_000;
+export const EVENT_LIMIT_MS = 30_000;
 
 /** Settles as `promise` does, or fails naming `what` after `limit` milliseconds. */
 export async function within(promise, what, limit = EVENT_LIMIT_MS) {
