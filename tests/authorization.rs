@@ -272,7 +272,7 @@ fn a_session_whose_token_expires_or_is_revoked_is_answered_nothing_any_more() {
     let world = World::new();
     world.server.post(world.person(Caller::Sender), &world.conversation, "first");
     let id = &world.person(Caller::Sender).id;
-    let expiring = Person { id: id.clone(), token: token_until(id, 3) };
+    let expiring = Person { id: id.clone(), token: token_until(id, 10) };
     let revoked =
         Person { id: world.person(Caller::Recipient).id.clone(), token: world.person(Caller::Recipient).token.clone() };
     let open = |person: &Person| {
@@ -280,7 +280,7 @@ fn a_session_whose_token_expires_or_is_revoked_is_answered_nothing_any_more() {
     };
     let (expiring, revoked) = (open(&expiring), open(&revoked));
     world.revoke(Caller::Recipient);
-    until("their sessions end", Duration::from_secs(15), || world.server.stat("sessions") == 0);
+    until("their sessions end", Duration::from_secs(40), || world.server.stat("sessions") == 0);
     for (caller, sockets) in [(Caller::Sender, expiring), (Caller::Recipient, revoked)] {
         for (event, mut socket) in sockets {
             let answer = socket.try_call(event.name(), &world.argument(event, caller));

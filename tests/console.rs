@@ -201,8 +201,8 @@ fn a_console_that_asks_without_end_is_answered_now_and_then_and_others_as_ever()
     let mut console = console(&server);
     let asked: String = (1..=ASKED).map(|id| format!(r#"{{"event":"sessions","data":{{}},"id":{id}}} "#)).collect();
     let frames: Vec<u8> = asked.split_inclusive(' ').flat_map(|one| text(one.trim_end())).collect();
-    console.socket.connection.send(&frames);
     let begun = Instant::now();
+    console.socket.connection.send(&frames);
     for id in 1..=ANSWERED {
         assert_eq!(console.ack(id)["success"], true);
     }
@@ -255,7 +255,7 @@ fn an_operator_closes_a_session_and_revokes_a_user() {
 
 #[test]
 fn an_operator_stops_the_server_as_a_signal_would() {
-    let mut server = Launch::on(&DataDir::new()).env("DRAIN_SECONDS", "2").start();
+    let mut server = Launch::on(&DataDir::new()).env("DRAIN_SECONDS", "6").start();
     let mut client = Plain::connect(&server, &server.person("Ana"));
     let mut console = console(&server);
     data(&mut console, "drain", &json!({}));
@@ -279,7 +279,8 @@ fn what_is_no_request_is_refused_and_what_is_no_event_closes() {
     ] {
         assert_eq!(console.call(event, &argument)["code"], "INVALID_ARGUMENT", "{event} {argument}");
     }
-    console.socket.connection.send(&text("\u{0}".repeat(1_000_001).as_str()));
+    // It may be closed before all is written.
+    console.socket.connection.try_send(&text("\u{0}".repeat(1_000_001).as_str()));
     assert_eq!(console.closing(), Some((1007, "broken packet".to_owned())));
 }
 

@@ -4,7 +4,7 @@ mod support;
 
 use serde_json::json;
 use support::websocket::{BINARY, CLOSE, PING, PONG, TEXT, WebSocket, frame, text, unmasked_frame, upgrade};
-use support::{Connection, Server, SocketIo};
+use support::{Connection, EVENT_LIMIT, Server, SocketIo, until};
 
 const ROUTE: &str = "/health/ws";
 /// It is there to show whether upgrades get through, not to carry data.
@@ -39,7 +39,7 @@ fn an_upgrade_on_a_used_keep_alive_connection_is_served() {
     let server = Server::shared();
     let mut connection = Connection::open(server.address());
     assert_eq!(connection.request("GET", "/health", &[], b"").status, 200);
-    assert_eq!(connection.request("GET", "/health/db", &[], b"").status, 200);
+    until("the database answers", EVENT_LIMIT, || connection.request("GET", "/health/db", &[], b"").status == 200);
     let mut socket = WebSocket::upgrade(connection, ROUTE);
     socket.send_text("second life");
     assert_eq!(socket.next_text(), "second life");

@@ -45,7 +45,7 @@ fn each_scenario_is_correct_in_small() {
         "chat --users 8 --in-flight 4",
         "chat --users 8 --transport upgrade",
         "rate --users 8 --rate 100",
-        "fanout --sockets 20 --rate 5 --burst 3",
+        "fanout --sockets 20 --rate 20 --burst 3",
         "typing --users 8 --rate 100",
         "idle --connections 40 --connect-rate 400",
         "idle --connections 20 --transport upgrade --join",
@@ -69,7 +69,7 @@ fn a_threshold_that_does_not_hold_is_an_exit_code_and_so_is_a_run_that_cannot_be
         assert!(text(&run).contains(says), "{arguments}: {}", text(&run));
         run.status.code()
     };
-    let run = "chat --users 4 --warmup 0 --duration 0.5 --no-progress";
+    let run = "chat --users 4 --warmup 0.5 --duration 2 --no-progress";
     assert_eq!(exit(server.address(), &format!("{run} --threshold ack.p50<1h"), "must be like ack.p99<50ms"), Some(1));
     assert_eq!(exit(server.address(), &format!("{run} --threshold ack.max<1us"), "FAILS: ack.max<1us"), Some(3));
     assert_eq!(exit(server.address(), &format!("{run} --threshold sends_per_s>1"), "holds: sends_per_s>1"), Some(0));
@@ -88,7 +88,7 @@ fn nothing_of_an_earlier_run_is_left_in_the_files_and_the_terminal_need_not_be_t
     let server = Server::start();
     let at = |name: &str| server.directory().path().join(name).display().to_string();
     let (json, html, run) =
-        (at("result.json"), at("result.html"), "chat --users 4 --warmup 0 --duration 0.5 --no-progress");
+        (at("result.json"), at("result.html"), "chat --users 4 --warmup 0.5 --duration 2 --no-progress");
     for (files, says) in [
         (format!("--json {json} --html {json}"), "are the same file"),
         (format!("--json {}", at("nowhere/result.json")), "cannot write"),
@@ -119,7 +119,7 @@ fn the_result_is_written_for_machines_and_for_people() {
     let (json, html) = (server.directory().path().join("result.json"), server.directory().path().join("result.html"));
     let pid = std::process::id();
     let files = format!("--json {} --html {}", json.display(), html.display());
-    let run = format!("chat --users 4 --warmup 0 --duration 2.5 --no-progress --process this={pid}+ {files}");
+    let run = format!("chat --users 4 --warmup 0 --duration 5 --no-progress --process this={pid}+ {files}");
     let run = output(&mut tool(server.address(), &run));
     assert!(run.status.success(), "{}", text(&run));
     let result: serde_json::Value =
@@ -162,13 +162,13 @@ fn one_frame_that_is_lost_repeated_or_swapped_is_noticed_and_named() {
 #[test]
 fn a_server_that_halts_until_the_measured_time_is_over_is_seen_in_the_latencies() {
     let server = Server::start();
-    for (scenario, rule) in [
-        ("chat --users 4", "ack.max<500ms"),
-        ("rate --users 4 --rate 50", "delivery.p99<500ms"),
-        ("fanout --sockets 4 --rate 20", "delivery.p99<500ms"),
-        ("typing --users 4 --rate 50 --ask-every 1", "typing.p99<500ms"),
-        ("mixed --idle 2 --talkers 4 --messages 50 --reconnects 0", "page.max<500ms"),
-        ("rest --concurrency 2 --no-post --fill 30", "page_1.max<500ms"),
+    for (scenario, connections, rule) in [
+        ("chat --users 4", 10, "ack.max<500ms"),
+        ("rate --users 4 --rate 50", 10, "delivery.p99<500ms"),
+        ("fanout --sockets 4 --rate 20", 7, "delivery.p99<500ms"),
+        ("typing --users 4 --rate 50 --ask-every 1", 10, "typing.p99<500ms"),
+        ("mixed --idle 2 --talkers 4 --messages 50 --reconnects 0", 16, "page.max<500ms"),
+        ("rest --concurrency 2 --no-post --fill 30", 6, "page_1.max<500ms"),
     ] {
         let proxy = HoldingProxy::start(server.address());
         let arguments = format!("{scenario} --warmup 0.5 --duration 2 --no-progress --threshold {rule}");
@@ -176,9 +176,9 @@ fn a_server_that_halts_until_the_measured_time_is_over_is_seen_in_the_latencies(
             let mut tool = tool(proxy.address, &arguments);
             move || output(&mut tool)
         });
-        // The warm-up is over soon after nobody connects any more.
-        proxy.has_all_connections();
-        thread::sleep(Duration::from_millis(500));
+        // The warm-up is over soon after all are connected.
+        proxy.has_connections(connections);
+        thread::sleep(Duration::from_secs(1));
         proxy.hold(true);
         thread::sleep(Duration::from_millis(2500));
         proxy.hold(false);
@@ -192,24 +192,25 @@ fn a_server_that_halts_until_the_measured_time_is_over_is_seen_in_the_latencies(
 fn a_server_that_goes_away_is_one_plain_line_in_every_scenario_and_ends_the_run() {
     let server = Server::start();
     for (scenario, connections) in [
-        ("chat --users 8", 8),
-        ("rate --users 8 --rate 100", 8),
-        ("fanout --sockets 20", 20),
-        ("typing --users 8 --rate 100", 8),
-        ("idle --connections 40", 40),
+        ("chat --users 8", 20),
+        ("rate --users 8 --rate 100", 20),
+        ("fanout --sockets 20", 23),
+        ("typing --users 8 --rate 100", 20),
+        ("idle --connections 40", 72),
         // While connections are still being opened.
         ("idle --connections 600 --connect-rate 60", 100),
-        ("storm --connections 40", 72),
-        ("rest --concurrency 4", 4),
-        ("mixed --idle 20 --talkers 8 --messages 40", 28),
+        ("storm --connections 40", 136),
+        ("rest --concurrency 4", 11),
+        ("mixed --idle 20 --talkers 8 --messages 40", 59),
     ] {
         let proxy = HoldingProxy::start(server.address());
         let run = thread::spawn({
             let mut tool = tool(proxy.address, &format!("{scenario} --warmup 0 --duration 60 --no-progress"));
             move || output(&mut tool)
         });
+        // Those that make the users and the conversations, too.
         proxy.has_connections(connections);
-        thread::sleep(Duration::from_secs(1));
+        thread::sleep(Duration::from_secs(2));
         let cut_at = Instant::now();
         proxy.cut();
         let run = run.join().expect("no panic");
@@ -230,7 +231,8 @@ fn a_run_in_which_nothing_came_is_not_correct() {
         let mut tool = tool(proxy.address, arguments);
         move || output(&mut tool)
     });
-    proxy.has_all_connections();
+    proxy.has_connections(10);
+    thread::sleep(Duration::from_secs(1));
     proxy.hold(true);
     let run = run.join().expect("no panic");
     let said = text(&run);
@@ -283,7 +285,9 @@ fn a_server_that_is_full_is_told_in_its_own_words() {
     for transport in ["websocket", "upgrade"] {
         // One each: the places of a run are free a moment after it.
         let server = Launch::on(&DataDir::new()).env("CONNECTIONS", "40").start();
-        let run = format!("idle --connections 400 --warmup 0 --duration 0.5 --no-progress --transport {transport}");
+        let run = format!(
+            "idle --connections 400 --connect-rate 100 --warmup 0 --duration 0.5 --no-progress --transport {transport}"
+        );
         let run = output(&mut tool(server.address(), &run));
         let said = text(&run);
         assert_eq!(run.status.code(), Some(2), "{said}");

@@ -9,8 +9,8 @@ use serde_json::json;
 use support::postgres::Sql;
 use support::{Person, Server, SocketIo, new_id};
 
-/// More than the wait for a lock, and less than the wait for a batch.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// More than two waits for a lock, which is what its lane is held up for.
+const PATIENCE: Duration = Duration::from_secs(10);
 /// More than the pool has connections.
 const DELETIONS: usize = 12;
 /// So many that some share the locked one's lane.
@@ -59,8 +59,6 @@ fn a_locked_conversation_is_refused_and_the_others_go_on() {
 
 #[test]
 fn marks_in_a_locked_conversation_are_refused_and_others_are_made() {
-    /// Two waits for the lock with what follows each, and less than five.
-    const PATIENCE: Duration = Duration::from_secs(4);
     let server = Server::start();
     let (ana, ben) = (server.person("Ana"), server.person("Ben"));
     let locked = server.conversation(&ana, &ben);

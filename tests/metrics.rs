@@ -7,7 +7,7 @@ use std::{fs, path::Path};
 
 use serde_json::{Value, json};
 use support::socket_io::connect_packet;
-use support::{Connection, Plain, Polling, Server, SocketIo, WebSocket, new_id, token, until};
+use support::{Connection, EVENT_LIMIT, Plain, Polling, Server, SocketIo, WebSocket, new_id, token, until};
 
 /// Samples by their name with labels.
 struct Scraped(BTreeMap<String, f64>);
@@ -88,6 +88,7 @@ fn what_happens_is_counted() {
         socket.send(&talk, "counted");
     }
     server.post(&ben, &talk, "by REST");
+    until("all are told of it", EVENT_LIMIT, || server.stat("messages_in_flight") == 0);
     let now = Scraped::of(&server);
     for (name, value) in [
         ("connections{transport=\"websocket\"}", 1.0),
@@ -116,7 +117,7 @@ fn what_happens_is_counted() {
     );
     drop((socket, upgraded, plain));
     let lost = || Scraped::of(&server).get("disconnects_total{reason=\"transport lost\"}");
-    until("all have ended", support::EVENT_LIMIT, || lost() > 2.5);
+    until("all have ended", EVENT_LIMIT, || lost() > 2.5);
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::process::Output;
 
 use support::postgres::Sql;
 use support::server::{command, output};
-use support::{DataDir, Launch, Server, SocketIo, new_id};
+use support::{DataDir, EVENT_LIMIT, Launch, Server, SocketIo, new_id, until};
 
 /// An empty database in the Postgres that this server runs, and its address.
 fn fresh_database(server: &Server) -> String {
@@ -47,7 +47,7 @@ fn a_server_leaves_a_database_that_is_not_its_own_running() {
     let url = fresh_database(&host);
     let guest = Launch::on(&DataDir::new()).env("DATABASE_URL", &url).start();
     assert_eq!(guest.stop().code(), Some(0));
-    assert_eq!(host.rest("", "GET", "/health/db", None).0, 200);
+    until("its database answers", EVENT_LIMIT, || host.rest("", "GET", "/health/db", None).0 == 200);
 }
 
 #[test]

@@ -78,8 +78,11 @@ fn what_was_not_polled_comes_first_after_the_upgrade() {
     // More than a task handles at a time, and more than a payload has room for.
     let texts: Vec<String> = (0..300).map(|number| format!("{number} {}", "€".repeat(1_900))).collect();
     let (before, after) = texts.split_at(290);
-    for text in before {
-        other.send(&conversation, text);
+    // Some at a time: the probe is waited for no longer than 10 s.
+    for some in before.chunks(50) {
+        let send = |text: &String| other.send_call("send_message", &send_argument(&conversation, text));
+        let ids: Vec<_> = some.iter().map(send).collect();
+        ids.into_iter().for_each(|id| assert_eq!(other.ack(id)["success"], true));
     }
     socket.send_text("5");
     for text in after {

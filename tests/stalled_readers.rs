@@ -3,7 +3,11 @@
 
 mod support;
 
-use std::{collections::VecDeque, thread, time::Duration};
+use std::{
+    collections::VecDeque,
+    thread,
+    time::{Duration, Instant},
+};
 
 use actors::limits::{OUTBOX_BYTES, OUTBOX_PACKETS};
 use serde_json::json;
@@ -17,6 +21,8 @@ const STALLED: usize = 500;
 const MESSAGES: usize = 1100;
 const IN_FLIGHT: usize = 50;
 const CLOSE_LIMIT: Duration = Duration::from_secs(60);
+/// Less than the first heartbeat of any of them takes.
+const SOON: Duration = Duration::from_secs(28);
 /// What a message's text and its frame have, about.
 const TEXT_BYTES: usize = 8000;
 const _: () = assert!(MESSAGES * TEXT_BYTES > 2 * OUTBOX_BYTES);
@@ -114,6 +120,7 @@ impl Room {
 fn five_hundred_stalled_readers_are_closed_share_their_memory_and_hold_nobody_up() {
     raise_open_files();
     let server = Launch::on(&DataDir::new()).env("LOG", "debug").start();
+    let begun = Instant::now();
     let mut rooms: Vec<_> = thread::scope(|scope| {
         let opening: Vec<_> = (0..ROOMS).map(|_| scope.spawn(|| Room::open(&server))).collect();
         opening.into_iter().map(|room| room.join().expect("a room")).collect()
@@ -126,6 +133,7 @@ fn five_hundred_stalled_readers_are_closed_share_their_memory_and_hold_nobody_up
             scope.spawn(|| room.talk());
         }
     });
+    let is_soon = begun.elapsed() < SOON;
     let grown = server.peak_memory().saturating_sub(before);
     let bound = (SHARED + STALLED * OWN + UNDER_WAY) as u64;
     eprintln!(
@@ -135,8 +143,13 @@ fn five_hundred_stalled_readers_are_closed_share_their_memory_and_hold_nobody_up
     assert!(grown < bound, "{grown} bytes more than before, and {bound} are allowed");
     until("the stalled readers are closed", CLOSE_LIMIT, || server.stat("connections") == 2 * ROOMS as u64);
     server.has_sessions(2 * ROOMS as u64);
-    assert_eq!(server.stat("slow_consumers"), STALLED as u64);
-    assert_eq!(server.log_lines_with(&["connection ended", "\"slow consumer\""]), STALLED);
+    let ended = |reason| server.log_lines_with(&["connection ended", reason]);
+    until("each has its reason in the log", CLOSE_LIMIT, || {
+        ended("\"slow consumer\"") + ended("\"heartbeat timeout\"") == STALLED
+    });
+    assert_eq!(server.stat("slow_consumers"), ended("\"slow consumer\"") as u64);
+    // On a slow machine their heartbeats end some of them before.
+    assert!(!is_soon || ended("\"slow consumer\"") == STALLED, "{}", ended("\"slow consumer\""));
     for mut room in rooms {
         room.stalled.drain(..).for_each(|stalled| stalled.expect_close(&server));
         let after = room.sender.send(&room.conversation, "still here");

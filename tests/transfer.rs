@@ -283,6 +283,8 @@ fn an_import_that_was_killed_is_finished_by_the_next_one() {
     until("the first messages are stored", WORK_LIMIT, || stored() > 0);
     import.kill().expect("a child");
     import.wait().expect("a child");
+    let importing = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'horsetrust-chat import'";
+    until("its statement has ended, too", WORK_LIMIT, || sql.count(importing) == 0);
     assert!(files.import().contains("refused: 0"));
     assert_eq!(stored(), 3 * EACH as i64);
     let sound = "SELECT count(*) FROM conversations WHERE last_seq = 20000 AND recipient_unread = 20000 AND hidden = 0";

@@ -13,10 +13,10 @@ use support::{Connection, Polling, SocketIo, http::head, witnessed::Witnessed};
 const UNKNOWN: &str = r#"["x"]"#;
 /// What a client asks that reads no answer may take: those that wait, and what the kernel holds of them meanwhile.
 const UNREAD: u64 = 6 * actors::limits::OUTBOX_BYTES as u64;
-const ASKED: u64 = 100_000;
+const ASKED: u64 = 50_000;
 
 #[test]
-fn who_asks_for_100_000_acknowledgements_and_reads_none_is_slowed_down_and_gets_all() {
+fn who_asks_for_50_000_acknowledgements_and_reads_none_is_slowed_down_and_gets_all() {
     let mut world = Witnessed::new();
     let mut asker = SocketIo::connect(&world.server, &world.ana);
     let asks: Vec<u8> = (0..ASKED).flat_map(|id| frame(true, TEXT, format!("42{id}{UNKNOWN}").as_bytes())).collect();
@@ -38,8 +38,8 @@ fn who_asks_for_100_000_acknowledgements_and_reads_none_is_slowed_down_and_gets_
 }
 
 #[test]
-fn a_payload_of_50_000_questions_waits_until_its_answers_are_polled() {
-    const QUESTIONS: u64 = 50_000;
+fn a_payload_of_25_000_questions_waits_until_its_answers_are_polled() {
+    const QUESTIONS: u64 = 25_000;
     let mut world = Witnessed::new();
     let mut connection = Connection::open(world.server.address());
     let polling = Polling::connect(&mut connection, &world.ana);
@@ -56,8 +56,9 @@ fn a_payload_of_50_000_questions_waits_until_its_answers_are_polled() {
     assert!(grown < UNREAD, "{grown} bytes more");
     let mut next = 0;
     while next < QUESTIONS {
-        for packet in polling.poll(&mut connection) {
-            let (id, answer) = parse_ack(&packet).expect("an acknowledgement");
+        // A ping may come in between.
+        for packet in polling.poll(&mut connection).iter().filter(|packet| *packet != "2") {
+            let (id, answer) = parse_ack(packet).expect("an acknowledgement");
             assert_eq!((id, &answer["success"]), (next, &Value::Bool(false)));
             next += 1;
         }

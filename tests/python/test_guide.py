@@ -223,10 +223,10 @@ def test_what_is_refused_for_its_rate_is_sent_again_and_stored_once(connect):
                 raise
 
         # Twenty at once, and two a second.
-        sent = [guide.patiently(lambda: attempt(number)) for number in range(24)]
-        assert seqs(sent) == list(range(1, 25))
+        sent = [guide.patiently(lambda: attempt(number)) for number in range(30)]
+        assert seqs(sent) == list(range(1, 31))
         assert set(refusals) == {"RATE_LIMITED"}
-        assert len(ana.history(conversation, limit=100)) == 24
+        assert len(ana.history(conversation, limit=100)) == 30
         client.disconnect()
     finally:
         limited.close()
@@ -256,17 +256,20 @@ def test_what_has_no_answer_is_tried_again_and_what_cannot_succeed_is_not(ana):
 def test_a_session_outlives_its_tokens(server, ana, new_client):
     fetched, ends = [], queue.Queue()
 
-    def token():
-        fetched.append(make_token(ana.id, ttl=5))
-        return fetched[-1]
+    def holding(ttl):
+        def token():
+            fetched.append(make_token(ana.id, ttl=ttl))
+            return fetched[-1]
 
-    chat = SimpleNamespace(url=server.url, token=token)
+        return SimpleNamespace(url=server.url, token=token)
+
     refreshing, lazy = new_client(), new_client()
-    guide.outlive(chat, refreshing)
+    chats = [(refreshing, holding(15)), (lazy, holding(5))]
+    guide.outlive(chats[0][1], refreshing)
     expired, connects = queue.Queue(), queue.Queue()
     lazy.on("auth_expired", expired.put)
     lazy.on("connect", lambda: connects.put(True))
-    for client in (refreshing, lazy):
+    for client, chat in chats:
         guide.connect(chat, client, pytest.fail)
     sid = refreshing.sid
     take(expired, 1)

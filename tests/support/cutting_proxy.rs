@@ -96,11 +96,12 @@ fn relay(client: &UnixStream, server: &UnixStream, plan: &Arc<Plan>) {
                 return to.write_all(bytes);
             }
             let cut = plan_up.take(|cut| cut != Cut::BeforeAnswer);
-            if cut != Some(Cut::BeforeRequest) {
-                to.write_all(bytes)?;
-            }
+            // Before the answer can be there.
             if plan_up.next.lock().unwrap_or_else(PoisonError::into_inner).is_some() {
                 lane.store(2, Ordering::SeqCst);
+            }
+            if cut != Some(Cut::BeforeRequest) {
+                to.write_all(bytes)?;
             }
             if cut.is_some() { hang_up(from, to) } else { Ok(()) }
         });

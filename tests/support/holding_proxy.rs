@@ -8,7 +8,7 @@ use std::{
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     thread,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use super::{EVENT_LIMIT, relay::relay, until};
@@ -37,20 +37,6 @@ impl HoldingProxy {
     /// Waits until there have been so many connections.
     pub(crate) fn has_connections(&self, count: usize) {
         until("connections", EVENT_LIMIT, || self.connections.load(Ordering::SeqCst) >= count);
-    }
-
-    /// Waits until there are connections, and no new ones come.
-    pub(crate) fn has_all_connections(&self) {
-        const QUIET: Duration = Duration::from_millis(500);
-        self.has_connections(1);
-        let (mut count, mut since) = (0, Instant::now());
-        until("an end of new connections", EVENT_LIMIT, || {
-            let now = self.connections.load(Ordering::SeqCst);
-            if now != count {
-                (count, since) = (now, Instant::now());
-            }
-            since.elapsed() >= QUIET
-        });
     }
 
     /// Holds back, or goes on with, what the server says.

@@ -36,7 +36,7 @@ pub(crate) use socket_io::SocketIo;
 pub(crate) use websocket::{Frame, WebSocket};
 
 /// Far beyond what a loaded machine needs; a passing test never waits for it.
-pub(crate) const EVENT_LIMIT: Duration = Duration::from_secs(20);
+pub(crate) const EVENT_LIMIT: Duration = Duration::from_secs(40);
 
 /// Waits for a state that has no event to wait for: a counter of the server, or a process that ends.
 pub(crate) fn until(what: &str, limit: Duration, mut holds: impl FnMut() -> bool) {

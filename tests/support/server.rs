@@ -17,7 +17,9 @@ use super::{new_id, until};
 /// The key of every token, unless a test is about keys.
 pub(crate) const SECRET: &str = "a secret of the rust tests, long enough for HS256";
 
-const START_LIMIT: Duration = Duration::from_secs(60);
+const START_LIMIT: Duration = Duration::from_secs(180);
+/// For a call that has to end by itself.
+const CALL_LIMIT: Duration = Duration::from_secs(300);
 const STOP_LIMIT: Duration = Duration::from_secs(30);
 const READY: &str = "horsetrust-chat listening on http://";
 /// Set by whoever runs the tests, they would reach the server under test.
@@ -130,7 +132,7 @@ pub(crate) fn output(command: &mut Command) -> Output {
         let _ = done.send(());
         output
     });
-    if finished.recv_timeout(START_LIMIT).is_err() {
+    if finished.recv_timeout(CALL_LIMIT).is_err() {
         let _ = kill(pid, Signal::SIGKILL);
     }
     waiter.join().expect("the waiting thread").expect("the call's output")

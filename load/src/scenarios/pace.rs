@@ -44,30 +44,45 @@ pub(crate) async fn pace<T>(per_second: f64, end: impl Future<Output = T>, mut a
 
 #[cfg(test)]
 mod tests {
-    use std::cell::RefCell;
+    use tokio::sync::oneshot;
 
     use super::*;
 
-    #[tokio::test]
-    async fn what_is_due_is_done_however_late() {
+    /// When the first so many were due; the first of them takes so long.
+    async fn due(count: usize, per_second: f64, first_takes: Duration) -> Vec<Instant> {
         let mut due = Vec::new();
-        let begun = Instant::now();
-        pace(1000.0, tokio::time::sleep(Duration::from_millis(200)), |moment| {
+        let (end, ended) = oneshot::channel();
+        let mut end = Some(end);
+        pace(per_second, ended, |moment| {
             if due.is_empty() {
-                // The loop is held up: what falls due meanwhile is made up for.
-                thread::sleep(Duration::from_millis(100));
+                thread::sleep(first_takes);
             }
             due.push(moment);
+            if let Some(end) = end.take_if(|_| due.len() == count) {
+                end.send(()).expect("it waits for that");
+            }
         })
-        .await;
-        assert!(due.len() >= 200, "{}", due.len());
-        assert!(due[50] - begun < Duration::from_millis(60), "it says when it was due, not when it was done");
+        .await
+        .expect("it has been told");
+        due
+    }
+
+    /// Whether they follow each other at this distance, but for rounding.
+    fn is_kept(due: &[Instant], rhythm: Duration) -> bool {
+        due.windows(2).all(|two| (two[1] - two[0]).abs_diff(rhythm) < Duration::from_micros(100))
+    }
+
+    #[tokio::test]
+    async fn what_is_due_is_done_however_late_and_says_when_it_was_due() {
+        let due = due(200, 1000.0, Duration::from_millis(100)).await;
+        assert!(due.len() >= 200 && is_kept(&due, Duration::from_millis(1)), "{due:?}");
     }
 
     #[tokio::test]
     async fn a_slow_rhythm_is_kept() {
-        let due = RefCell::new(0);
-        pace(20.0, tokio::time::sleep(Duration::from_millis(225)), |_| *due.borrow_mut() += 1).await;
-        assert_eq!(due.into_inner(), 5);
+        let begun = Instant::now();
+        let due = due(5, 20.0, Duration::ZERO).await;
+        assert!(is_kept(&due, Duration::from_millis(50)), "{due:?}");
+        assert!(begun.elapsed() >= Duration::from_millis(200), "none comes before it is due");
     }
 }
