@@ -137,8 +137,14 @@ fn token(arguments: &[&RawValue]) -> Result<String, Refusal> {
     refresh.token.and_then(string).ok_or_else(|| Refusal::invalid("token must be a string"))
 }
 
+/// A whole number as JSON Schema has it: 3.0 is one, too, because some languages know no other numbers.
 fn seq(value: &RawValue) -> Option<i64> {
-    serde_json::from_str(value.get()).ok().filter(|seq| *seq >= 0)
+    /// Beyond it not every whole number can be written so: 2^53.
+    const LARGEST: f64 = 9_007_199_254_740_992.0;
+    let number: serde_json::Number = serde_json::from_str(value.get()).ok()?;
+    let whole =
+        || number.as_f64().filter(|number| number.fract() == 0.0 && *number <= LARGEST).map(|whole| whole as i64);
+    number.as_i64().or_else(whole).filter(|seq| *seq >= 0)
 }
 
 fn send(arguments: &[&RawValue]) -> Result<Request, Refusal> {
@@ -176,14 +182,21 @@ mod tests {
     fn events_of_the_contract_become_requests() {
         let id = format!(r#"["{ID}"]"#);
         assert!(matches!(parsed("join_conversation", &id), Ok(Request::Join { since: None, .. })));
-        for (options, expected) in
-            [(r#"{"since_seq":7}"#, Some(7)), ("null", None), ("{}", None), ("7", None), ("[7]", None)]
-        {
+        for (options, expected) in [
+            (r#"{"since_seq":7}"#, Some(7)),
+            (r#"{"since_seq":7.0}"#, Some(7)),
+            (r#"{"since_seq":9.1e2}"#, Some(910)),
+            (r#"{"since_seq":9223372036854775807}"#, Some(i64::MAX)),
+            ("null", None),
+            ("{}", None),
+            ("7", None),
+            ("[7]", None),
+        ] {
             let resume = format!(r#"["{ID}",{options}]"#);
             let Ok(Request::Join { since, .. }) = parsed("join_conversation", &resume) else { panic!("a join") };
             assert_eq!(since, expected, "{options}");
         }
-        for seq in ["-1", "1.5", r#""7""#, "{}", "1e99"] {
+        for seq in ["-1", "-1.0", "1.5", r#""7""#, "{}", "1e16", "1e99", "-1e99", "9223372036854775808"] {
             let resume = format!(r#"["{ID}",{{"since_seq":{seq}}}]"#);
             assert!(parsed("join_conversation", &resume).is_err(), "{seq}");
         }
