@@ -2,10 +2,12 @@
 
 mod support;
 
+use std::time::{Duration, Instant};
+
 use serde_json::json;
 use support::socket_io::{WEBSOCKET, connect_packet, event_packet, parse_ack};
 use support::websocket::{self, CLOSE, CONTINUATION, PING, PONG, TEXT, WebSocket, frame, upgrade};
-use support::{Connection, Server, SocketIo};
+use support::{Connection, EVENT_LIMIT, Server, SocketIo, new_id, token, until};
 
 /// Engine.IO's announced `maxPayload`.
 const MAX_PACKET: usize = 1_000_000;
@@ -193,4 +195,30 @@ fn a_call_before_connect_ends_the_connection() {
         assert_eq!(parse_ack(&packet), None, "nobody has said who asks");
     }
     SocketIo::connect(&server, &person);
+}
+
+#[test]
+fn a_connection_that_both_have_closed_is_ended_by_the_server() {
+    /// The server waits so long for a client that closes nothing.
+    const CLOSE_FLUSH: Duration = Duration::from_secs(5);
+    let server = Server::start();
+    let close = frame(true, CLOSE, &1000_u16.to_be_bytes());
+    let ends_at_once = |is_revoked: bool| {
+        let person = server.person("Ana");
+        let mut client = SocketIo::connect(&server, &person);
+        if is_revoked {
+            let body = json!({ "userId": person.id });
+            assert_eq!(server.rest(&token(&new_id(), "admin"), "POST", "/api/chat/admin/revoke", Some(&body)).0, 200);
+            while client.socket.next_frame().opcode != CLOSE {}
+        }
+        let begun = Instant::now();
+        client.socket.connection.send(&close);
+        // Its own side stays open.
+        until("the connection is gone", EVENT_LIMIT, || server.stat("connections") == 0);
+        drop(client);
+        begun.elapsed() < CLOSE_FLUSH / 2
+    };
+    for is_revoked in [false, true] {
+        assert!((0..3).any(|_| ends_at_once(is_revoked)), "revoked: {is_revoked}");
+    }
 }

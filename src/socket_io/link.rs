@@ -117,6 +117,17 @@ enum Decoded {
     TurnOver,
 }
 
+/// What a client says.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Saying {
+    /// Frames.
+    Frames,
+    /// What is no frame, or follows one that is none: read and thrown away, so that it gets what was sent before.
+    Rubbish,
+    /// Nothing more, after its close frame.
+    Nothing,
+}
+
 /// A stream and what it takes to speak Engine.IO over it.
 struct Link {
     stream: TcpStream,
@@ -128,7 +139,8 @@ struct Link {
     /// Frames being written.
     writing: VecDeque<Bytes>,
     clock: Clock,
-    /// The client's last frame is queued.
+    saying: Saying,
+    /// The close frame is queued.
     is_ending: bool,
 }
 
@@ -142,6 +154,7 @@ impl Link {
             partial: ahead,
             writing: VecDeque::new(),
             clock: Clock::new(first_ping),
+            saying: Saying::Frames,
             is_ending: false,
         }
     }
@@ -176,6 +189,10 @@ impl Link {
         }
         match self.poll_write(cx) {
             Poll::Ready(Err(_)) => Poll::Ready(CloseReason::TransportLost),
+            // Where both have closed, the server ends the connection (RFC 6455, section 7.1.1): some clients wait for it.
+            _ if self.is_ending && self.writing.is_empty() && self.saying == Saying::Nothing => {
+                Poll::Ready(CloseReason::ClientLeft)
+            }
             _ => Poll::Pending,
         }
     }
@@ -217,8 +234,9 @@ impl Link {
 
     /// Handles the frames that are there, `turn` of them at most.
     fn decode(&mut self, buffer: &mut BytesMut, turn: &mut usize) -> Decoded {
-        while !self.connection.is_closing() {
-            if !self.connection.gate.is_open() {
+        while self.saying == Saying::Frames {
+            let is_closing = self.connection.is_closing();
+            if !is_closing && !self.connection.gate.is_open() {
                 return Decoded::GateClosed;
             }
             if *turn == 0 {
@@ -226,13 +244,20 @@ impl Link {
             }
             *turn -= 1;
             match self.incoming.next(buffer) {
-                Ok(Some(message)) => self.handle(message),
+                Ok(Some(Message::Close(_))) => {
+                    self.saying = Saying::Nothing;
+                    self.connection.close(CloseReason::ClientLeft);
+                }
+                Ok(Some(message)) if !is_closing => self.handle(message),
+                Ok(Some(_)) => (),
                 Ok(None) => return Decoded::All,
-                Err(ProtocolError::Overflow) => self.connection.close(CloseReason::TooLarge),
-                Err(_) => self.connection.close(CloseReason::BrokenPacket),
+                Err(error) => {
+                    self.saying = Saying::Rubbish;
+                    let is_too_large = matches!(error, ProtocolError::Overflow);
+                    self.connection.close(if is_too_large { CloseReason::TooLarge } else { CloseReason::BrokenPacket });
+                }
             }
         }
-        // Read and thrown away to the end, so that the client gets what was sent before.
         buffer.clear();
         Decoded::All
     }
@@ -242,8 +267,8 @@ impl Link {
             Message::Text(packet) => self.text(&packet),
             Message::Binary(_) => self.connection.received_binary(),
             Message::Ping(payload) => self.send(control(Message::Pong(payload))),
-            Message::Pong(_) | Message::Continuation(_) | Message::Nop => (),
-            Message::Close(_) => self.connection.close(CloseReason::ClientLeft),
+            // A close frame is none of those that are handled.
+            Message::Pong(_) | Message::Continuation(_) | Message::Nop | Message::Close(_) => (),
         }
     }
 
