@@ -10,7 +10,7 @@ export HORSETRUST_CHAT_BIN := $(or $(CARGO_TARGET_DIR),$(CURDIR)/target)/debug/h
 .PHONY: help run test lint deny build test-rust test-js test-browser test-crash torture test-python test-bench test-monitoring load bench micro fuzz clean
 
 help: ## List the targets
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
 
 run: ## Install what is missing, build, and run the server with demo data on a private Postgres
 	scripts/ensure.sh rust cc postgres

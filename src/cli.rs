@@ -11,7 +11,7 @@ use crate::{
     demo, doctor,
     logging::{self, Listeners},
     postgres::PrivatePostgres,
-    reference, startup, transfer,
+    reference, startup, traces, transfer,
     ways::Ways,
 };
 
@@ -195,10 +195,11 @@ fn print_reference(document: Document) -> ExitCode {
 }
 
 fn check_config(settings: &Settings, with_demo: bool) -> ExitCode {
-    if let Err(error) = startup::check(settings, with_demo) {
+    let checked = startup::check(settings, with_demo).map_err(|error| error.to_string());
+    if let Err(error) = checked.and_then(|()| traces::collector()) {
         return fail(&error);
     }
-    let of_demo = demo::warning(settings, with_demo).map(str::to_owned);
+    let of_demo = demo::warnings(settings, with_demo).map(str::to_owned);
     for warning in startup::warning(settings).into_iter().chain(of_demo) {
         say(&format_args!("warning: {warning}"));
     }

@@ -15,6 +15,7 @@ use ::config::{Config, File, FileFormat, Source};
 use clap::Args;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
+use tokio_postgres::config::SslMode;
 
 use crate::{http::places::Proxies, logging, rates::RateSettings};
 
@@ -289,6 +290,14 @@ impl Settings {
         }
         if self.database_url.as_ref().is_some_and(|url| url.parse::<tokio_postgres::Config>().is_err()) {
             let rule = "it must be like postgres://user:password@host:5432/database";
+            return impossible("DATABASE_URL", &"(not shown)", rule);
+        }
+        let asks_for_tls = |url: &String| {
+            url.parse::<tokio_postgres::Config>().is_ok_and(|database| database.get_ssl_mode() == SslMode::Require)
+        };
+        if self.database_url.as_ref().is_some_and(asks_for_tls) {
+            let rule = "it asks for TLS (sslmode=require), which this server does not speak to Postgres; a proxy beside it \
+                        can, such as pgbouncer or stunnel";
             return impossible("DATABASE_URL", &"(not shown)", rule);
         }
         self.check_log()?;

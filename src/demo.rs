@@ -1,6 +1,9 @@
 //! A few users, conversations and messages to try the server with.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{
+    net::{Ipv4Addr, Ipv6Addr, SocketAddr},
+    time::Duration,
+};
 
 use actors::{Chat, ConversationId, HorseId, MessageText, Profile, UserId};
 use serde::Serialize;
@@ -17,9 +20,16 @@ const TOKEN_TTL: Duration = Duration::from_secs(30 * 24 * 3600);
 /// How long a token holds that the chat page gets; the page fetches another before it ends.
 const PAGE_TOKEN_TTL: Duration = Duration::from_secs(10 * 60);
 
+/// An admin who is none of the users: who is revoked there goes on here.
+const ADMIN: &str = "665000000000000000000009";
+
 /// For whoever starts it on a database that may be others', too.
-const WARNING: &str = "--demo puts its users into the database that DATABASE_URL names, where they stay, and gives whoever \
+const OF_OTHERS: &str = "--demo puts its users into the database that DATABASE_URL names, where they stay, and gives whoever \
     reaches this server tokens to act as them; unset DATABASE_URL, or name a database that is for nothing else";
+
+/// For whoever lets others reach it.
+const REACHED: &str = "--demo gives whoever reaches this server tokens to act as its users, and HOST lets other machines reach \
+    it; leave HOST unset, unless all of them may";
 
 const USERS: [(&str, &str); 4] = [
     ("665000000000000000000001", "Demo Buyer"),
@@ -71,8 +81,10 @@ pub(crate) fn users(secret: &[u8]) -> Vec<DemoUser> {
 }
 
 /// What does not keep the demo from being started, and should not be so.
-pub(crate) fn warning(settings: &Settings, with_demo: bool) -> Option<&'static str> {
-    (with_demo && settings.database_url.is_some()).then_some(WARNING)
+pub(crate) fn warnings(settings: &Settings, with_demo: bool) -> impl Iterator<Item = &'static str> {
+    let is_reached = settings.address().is_ok_and(|address| !address.ip().is_loopback());
+    let warnings = [(settings.database_url.is_some(), OF_OTHERS), (is_reached, REACHED)];
+    warnings.into_iter().filter(move |(holds, _)| with_demo && *holds).map(|(_, warning)| warning)
 }
 
 /// Makes the demo's data unless it is there, and prints tokens and calls that work as they stand.
@@ -90,7 +102,7 @@ pub(crate) async fn prepare(app: &App, settings: &Settings, secret: &[u8], addre
         first.get_or_insert(conversation);
     }
     if let Some(conversation) = first {
-        print(secret, address, &users, conversation, &call_for_admins(settings, users[0]));
+        print(secret, address, &users, conversation, &call_for_admins(settings));
     }
     Ok(())
 }
@@ -112,34 +124,45 @@ async fn tell(
 }
 
 /// What prints a token for the console. None is printed here: it may do more than be one of these users.
-fn call_for_admins(settings: &Settings, user: UserId) -> String {
+fn call_for_admins(settings: &Settings) -> String {
     let program = std::env::args().next().unwrap_or_else(|| env!("CARGO_PKG_NAME").to_owned());
-    format!("{program} token --user {user} --role admin --data-dir '{}'", settings.data_dir.display())
+    let call = format!("{program} token --user {ADMIN} --role admin");
+    match settings.jwt_secret {
+        // It is printed nowhere.
+        Some(_) => format!("JWT_SECRET='the one of this server' {call}"),
+        None => format!("{call} --data-dir '{}'", settings.data_dir.display()),
+    }
 }
 
 fn print(secret: &[u8], address: SocketAddr, users: &[UserId], conversation: ConversationId, for_admins: &str) {
-    println!("\nDemo users, with tokens for 30 days:");
+    let address = reached_at(address);
+    println!("\nChat with each other in a browser, in two windows as two of the users:\n\n  http://{address}/");
+    println!("\nThe demo's users, with tokens for 30 days:");
     let token = |user| auth::mint(secret, user, Role::Seller, TOKEN_TTL);
     for (user, (_, name)) in users.iter().zip(USERS) {
         println!("\n  {name} ({user})\n  {}", token(*user));
     }
-    let buyer = token(users[0]);
-    println!("\nA conversation of the first two: {conversation}");
     println!(
-        "\nTry it:\n
-curl http://{address}/api/chat/conversations -H 'Authorization: Bearer {buyer}'\n
-curl http://{address}/api/chat/conversations/{conversation}/messages -H 'Authorization: Bearer {buyer}'\n
-curl -X POST http://{address}/api/chat/conversations/{conversation}/messages \\
-  -H 'Authorization: Bearer {buyer}' -H 'Content-Type: application/json' -d '{{\"text\":\"See you on Saturday!\"}}'\n
-For the steps of docs/guide.md, in a shell:\n
+        "\nCalls of the first of them, and what the steps of docs/guide.md need, for a shell:\n
 export URL=http://{address} CONVERSATION={conversation} RECIPIENT={} \\
-  TOKEN={buyer}\n
-Chat with them in a browser, in two windows as two of them:\n
-  http://{address}/\n
+  TOKEN={}
+curl \"$URL/api/chat/conversations\" -H \"Authorization: Bearer $TOKEN\"
+curl \"$URL/api/chat/conversations/$CONVERSATION/messages\" -H \"Authorization: Bearer $TOKEN\"
+curl -X POST \"$URL/api/chat/conversations/$CONVERSATION/messages\" -H \"Authorization: Bearer $TOKEN\" \\
+  -H 'Content-Type: application/json' -d '{{\"text\":\"See you on Saturday!\"}}'\n
 Try all calls:          http://{address}/reference/, with one of these tokens
 Watch what happens:     http://{address}/admin, with what this prints:\n
   {for_admins}\n
 Stop with Ctrl-C.\n",
-        users[1]
+        users[1],
+        token(users[0]),
     );
+}
+
+/// An address that listens everywhere is reached on this machine, too.
+fn reached_at(mut address: SocketAddr) -> SocketAddr {
+    if address.ip().is_unspecified() {
+        address.set_ip(if address.is_ipv4() { Ipv4Addr::LOCALHOST.into() } else { Ipv6Addr::LOCALHOST.into() });
+    }
+    address
 }

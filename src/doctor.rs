@@ -72,7 +72,7 @@ impl Findings {
     fn end(&self) -> ExitCode {
         match self.worst {
             State::Well => say("everything is as it should be"),
-            State::Doubtful => say("a server would start; see the warnings"),
+            State::Doubtful => say("nothing keeps a server from running; see the warnings"),
             State::Ill => say("a server would not start; see the errors"),
         }
         if self.worst == State::Ill { ExitCode::FAILURE } else { ExitCode::SUCCESS }
@@ -111,7 +111,12 @@ async fn look(settings: &Settings, findings: &mut Findings) {
     look_at_limits(settings, findings);
     if let Some(database) = find_database(settings, findings) {
         match diagnose(&database).await {
-            Ok(diagnosis) => look_at_database(settings, &diagnosis, findings),
+            Ok(diagnosis) => {
+                if settings.database_url.is_none() && PrivatePostgres::is_in_use(&settings.data_dir) {
+                    findings.add(State::Well, "server", "one runs on this data directory; another would not start");
+                }
+                look_at_database(settings, &diagnosis, findings);
+            }
             Err(error) if settings.database_url.is_some() => {
                 findings.add(
                     State::Ill,
@@ -121,7 +126,11 @@ async fn look(settings: &Settings, findings: &mut Findings) {
             }
             Err(_) => {
                 let name = startup::name_of_database(settings);
-                findings.add(State::Well, "database", format_args!("{name} does not run now; it does with the server"));
+                findings.add(
+                    State::Well,
+                    "database",
+                    format_args!("{name} does not run now, and was not looked at; it runs with the server"),
+                );
             }
         }
     }
@@ -132,7 +141,11 @@ fn look_at_address(settings: &Settings, findings: &mut Findings) {
     match http::bind(address).map(drop) {
         Ok(()) => findings.add(State::Well, "address", format_args!("{address} is free")),
         Err(_) if is_ours(address) => {
-            findings.add(State::Doubtful, "address", format_args!("{address}: a server runs there already"));
+            findings.add(
+                State::Doubtful,
+                "address",
+                format_args!("{address}: a server runs there already; another would not start"),
+            );
         }
         Err(error) => {
             let remedy = "choose another with HOST and PORT";
@@ -258,18 +271,20 @@ fn look_at_database(settings: &Settings, found: &Diagnosis, findings: &mut Findi
 fn look_at_schema(found: &Diagnosis, findings: &mut Findings) {
     if !found.unknown.is_empty() {
         let versions: Vec<_> = found.unknown.iter().map(|version| format!("V{version}")).collect();
-        let remedy = "a later version of this program has run them; use that one";
-        findings.add(
-            State::Ill,
-            "schema",
-            format_args!("has {} that are not known here: {remedy}", versions.join(", ")),
-        );
+        let remedy = "use that one, or restore the backup that was made before";
+        let later = format_args!("a later version of this program has run {}: {remedy}", versions.join(", "));
+        findings.add(State::Ill, "schema", later);
     } else if !found.foreign.is_empty() {
         let remedy = "name another database in DATABASE_URL";
         let tables = found.foreign.join(", ");
         findings.add(State::Ill, "schema", format_args!("has tables of another program ({tables}): {remedy}"));
     } else if found.pending.is_empty() {
         findings.add(State::Well, "schema", "is up to date");
+    } else if !found.may_create {
+        let remedy = "`ALTER DATABASE … OWNER TO …` makes it the owner";
+        let pending = found.pending.join(", ");
+        let may_not = format_args!("{pending} to be run, but {} may make no tables here: {remedy}", found.role);
+        findings.add(State::Ill, "schema", may_not);
     } else {
         let remedy = "`horsetrust-chat migrate` runs them, and so does the next start";
         findings.add(State::Well, "schema", format_args!("{} to be run: {remedy}", found.pending.join(", ")));

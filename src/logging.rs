@@ -58,10 +58,12 @@ pub(crate) fn unknown_word(text: &str) -> Option<&str> {
 /// A filter from its text. The HTTP crates say what nobody needs, at the start, and what anybody could fill a disk with,
 /// at each malformed request; unless it is asked for.
 pub(crate) fn filter(text: &str) -> Result<EnvFilter, ParseError> {
-    let quiet = if text.contains("actix_") { "" } else { ",actix_server=warn,actix_http=off" };
+    let http = if text.contains("actix_") { "" } else { ",actix_server=warn,actix_http=off" };
+    // What the pool cannot do is told by whoever wanted it, with the reason.
+    let pool = if text.contains("deadpool") { "" } else { ",deadpool=off" };
     // tracing-subscriber takes a directive with spaces before it apart at the wrong places, in the middle of a letter even.
     let directives: Vec<_> = text.split(',').map(str::trim).collect();
-    EnvFilter::try_new(format!("{}{quiet}", directives.join(",")))
+    EnvFilter::try_new(format!("{}{http}{pool}", directives.join(",")))
 }
 
 #[cfg(test)]

@@ -218,9 +218,7 @@ pub fn check(settings: &Settings, with_demo: bool) -> Result<(), StartError> {
 async fn start(settings: &Settings, with_demo: bool, ways: Ways) -> Result<Running, StartError> {
     // While the sessions that wait in Postgres have not been taken up: they can be taken up once.
     check(settings, with_demo)?;
-    if let Some(warning) = demo::warning(settings, with_demo) {
-        tracing::warn!("{warning}");
-    }
+    demo::warnings(settings, with_demo).for_each(|warning| tracing::warn!("{warning}"));
     raise_open_files();
     ways::log::keep(&ways);
     let address = settings.address()?;

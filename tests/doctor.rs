@@ -4,6 +4,7 @@ mod support;
 
 use std::{fs, net::TcpListener, os::unix::fs::PermissionsExt, process::Command};
 
+use nix::unistd::geteuid;
 use support::postgres::Sql;
 use support::server::{command, output};
 use support::{DataDir, Launch, Server, new_id};
@@ -61,6 +62,7 @@ fn beside_a_sound_server_nothing_is_wrong() {
     ] {
         assert_found(&said, "ok", what, &[word]);
     }
+    assert_found(&said, "ok", "server", &["one runs on this data directory"]);
     // A warning on a machine where that takes long.
     assert!(about(&said, "database").iter().any(|(_, line)| line.contains("answers in")), "{said}");
     let (starts, said) = examined(beside(&server).env("PORT", server.address().port().to_string()));
@@ -113,6 +115,14 @@ fn a_database_of_another_version_is_told_apart_and_not_touched() {
     let (starts, said) = examined(&mut beside(&host));
     assert!(!starts, "{said}");
     assert_found(&said, "error", "schema", &["V999", "later version"]);
+    let (_, said) = examined(doctor().env("DATABASE_URL", &url));
+    assert!(about(&said, "server").is_empty(), "{said}");
+
+    sql.run("CREATE ROLE reader LOGIN");
+    Sql::connect_to(host.directory(), &name).run("REVOKE CREATE ON SCHEMA public FROM PUBLIC");
+    let (starts, said) = examined(doctor().env("DATABASE_URL", url.replace("user=horsetrust", "user=reader")));
+    assert!(!starts, "{said}");
+    assert_found(&said, "error", "schema", &["V1", "reader may make no tables", "OWNER TO"]);
 }
 
 #[test]
@@ -166,8 +176,15 @@ fn a_place_where_postgres_cannot_go_is_told() {
     fs::set_permissions(directory.path(), fs::Permissions::from_mode(0o000)).expect("ours");
     let (starts, said) = examined(doctor().arg("--data-dir").arg(directory.path().join("data")));
     assert!(!starts, "{said}");
-    assert_found(&said, "error", "place", &["cannot enter", "DATA_DIR"]);
+    // Root may write everywhere, and Postgres is somebody else then.
+    let word = if geteuid().is_root() { "cannot enter" } else { "cannot write to" };
+    assert_found(&said, "error", "place", &[word, "DATA_DIR"]);
     fs::set_permissions(directory.path(), fs::Permissions::from_mode(0o700)).expect("ours");
+    let file = directory.path().join("file");
+    fs::write(&file, "").expect("a file");
+    let (starts, said) = examined(doctor().arg("--data-dir").arg(file.join("data")));
+    assert!(!starts, "{said}");
+    assert_found(&said, "error", "place", &["is no directory", "DATA_DIR"]);
 }
 
 #[test]
@@ -182,8 +199,11 @@ fn traces_that_cannot_be_sent_are_told_before_and_at_the_start() {
         let (starts, said) = examined(doctor().envs(variables));
         assert!(!starts, "{said}");
         assert_found(&said, "error", "traces", &[word]);
-        let started = output(command(&["serve", "--port", "0", "--data-dir", "/tmp/never"]).envs(variables));
-        let complaint = String::from_utf8_lossy(&started.stderr).into_owned();
-        assert!(!started.status.success() && complaint.contains(word), "{complaint}");
+        for more in [None, Some("--check-config")] {
+            let mut serve = command(&["serve", "--port", "0", "--data-dir", "/tmp/never"]);
+            let started = output(serve.args(more).envs(variables));
+            let complaint = String::from_utf8_lossy(&started.stderr).into_owned();
+            assert!(!started.status.success() && complaint.contains(word), "{complaint}");
+        }
     }
 }

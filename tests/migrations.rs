@@ -67,6 +67,18 @@ fn migrate_may_run_any_number_of_times_and_keeps_what_is_there() {
 }
 
 #[test]
+fn a_database_of_a_later_version_is_left_alone() {
+    let host = Server::start();
+    let later = "INSERT INTO refinery_schema_history (version, name, applied_on, checksum) VALUES (999, 'later', '2026-01-01T00:00:00Z', '1')";
+    Sql::connect(host.directory()).run(later);
+    let socket = host.directory().socket();
+    let result = migrate(&format!("postgresql:///horsetrust?host={}&user=horsetrust", socket.display()));
+    let message = String::from_utf8_lossy(&result.stderr).into_owned();
+    assert!(!result.status.success());
+    assert!(message.contains("a later version") && message.contains("V999") && message.contains("backup"), "{message}");
+}
+
+#[test]
 fn a_database_that_cannot_be_reached_is_reported_without_its_password() {
     let result = migrate("postgres://horsetrust:the-password@127.0.0.1:1/horsetrust");
     let message = String::from_utf8_lossy(&result.stderr).into_owned();

@@ -80,6 +80,15 @@ fn a_demo_on_a_database_that_is_named_is_warned_of() {
 }
 
 #[test]
+fn a_demo_that_other_machines_reach_is_warned_of() {
+    for (host, warned) in [("0.0.0.0", true), ("::", true), ("127.0.0.1", false), ("localhost", false)] {
+        let said = output(command(&["serve", "--check-config", "--demo"]).env("HOST", host)).stderr;
+        let said = String::from_utf8_lossy(&said);
+        assert_eq!(said.contains("HOST lets other machines reach it"), warned, "{host}: {said}");
+    }
+}
+
+#[test]
 fn another_site_gets_no_tokens_whatever_it_calls_this_server_and_whoever_may_call_the_rest() {
     let server = Launch::on(&DataDir::new()).with_demo().env("CORS_ORIGINS", "*").start();
     let port = server.address().port();

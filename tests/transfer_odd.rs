@@ -194,7 +194,9 @@ fn a_file_without_documents_is_named_before_anything_is_imported_and_an_empty_on
         assert!(said.contains("messages.json is a JSON document with an _id"), "{said}");
     }
     files.write_text("messages.json", "[]\n");
-    assert!(files.import().contains("new: 1 user, "), "nothing had been stored");
+    let said = files.import();
+    assert!(said.contains("new: 1 user, "), "nothing had been stored");
+    assert!(said.contains("messages.json has no documents: "), "{said}");
     // One that is broken costs itself only, even the first.
     files.write_text("messages.json", &format!("connected to: mongo\n{}", message(&ana, &ana, &ana, "hi", 1)));
     assert!(files.import().contains("refused: 2 documents"));

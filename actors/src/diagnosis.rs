@@ -45,6 +45,10 @@ pub struct Diagnosis {
     pub foreign: Vec<String>,
     /// It is a standby, which takes no writes.
     pub is_standby: bool,
+    /// Who is connected.
+    pub role: String,
+    /// Whether that role may make tables, as migrations do.
+    pub may_create: bool,
 }
 
 /// Why nothing can be told.
@@ -114,6 +118,8 @@ async fn look(client: &Client) -> Result<Diagnosis, DiagnosisError> {
         max_connections: count(2),
         clock_ahead_ms: row.get::<_, Timestamp>(3).milliseconds_since(before) - round_trip.as_millis() as i64 / 2,
         is_standby: row.get(4),
+        role: row.get(8),
+        may_create: row.get(7),
         foreign: if row.get(5) { Vec::new() } else { row.get(6) },
     })
 }

@@ -67,7 +67,7 @@ impl Outage {
 
     fn is_over(&mut self) {
         if let Some(since) = std::mem::take(self).since {
-            tracing::info!(seconds = since.elapsed().as_secs_f32(), "Postgres answers again");
+            tracing::info!(seconds = (since.elapsed().as_secs_f64() * 10.0).round() / 10.0, "Postgres answers again");
         }
     }
 }

@@ -1,5 +1,6 @@
 //! The schema: migrations embedded in the binary, run when a server starts and by `migrate`.
 
+use refinery::error::Kind;
 use thiserror::Error;
 use tokio_postgres::{Config, NoTls};
 
@@ -19,9 +20,15 @@ pub enum MigrateError {
     /// No connection.
     #[error("cannot connect to Postgres: {0}; is it running, and is DATABASE_URL right?")]
     Connect(String),
-    /// A migration failed, or the database has ones that this version does not know.
+    /// A migration failed.
     #[error("cannot migrate the database: {0}")]
     Migrate(String),
+    /// The database has a migration that this version does not know.
+    #[error(
+        "a later version of this program has migrated the database, to V{0} at least: use that one, or restore the backup \
+         that was made before"
+    )]
+    Later(i64),
 }
 
 /// The migrations of this program, by version, with their names.
@@ -46,6 +53,9 @@ pub async fn migrate(database: &Config) -> Result<Vec<String>, MigrateError> {
     // The lock goes with the connection.
     drop(client);
     let _ = driver.await;
-    let report = report.map_err(|error| MigrateError::Migrate(explain(&error)))?;
+    let report = report.map_err(|error| match error.kind() {
+        Kind::MissingVersion(later) => MigrateError::Later(later.version().into()),
+        _ => MigrateError::Migrate(explain(&error)),
+    })?;
     Ok(report.applied_migrations().iter().map(ToString::to_string).collect())
 }

@@ -12,6 +12,8 @@ pub type AckId = u64;
 pub enum Queued {
     /// It will be sent.
     Yes,
+    /// The connection is lost, and the session has it when its client comes back in time.
+    Kept,
     /// The session's bound is reached.
     Full,
     /// The session has ended.

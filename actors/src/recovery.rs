@@ -356,6 +356,7 @@ impl Outbox for Recoverable {
         }
         match &state.place {
             Place::Connected(outbox) => outbox.event(event),
+            Place::Lost { .. } if event.offset.is_some() => Queued::Kept,
             _ => Queued::Closed,
         }
     }

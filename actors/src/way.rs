@@ -96,11 +96,12 @@ impl Way {
 pub(crate) struct Delivers(Span);
 
 impl Delivers {
-    /// A session was given an event, or had no room for it.
+    /// A session was given an event, keeps it for its client, or had no room for it.
     pub(crate) fn to(&self, session: SessionId, event: &'static str, queued: Queued) {
         if !self.0.is_disabled() {
             let queued = match queued {
                 Queued::Yes => "yes",
+                Queued::Kept => "kept",
                 Queued::Full => "full",
                 Queued::Closed => "closed",
             };

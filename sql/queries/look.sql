@@ -7,4 +7,6 @@ SELECT current_setting('server_version'),
        to_regclass('refinery_schema_history') IS NOT NULL,
        ARRAY(SELECT relname::text FROM pg_class
              WHERE relnamespace = to_regnamespace(current_schema())
-               AND relname IN ('users', 'conversations', 'messages', 'kept_sessions', 'revocations'))
+               AND relname IN ('users', 'conversations', 'messages', 'kept_sessions', 'revocations')),
+       coalesce(has_schema_privilege(current_schema(), 'CREATE'), false),
+       current_user::text

@@ -72,6 +72,18 @@ fn an_address_is_an_ip_address_or_localhost() {
 }
 
 #[test]
+fn a_database_that_asks_for_tls_is_refused_with_the_reason() {
+    let with = |mode: &str| {
+        let url = Some(format!("postgres://u:hunter2@db/chat?sslmode={mode}"));
+        load(Overrides { database_url: url, ..Overrides::default() }, "")
+    };
+    assert!(with("prefer").is_ok() && with("disable").is_ok());
+    let Err(refused) = with("require") else { panic!("refused") };
+    let said = refused.to_string();
+    assert!(said.contains("sslmode=require") && !said.contains("hunter2"), "{said}");
+}
+
+#[test]
 fn secrets_and_passwords_are_not_shown() {
     let url = Some("postgres://u:hunter2@db/chat".to_owned());
     let overrides = Overrides { database_url: url, ..Overrides::default() };

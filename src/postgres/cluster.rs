@@ -11,7 +11,7 @@ use std::{
 
 use nix::unistd::Pid;
 use tokio::time::sleep;
-use tokio_postgres::{Config, NoTls, error::SqlState};
+use tokio_postgres::{Config, NoTls};
 
 use super::{Binaries, PostgresError, PrivatePostgres, context, owner::Owner, postmaster};
 
@@ -159,14 +159,18 @@ impl Cluster {
         Ok(())
     }
 
-    /// Whether the database is there and accepts connections.
+    /// Whether the database accepts connections; it is made where it is not there.
     async fn accepts(&self) -> bool {
         let Ok((client, connection)) = self.config("postgres").connect(NoTls).await else { return false };
         let driver = tokio::spawn(connection);
-        let created = client.batch_execute(&format!("CREATE DATABASE {DATABASE}")).await;
+        let found = client.query("SELECT FROM pg_database WHERE datname = $1", &[&DATABASE]).await;
+        let is_there = match found {
+            Ok(rows) if rows.is_empty() => client.batch_execute(&format!("CREATE DATABASE {DATABASE}")).await.is_ok(),
+            found => found.is_ok(),
+        };
         drop(client);
         let _ = driver.await;
-        created.map_or_else(|error| error.code() == Some(&SqlState::DUPLICATE_DATABASE), |()| true)
+        is_there
     }
 
     pub(super) fn config(&self, database: &str) -> Config {

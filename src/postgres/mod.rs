@@ -15,7 +15,10 @@ use std::{
     time::Duration,
 };
 
-use nix::fcntl::{Flock, FlockArg};
+use nix::{
+    fcntl::{AT_FDCWD, AtFlags, Flock, FlockArg},
+    unistd::{AccessFlags, faccessat},
+};
 use thiserror::Error;
 use tokio::{task::JoinHandle, time::timeout};
 use tokio_postgres::Config;
@@ -28,6 +31,8 @@ use owner::Owner;
 const START_TIMEOUT: Duration = Duration::from_secs(120);
 /// Longest path of a Unix socket's directory, in bytes: the system allows 107 with the file's name.
 const SOCKET_DIR_BYTES: usize = 85;
+/// What a process locks that has the data directory.
+const LOCK_FILE: &str = "server.lock";
 
 /// Why there is no private Postgres.
 #[derive(Debug, Error)]
@@ -101,16 +106,30 @@ impl PrivatePostgres {
     /// Whether one could be made and run here by its user.
     ///
     /// # Errors
-    /// The user cannot come to the directory, or it is somebody else's.
+    /// The user cannot come to the directory, it is somebody else's, or it cannot be made.
     pub fn check_place(data_dir: &Path) -> Result<(), PostgresError> {
         let owner = Owner::choose(&Self::place(data_dir))?;
         // What is not there yet is made, and given to the user.
         let Some(there) = data_dir.ancestors().find(|path| path.exists()) else { return Ok(()) };
+        let shown = there.display();
+        let remedy = "choose another with DATA_DIR";
+        if !there.is_dir() {
+            return Err(PostgresError::Failed(format!("{shown} is no directory: {remedy}")));
+        }
+        let may = AccessFlags::W_OK | AccessFlags::X_OK;
+        if let Err(error) = faccessat(AT_FDCWD, there, may, AtFlags::AT_EACCESS) {
+            return Err(PostgresError::Failed(format!("cannot write to {shown}: {}; {remedy}", error.desc())));
+        }
         if owner.can_enter(there) {
             return Ok(());
         }
-        let remedy = "let it in, or choose another with DATA_DIR";
-        Err(PostgresError::Failed(format!("Postgres' user {owner} cannot enter {}: {remedy}", there.display())))
+        Err(PostgresError::Failed(format!("Postgres' user {owner} cannot enter {shown}: let it in, or {remedy}")))
+    }
+
+    /// Whether a server, or a command, has the data directory now.
+    pub fn is_in_use(data_dir: &Path) -> bool {
+        let lock = fs::File::open(data_dir.join(LOCK_FILE)).ok();
+        lock.is_some_and(|file| Flock::lock(file, FlockArg::LockSharedNonblock).is_err())
     }
 
     /// How to connect to the private Postgres of a server that runs.
@@ -147,7 +166,7 @@ impl Drop for PrivatePostgres {
 /// Makes the data directory and takes it for this process alone.
 fn lock(data_dir: &Path) -> Result<Flock<fs::File>, PostgresError> {
     prepare_data_dir(data_dir)?;
-    let path = data_dir.join("server.lock");
+    let path = data_dir.join(LOCK_FILE);
     let file =
         fs::File::options().create(true).append(true).open(&path).map_err(context(path.display().to_string()))?;
     Flock::lock(file, FlockArg::LockExclusiveNonblock).map_err(|_| PostgresError::InUse(data_dir.to_owned()))
@@ -161,7 +180,7 @@ pub(crate) fn prepare_data_dir(data_dir: &Path) -> Result<(), PostgresError> {
     fs::create_dir_all(data_dir).map_err(failed)?;
     let is_ours = || {
         let mut entries = fs::read_dir(data_dir)?;
-        Ok(entries.next().is_none() || data_dir.join("server.lock").exists())
+        Ok(entries.next().is_none() || data_dir.join(LOCK_FILE).exists())
     };
     let is_closed = fs::metadata(data_dir).map_err(failed)?.permissions().mode() & 0o001 == 0;
     if is_new || (is_closed && is_ours().map_err(failed)?) {

@@ -105,7 +105,7 @@ fn secret(settings: &Settings) -> Result<Vec<u8>, StartError> {
 fn keep_secret(path: &Path) -> io::Result<Vec<u8>> {
     match fs::read(path) {
         Ok(secret) if secret.len() >= SECRET_BYTES => {
-            tracing::info!(file = %path.display(), "tokens are checked with the secret kept here");
+            tracing::debug!(file = %path.display(), "the secret of the tokens is kept here");
             return Ok(secret);
         }
         Ok(_) => (),

@@ -1,6 +1,11 @@
 //! Lays a file's documents down in a temporary table, by COPY.
 
-use std::{fs::File, io::BufReader, path::Path, pin::pin};
+use std::{
+    fs::File,
+    io::{BufReader, Write as _, stderr},
+    path::Path,
+    pin::pin,
+};
 
 use serde::{Deserialize, de::IgnoredAny};
 use tokio_postgres::{
@@ -78,7 +83,7 @@ pub(super) fn shown(path: Option<&Path>) -> String {
     path.and_then(Path::file_name).map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
 }
 
-/// Before anything is stored: a file that has something, but no document, is none of ours.
+/// Before anything is stored: a file that has something, but no document, is none of ours. An empty one is told of.
 pub(super) fn look(path: &Path) -> Result<(), TransferError> {
     #[derive(Deserialize)]
     struct Named {
@@ -98,7 +103,12 @@ pub(super) fn look(path: &Path) -> Result<(), TransferError> {
         }
         is_empty = false;
     }
-    if is_empty { Ok(()) } else { Err(TransferError::NoDocuments(path.to_owned())) }
+    if !is_empty {
+        return Err(TransferError::NoDocuments(path.to_owned()));
+    }
+    // Where nobody reads it, the work goes on.
+    let _ = writeln!(stderr(), "{} has no documents: is it the export of the right collection?", path.display());
+    Ok(())
 }
 
 /// Lays a file's documents down; those that are none go into the report.

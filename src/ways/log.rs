@@ -1,5 +1,7 @@
 //! The ways of messages in the log, a line each: for operators without a collector, and to find in the log what a trace is about.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Map, Value};
 use tokio::sync::broadcast::error::RecvError;
 use tracing::Level;
@@ -46,18 +48,20 @@ fn write(way: &WayOver) {
         wait_us = took("wait"),
         commit_us = took("commit"),
         rows = step("commit").and_then(|step| step.about.get("rows")?.as_u64()),
-        delivered = sessions(deliveries(), true),
-        missed = sessions(deliveries(), false),
+        delivered = sessions(deliveries(), |queued| queued == "yes"),
+        kept = sessions(deliveries(), |queued| queued == "kept"),
+        missed = sessions(deliveries(), |queued| !["yes", "kept"].contains(&queued)),
         "the way of a message"
     );
 }
 
-/// Of those that have it in their queues, or have no room for it.
-fn sessions<'a>(deliveries: impl Iterator<Item = &'a Map<String, Value>>, queued: bool) -> Option<String> {
-    let is_one =
-        |delivery: &&Map<String, Value>| (delivery.get("queued").and_then(Value::as_str) == Some("yes")) == queued;
-    let of = deliveries.filter(is_one).filter_map(|delivery| delivery.get("session")?.as_str());
-    let mut sessions: Vec<_> = of.collect();
-    sessions.dedup();
-    (!sessions.is_empty()).then(|| sessions.join(" "))
+/// Of which this holds, each once, however many events it was given.
+fn sessions<'a>(
+    deliveries: impl Iterator<Item = &'a Map<String, Value>>,
+    holds: impl Fn(&str) -> bool,
+) -> Option<String> {
+    let text = |delivery: &'a Map<String, Value>, name| delivery.get(name).and_then(Value::as_str);
+    let of = deliveries.filter(|delivery| text(delivery, "queued").is_some_and(&holds));
+    let sessions: BTreeSet<_> = of.filter_map(|delivery| text(delivery, "session")).collect();
+    (!sessions.is_empty()).then(|| sessions.into_iter().collect::<Vec<_>>().join(" "))
 }

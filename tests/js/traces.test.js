@@ -3,10 +3,12 @@ import { after, describe, test } from 'node:test';
 import assert from 'node:assert/strict';
 import { createServer } from 'node:http';
 import { closeClients, connect, inbox, join, send } from './support/clients.js';
+import { recoverable } from './support/recovering.js';
+import { Relay, closeRelays } from './support/relay.js';
 import { call, succeeded } from './support/rest.js';
 import { startServer } from './support/server.js';
 import { eventually } from './support/wait.js';
-import { newPair, say } from './support/world.js';
+import { newPair, say, stats } from './support/world.js';
 
 const spans = [];
 const collector = createServer((request, response) => {
@@ -31,6 +33,7 @@ const server = await startServer({
 });
 after(async () => {
   closeClients();
+  closeRelays();
   await server.stop();
   collector.closeAllConnections();
   collector.close();
@@ -113,6 +116,21 @@ describe('a message', () => {
     for (const key of ['took_us', 'wait_us', 'commit_us']) assert.ok(line()[key] > 0, key);
     assert.ok(line().took_us >= line().wait_us + line().commit_us);
     assert.ok(!('missed' in line()) && !('refused' in line()));
+  });
+
+  test('that a session keeps for its client is told of as that, once', async () => {
+    const { alice, bob, conversation } = await newPair(server);
+    const relay = await Relay.to(server);
+    const reader = await recoverable(relay, bob);
+    await join(reader, conversation);
+    const { id: session } = reader;
+    relay.down();
+    await eventually(async () => (await stats(server)).lost_sessions === 1, 'the lost session');
+    const { _id: id } = await say(server, alice, conversation, 'not for collectors');
+    const line = () => server.log.map((one) => JSON.parse(one)).find((one) => one.target === 'ways' && one.id === id);
+    await eventually(line, 'its line');
+    const { delivered, kept, missed } = line();
+    assert.deepEqual([delivered, kept, missed], [undefined, session, undefined]);
   });
 
   test('has no text in its trace, and none in the log', () => {

@@ -58,7 +58,7 @@ impl Files {
         let output = output(command.args(more));
         let [out, error] = [output.stdout, output.stderr].map(|text| String::from_utf8_lossy(&text).into_owned());
         let done = output.status.success() || output.status.code() == Some(REFUSED);
-        if done { Ok(out) } else { Err(error) }
+        if done { Ok(error + &out) } else { Err(error) }
     }
 
     /// As before the day: an import itself makes none.
