@@ -127,7 +127,7 @@ struct UserPut {
     /// Shown name
     #[arg(long)]
     full_name: String,
-    /// Where the picture is
+    /// Where the picture is; without it, one that was there is removed
     #[arg(long, value_name = "URL")]
     profile_picture_url: Option<String>,
 }

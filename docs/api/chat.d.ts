@@ -194,7 +194,7 @@ export interface paths {
         get?: never;
         /**
          * Stores a profile
-         * @description Rooms show it from then on.
+         * @description Rooms show it from then on. Without a URL, one that was there is removed.
          */
         put: operations["putUser"];
         post?: never;

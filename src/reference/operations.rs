@@ -90,7 +90,13 @@ fn words(route: Route) -> Words {
             "The feed of the console of operators",
             "The token of an admin comes with the header, or later in the event `connect`.",
         ),
-        Route::PutUser => ("putUser", "administration", Admin, "Stores a profile", "Rooms show it from then on."),
+        Route::PutUser => (
+            "putUser",
+            "administration",
+            Admin,
+            "Stores a profile",
+            "Rooms show it from then on. Without a URL, one that was there is removed.",
+        ),
         Route::Revoke => (
             "revokeUser",
             "administration",
