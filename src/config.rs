@@ -11,7 +11,7 @@ use std::{
     str::FromStr,
 };
 
-use ::config::{Config, File, FileFormat, Source};
+use ::config::{Config, File, FileFormat, Map, Source, Value, ValueKind};
 use clap::Args;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
@@ -116,6 +116,27 @@ fn boolean(text: &str) -> Result<String, &'static str> {
     if ["", "true", "false"].contains(&text) { Ok(text.to_owned()) } else { Err("it must be true or false") }
 }
 
+/// The crate would make whole numbers of fractions and of yes and no, and a yes of any number.
+fn check_kinds(file: &Map<String, Value>) -> Result<(), ConfigError> {
+    for (name, value) in file {
+        let is_boolean = name == "chat_page";
+        let fits = match &value.kind {
+            ValueKind::Boolean(_) => is_boolean,
+            ValueKind::String(text) => !is_boolean || boolean(text).is_ok(),
+            ValueKind::I64(_) | ValueKind::U64(_) | ValueKind::I128(_) | ValueKind::U128(_) => !is_boolean,
+            ValueKind::Float(_) => false,
+            // Refused as what they are, or as what is not known.
+            ValueKind::Nil | ValueKind::Table(_) | ValueKind::Array(_) => true,
+        };
+        if !fits {
+            let wanted = if is_boolean { "true or false" } else { "a whole number, or a text in quotes" };
+            let message = format!("{name} must be {wanted}");
+            return Err(::config::ConfigError::Message(message).into());
+        }
+    }
+    Ok(())
+}
+
 /// The configuration as it holds.
 #[derive(Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -204,6 +225,7 @@ impl Settings {
     }
 
     fn layered(file: impl Source + Send + Sync + 'static, overrides: &Overrides) -> Result<Self, ConfigError> {
+        check_kinds(&file.collect()?)?;
         // The other half is for Postgres and the network. Measured: more workers mean more hops between threads,
         // which cost more than they bring.
         let workers = std::thread::available_parallelism().map_or(1, usize::from).div_ceil(2);

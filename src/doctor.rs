@@ -241,6 +241,14 @@ fn look_at_database(settings: &Settings, found: &Diagnosis, findings: &mut Findi
             "it is a standby, which takes no writes; name the primary in DATABASE_URL",
         );
     }
+    if found.is_read_only {
+        let remedy = "`ALTER ROLE … RESET default_transaction_read_only`, or the same for the database";
+        findings.add(State::Ill, "database", format_args!("nothing can be written as {}: {remedy}", found.role));
+    }
+    if found.encoding != "UTF8" {
+        let remedy = "`CREATE DATABASE … ENCODING 'UTF8' TEMPLATE template0` makes one that can";
+        findings.add(State::Ill, "database", format_args!("it cannot keep all texts in {}: {remedy}", found.encoding));
+    }
     look_at_schema(found, findings);
     match found.risks[..] {
         [] => findings.add(State::Well, "durability", "what is committed is kept when the machine goes down"),

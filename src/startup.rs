@@ -92,11 +92,13 @@ struct StopSignals {
     interrupt: Signal,
 }
 
+fn listen_for(kind: SignalKind) -> Result<Signal, StartError> {
+    signal(kind).map_err(|error| StartError::Other(format!("cannot listen for signals: {error}")))
+}
+
 impl StopSignals {
     fn new() -> Result<Self, StartError> {
-        let listen =
-            |kind| signal(kind).map_err(|error| StartError::Other(format!("cannot listen for signals: {error}")));
-        Ok(Self { terminate: listen(SignalKind::terminate())?, interrupt: listen(SignalKind::interrupt())? })
+        Ok(Self { terminate: listen_for(SignalKind::terminate())?, interrupt: listen_for(SignalKind::interrupt())? })
     }
 
     async fn next(&mut self) -> &'static str {
@@ -120,8 +122,10 @@ struct Running {
 /// It does not start.
 pub async fn serve(settings: &Settings, with_demo: bool, ways: Ways) -> Result<(), StartError> {
     let mut signals = StopSignals::new()?;
+    // From the first: it would end the process where nobody listens for it.
+    let hangup = listen_for(SignalKind::hangup())?;
     let running = tokio::select! {
-        running = start(settings, with_demo, ways) => running?,
+        running = start(settings, with_demo, ways, hangup) => running?,
         // Dropping what was started so far stops it.
         name = signals.next() => {
             tracing::info!(signal = name, "stopped while starting");
@@ -215,7 +219,7 @@ pub fn check(settings: &Settings, with_demo: bool) -> Result<(), StartError> {
     keys::public(settings).map(drop)
 }
 
-async fn start(settings: &Settings, with_demo: bool, ways: Ways) -> Result<Running, StartError> {
+async fn start(settings: &Settings, with_demo: bool, ways: Ways, hangup: Signal) -> Result<Running, StartError> {
     // While the sessions that wait in Postgres have not been taken up: they can be taken up once.
     check(settings, with_demo)?;
     demo::warnings(settings, with_demo).for_each(|warning| tracing::warn!("{warning}"));
@@ -225,7 +229,7 @@ async fn start(settings: &Settings, with_demo: bool, ways: Ways) -> Result<Runni
     // First, since it is what fails most.
     let listener = http::bind(address).map_err(|error| StartError::Listen(address, error))?;
     let (database, postgres) = open_database(settings).await?;
-    match listen(settings, with_demo, listener, database, ways).await {
+    match listen(settings, with_demo, listener, database, ways, hangup).await {
         Ok((app, listening)) => Ok(Running { app, listening, postgres }),
         Err(error) => {
             if let Some(postgres) = postgres {
@@ -261,12 +265,11 @@ async fn listen(
     listener: std::net::TcpListener,
     database: Config,
     ways: Ways,
+    hangup: Signal,
 ) -> Result<(App, Listening), StartError> {
     let keys = keys::all(settings)?;
     tracing::info!(keys = keys.count(), "tokens are checked with these keys");
     let auth = Arc::new(Auth::new(keys));
-    let hangup = signal(SignalKind::hangup());
-    let hangup = hangup.map_err(|error| StartError::Other(format!("cannot listen for signals: {error}")))?;
     actix::spawn(keys::reload(hangup, settings.clone(), auth.clone()));
     let room_idle = Duration::from_secs(settings.room_idle_seconds);
     let recovery = Duration::from_secs(settings.recovery_seconds);

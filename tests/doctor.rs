@@ -118,6 +118,11 @@ fn a_database_of_another_version_is_told_apart_and_not_touched() {
     let (_, said) = examined(doctor().env("DATABASE_URL", &url));
     assert!(about(&said, "server").is_empty(), "{said}");
 
+    sql.run("CREATE ROLE idler LOGIN");
+    sql.run("ALTER ROLE idler SET default_transaction_read_only = on");
+    let (starts, said) = examined(doctor().env("DATABASE_URL", url.replace("user=horsetrust", "user=idler")));
+    assert!(!starts, "{said}");
+    assert_found(&said, "error", "database", &["nothing can be written as idler", "default_transaction_read_only"]);
     sql.run("CREATE ROLE reader LOGIN");
     Sql::connect_to(host.directory(), &name).run("REVOKE CREATE ON SCHEMA public FROM PUBLIC");
     let (starts, said) = examined(doctor().env("DATABASE_URL", url.replace("user=horsetrust", "user=reader")));

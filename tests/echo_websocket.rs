@@ -2,6 +2,8 @@
 
 mod support;
 
+use std::time::{Duration, Instant};
+
 use serde_json::json;
 use support::websocket::{BINARY, CLOSE, PING, PONG, TEXT, WebSocket, frame, text, unmasked_frame, upgrade};
 use support::{Connection, EVENT_LIMIT, Server, SocketIo, until};
@@ -113,4 +115,18 @@ fn it_is_no_way_into_the_chat() {
     assert_eq!(socket.next_text(), "42[\"typing\",\"x\"]");
     let mut client = SocketIo::connect(&server, &server.person("Ana"));
     assert_eq!(client.call("typing", &json!("x"))["success"], false);
+}
+
+#[test]
+fn a_frame_that_announces_too_much_ends_the_connection_before_it_has_come() {
+    let server = Server::shared();
+    for announced in [4097_u64, 1 << 40, u64::MAX >> 1] {
+        let mut socket = WebSocket::upgrade(Connection::open(server.address()), ROUTE);
+        let head = [&[0x81, 0xff][..], &announced.to_be_bytes(), &[0; 4]].concat();
+        socket.connection.send(&head);
+        let begun = Instant::now();
+        socket.expect_close();
+        // Whoever says nothing is closed after 30 s.
+        assert!(begun.elapsed() < Duration::from_secs(25), "{announced}");
+    }
 }

@@ -6,6 +6,8 @@ mod support;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use serde_json::json;
 use support::http::head;
 use support::postgres::{Frozen, Sql};
@@ -134,4 +136,23 @@ fn a_post_whose_outcome_stays_unknown_is_told_no_guess() {
 #[test]
 fn a_send_whose_outcome_stays_unknown_is_told_no_guess() {
     through_a_freeze(|scene| scene.send("meanwhile"));
+}
+
+#[test]
+fn changes_are_told_again_though_the_connection_that_announces_them_has_died_without_a_word() {
+    let server = Server::start();
+    let (ana, ben) = (server.person("Ana"), server.person("Ben"));
+    let conversation = server.conversation(&ana, &ben);
+    let (mut sender, mut reader) = (SocketIo::connect(&server, &ana), SocketIo::connect(&server, &ben));
+    reader.join(&conversation);
+    let sql = Sql::connect(server.directory());
+    let feed = sql.count("SELECT pid::bigint FROM pg_stat_activity WHERE application_name = 'horsetrust-chat feed'");
+    let feed = Pid::from_raw(i32::try_from(feed).expect("a pid"));
+    kill(feed, Signal::SIGSTOP).expect("it is there");
+    sql.run(&format!("UPDATE users SET full_name = 'Anna' WHERE id = decode('{}', 'hex')", ana.id));
+    until("the new name is shown", RECOVERY, || {
+        sender.send(&conversation, "who am I?");
+        reader.next_event("new_message")["sender_id"]["full_name"] == "Anna"
+    });
+    kill(feed, Signal::SIGCONT).expect("it is there");
 }

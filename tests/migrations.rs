@@ -67,6 +67,22 @@ fn migrate_may_run_any_number_of_times_and_keeps_what_is_there() {
 }
 
 #[test]
+fn a_database_that_cannot_keep_all_texts_is_refused() {
+    let host = Server::shared();
+    let name = format!("latin_{}", new_id());
+    let latin = format!("CREATE DATABASE {name} ENCODING 'LATIN1' LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0");
+    Sql::connect(host.directory()).run(&latin);
+    let url = format!("postgresql:///{name}?host={}&user=horsetrust", host.directory().socket().display());
+    let calls: [(&[&str], _); 2] = [(&["migrate"], "ENCODING 'UTF8'"), (&["doctor", "--port", "0"], "in LATIN1: ")];
+    for (call, word) in calls {
+        let result = output(command(call).env("DATABASE_URL", &url));
+        let said = [result.stdout, result.stderr].concat();
+        let said = String::from_utf8_lossy(&said);
+        assert!(!result.status.success() && said.contains("LATIN1") && said.contains(word), "{said}");
+    }
+}
+
+#[test]
 fn a_database_of_a_later_version_is_left_alone() {
     let host = Server::start();
     let later = "INSERT INTO refinery_schema_history (version, name, applied_on, checksum) VALUES (999, 'later', '2026-01-01T00:00:00Z', '1')";

@@ -6,8 +6,9 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
+use nix::sys::signal::{Signal, kill};
 use support::server::{command, output};
-use support::{DataDir, Launch, new_id};
+use support::{DataDir, EVENT_LIMIT, Launch, new_id, until};
 
 const PUBLIC_KEY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/fuzz/corpus/keys/p256.pem");
 const DATABASE: &str = "postgres://horsetrust:the-password@127.0.0.1:1/horsetrust";
@@ -136,4 +137,31 @@ fn nothing_is_signed_where_tokens_are_only_checked() {
         assert!(!result.status.success() && message.contains("set JWT_SECRET, too"), "{arguments:?}: {message}");
         assert!(!directory.path().exists(), "{arguments:?}: nothing was started");
     }
+}
+
+#[test]
+fn a_kept_secret_that_is_gone_or_cut_short_is_replaced_by_none() {
+    let directory = DataDir::new();
+    let server = Launch::on(&directory).without_env("JWT_SECRET").start();
+    let (file, token) = (secret_file(&directory), token_of(&directory, &new_id()));
+    let secret = fs::read(&file).expect("the secret");
+    let reloads = || {
+        let told = |word| server.log_lines_with(&["SIGHUP", word]);
+        let before = told("the same keys as before");
+        kill(server.pid(), Signal::SIGHUP).expect("it runs");
+        until("it says so", EVENT_LIMIT, || told("the same keys as before") > before);
+        assert_eq!(server.rest(&token, "GET", "/api/chat/unread-count", None).0, 200);
+    };
+    fs::remove_file(&file).expect("ours");
+    reloads();
+    fs::write(&file, "short").expect("ours");
+    reloads();
+    assert_eq!(fs::read(&file).expect("it is there"), b"short");
+    server.stop();
+    let again = output(command(&["serve", "--port", "0", "--data-dir"]).arg(directory.path()).env_remove("JWT_SECRET"));
+    let complaint = String::from_utf8_lossy(&again.stderr);
+    assert!(!again.status.success() && complaint.contains("cut short"), "{complaint}");
+    fs::write(&file, secret).expect("ours");
+    let restored = Launch::on(&directory).without_env("JWT_SECRET").start();
+    assert_eq!(restored.rest(&token, "GET", "/api/chat/unread-count", None).0, 200);
 }

@@ -298,6 +298,21 @@ fn peak_kilobytes(pid: u32) -> Option<u64> {
 }
 
 #[test]
+fn two_exports_into_one_directory_are_not_mixed() {
+    let server = Server::start();
+    let files = Files::beside(server.directory(), "out");
+    let other = fs::File::open(&files.path).expect("it is there");
+    other.lock().expect("nobody has it");
+    files.write_text("users.json.part", "what the other writes");
+    let refused = files.export().expect_err("another export goes on");
+    assert!(refused.contains("another export is writing to"), "{refused}");
+    assert!(fs::read(files.path.join("users.json.part")).is_ok_and(|text| text == b"what the other writes"));
+    drop(other);
+    files.export().expect("nobody is there any more");
+    assert_eq!(files.read("conversations.json"), Vec::<Value>::new());
+}
+
+#[test]
 fn an_import_without_files_says_how_they_are_made() {
     let server = Server::start();
     let files = Files::beside(server.directory(), "empty");

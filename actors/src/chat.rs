@@ -5,9 +5,10 @@ use std::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
+use dashmap::DashSet;
 use futures::future::join_all;
 use tokio::sync::SetOnce;
 use tokio_postgres::Config;
@@ -20,6 +21,7 @@ use crate::{
     feed,
     hub::Presence,
     ids::{ConversationId, MessageId, UserId},
+    limits::{LOCK_TIMEOUT, UNDECIDED_DELETIONS},
     message::{MessageDeleted, MessagePage},
     outbox::Outbox,
     profile::{Profile, Profiles},
@@ -29,7 +31,7 @@ use crate::{
     room::{RoomDescription, RoomHandle},
     session::SessionHandle,
     shared::Shared,
-    store::{Page, Store, StoreError},
+    store::{Deletion, Page, Store, StoreError},
     timestamp::Timestamp,
     turns::Turns,
     workers::Workers,
@@ -65,6 +67,7 @@ impl Chat {
             workers: Workers::new(config.workers, database, presence.clone(), revocations.clone(), counters.clone()),
             revocations,
             count_turns: Turns::default(),
+            undecided_deletions: DashSet::new(),
             recoveries: Recoveries::new(config.recovery, counters.clone()),
             room_idle: config.room_idle,
             open: SetOnce::new(),
@@ -203,19 +206,42 @@ impl Chat {
     /// Unknown, or not the caller's; or Postgres is away.
     pub async fn delete_message(&self, message: MessageId, caller: UserId) -> Result<MessageDeleted, Refusal> {
         let told = self.begin_announcement()?;
-        let found = self.0.store.delete_message(message, caller).await.map_err(log)?;
+        let (found, was_undecided) = self.delete(message, caller).await?;
         let found = found.ok_or_else(Refusal::message_not_found)?;
         if !found.by_sender {
             return Err(Refusal::new(Code::Forbidden, "Only its sender can delete a message"));
         }
         let deleted = || MessageDeleted { conversation_id: found.conversation, id: message, seq: found.seq };
         // Whoever cannot be told sees it with the next page.
-        if found.is_first
+        if (found.is_first || was_undecided)
             && let Some(room) = self.0.room(found.conversation)
         {
             room.deleted(deleted(), caller, told);
         }
         Ok(deleted())
+    }
+
+    /// Deletes it, and says whether an attempt before may have done so unheard: its connection had broken. Then the room hears
+    /// of it now, perhaps once more.
+    async fn delete(&self, message: MessageId, caller: UserId) -> Result<(Option<Deletion>, bool), Refusal> {
+        let undecided = &self.0.undecided_deletions;
+        let was_tried = undecided.remove(&message).is_some();
+        let begun = Instant::now();
+        match self.0.store.delete_message(message, caller).await {
+            Ok(found) => return Ok((found, was_tried)),
+            Err(StoreError::Refused(why)) => return Err(log(StoreError::Refused(why))),
+            Err(StoreError::Unavailable(_)) => (),
+        }
+        if undecided.len() < UNDECIDED_DELETIONS {
+            undecided.insert(message);
+        }
+        // A connection that breaks does so at once; whatever takes longer is left to the caller.
+        if begun.elapsed() >= LOCK_TIMEOUT {
+            return Err(Refusal::unavailable());
+        }
+        let found = self.0.store.delete_message(message, caller).await.map_err(log)?;
+        undecided.remove(&message);
+        Ok((found, true))
     }
 
     /// What changes while the server stops would be missing in the sessions that are kept: refused then, waited for before.

@@ -45,6 +45,10 @@ pub struct Diagnosis {
     pub foreign: Vec<String>,
     /// It is a standby, which takes no writes.
     pub is_standby: bool,
+    /// How texts are kept: `UTF8`, or not all of them can be.
+    pub encoding: String,
+    /// The role, or the database, is set so that nothing can be written.
+    pub is_read_only: bool,
     /// Who is connected.
     pub role: String,
     /// Whether that role may make tables, as migrations do.
@@ -118,6 +122,9 @@ async fn look(client: &Client) -> Result<Diagnosis, DiagnosisError> {
         max_connections: count(2),
         clock_ahead_ms: row.get::<_, Timestamp>(3).milliseconds_since(before) - round_trip.as_millis() as i64 / 2,
         is_standby: row.get(4),
+        encoding: row.get(9),
+        // So is a standby.
+        is_read_only: row.get::<_, bool>(10) && !row.get::<_, bool>(4),
         role: row.get(8),
         may_create: row.get(7),
         foreign: if row.get(5) { Vec::new() } else { row.get(6) },

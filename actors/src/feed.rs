@@ -12,11 +12,18 @@ use std::{
 use futures::{StreamExt, stream};
 use tokio::{
     sync::mpsc,
-    time::{Instant, interval, sleep},
+    time::{Instant, interval, sleep, timeout},
 };
 use tokio_postgres::{AsyncMessage, Client, Config, NoTls};
 
-use crate::{backoff::Backoff, ids::UserId, limits::CONNECT_TIMEOUT, shared::Shared, sql, store::StoreError};
+use crate::{
+    backoff::Backoff,
+    ids::UserId,
+    limits::{CONNECT_TIMEOUT, READ_TIMEOUT},
+    shared::Shared,
+    sql,
+    store::StoreError,
+};
 
 /// Announcements that wait; then Postgres does.
 const ANNOUNCED: usize = 1024;
@@ -86,7 +93,7 @@ async fn listen(database: &Config, shared: &Shared, outage: &mut Outage) -> Resu
             }
         }
     });
-    client.batch_execute("LISTEN user_changed; LISTEN user_revoked").await?;
+    in_time(client.batch_execute("LISTEN user_changed; LISTEN user_revoked")).await?;
     outage.is_over();
     refresh(shared, &shared.profiles.in_use()).await?;
     revoke(shared).await?;
@@ -106,9 +113,15 @@ async fn listen(database: &Config, shared: &Shared, outage: &mut Outage) -> Resu
     }
 }
 
+/// What Postgres answers within the time that reads have.
+async fn in_time<T>(answer: impl Future<Output = Result<T, tokio_postgres::Error>>) -> Result<T, StoreError> {
+    Ok(timeout(READ_TIMEOUT, answer).await.map_err(|_| StoreError::late())??)
+}
+
 /// Says what is set so that a crash of the machine loses messages.
 async fn look_at_settings(client: &Client, shared: &Shared) -> Result<(), StoreError> {
-    let found = risks(client).await?;
+    // Also the only way to notice that the connection has died without a word, and nothing is announced any more.
+    let found = in_time(risks(client)).await?;
     let mut risks = shared.risks.lock().unwrap_or_else(PoisonError::into_inner);
     if *risks != found {
         found.iter().for_each(|risk| tracing::warn!(risk, "Postgres may lose messages"));

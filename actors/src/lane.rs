@@ -193,17 +193,19 @@ impl Lane {
         self.counters.add(Gauge::BatchesCommitted);
         let rooms: HashMap<_, _> = batch.marks.iter().map(|mark| (mark.conversation, mark.room.clone())).collect();
         // Before the answers: an orderly stop waits for the ones and then for the others.
-        for receipt in marked.receipts {
-            if let Some(room) = rooms.get(&receipt.conversation) {
-                room.marked(receipt, self.counters.hold(Gauge::Announcements));
-            }
-        }
+        let receipts = marked.receipts.into_iter().filter_map(|receipt| {
+            let room = rooms.get(&receipt.conversation)?;
+            Some((room, receipt, self.counters.hold(Gauge::Announcements)))
+        });
+        let receipts: Vec<_> = receipts.collect();
+        // Before the receipts, which may be about these messages.
+        self.give_back(batch.appends.into_iter().zip(appends));
+        receipts.into_iter().for_each(|(room, receipt, told)| room.marked(receipt, told));
         for mark in batch.marks {
             self.waiting.taken();
             let is_refused = marked.refused.contains(&mark.conversation);
             mark.answer.finish(if is_refused { Err(Refusal::unavailable()) } else { Ok(()) });
         }
-        self.give_back(batch.appends.into_iter().zip(appends));
     }
 
     /// Rooms get their rows back, in order, in one message each.

@@ -23,6 +23,12 @@ pub enum MigrateError {
     /// A migration failed.
     #[error("cannot migrate the database: {0}")]
     Migrate(String),
+    /// The database was made for some languages only.
+    #[error(
+        "the database keeps texts in {0}, which has no place for all of them: name one in DATABASE_URL that was made with \
+         `CREATE DATABASE … ENCODING 'UTF8' TEMPLATE template0`"
+    )]
+    Encoding(String),
     /// The database has a migration that this version does not know.
     #[error(
         "a later version of this program has migrated the database, to V{0} at least: use that one, or restore the backup \
@@ -47,6 +53,11 @@ pub async fn migrate(database: &Config) -> Result<Vec<String>, MigrateError> {
     let (mut client, connection) =
         database.connect(NoTls).await.map_err(|error| MigrateError::Connect(explain(&error)))?;
     let driver = tokio::spawn(connection);
+    let encoding = client.query_one("SELECT current_setting('server_encoding')", &[]).await;
+    let encoding: String = encoding.map_err(|error| MigrateError::Migrate(explain(&error)))?.get(0);
+    if encoding != "UTF8" {
+        return Err(MigrateError::Encoding(encoding));
+    }
     let lock = client.execute("SELECT pg_advisory_lock($1)", &[&LOCK]).await;
     lock.map_err(|error| MigrateError::Migrate(explain(&error)))?;
     let report = embedded::migrations::runner().run_async(&mut client).await;

@@ -58,6 +58,8 @@ pub(crate) struct Room {
     members_on: Vec<u32>,
     /// Let in, and not announced or refused yet.
     in_flight: HashSet<MessageId>,
+    /// Those of them that were deleted meanwhile, by whoever has seen them in a page.
+    deleted_in_flight: HashSet<MessageId>,
     last_sent_at: Option<Timestamp>,
     /// Whose unread messages are being counted, and whether something has changed meanwhile.
     counting: HashMap<UserId, bool>,
@@ -94,6 +96,7 @@ impl Room {
             members: HashMap::new(),
             members_on: Vec::new(),
             in_flight: HashSet::new(),
+            deleted_in_flight: HashSet::new(),
             last_sent_at: None,
             counting: HashMap::new(),
             typists: HashMap::new(),
@@ -231,6 +234,7 @@ impl Room {
             Outcome::Repeated(first) => self.repeat(post, &first),
             Outcome::Refused(refusal) => self.refuse(post.sender, &post.draft, post.reply, &refusal),
         }
+        self.deleted_in_flight.remove(&id);
         // Last: an orderly stop closes the connections when none is left.
         self.in_flight.remove(&id);
         self.shared.counters.sub(Gauge::MessagesInFlight);
@@ -254,6 +258,10 @@ impl Room {
         };
         let json = encode(&message);
         let _delivering = post.reply.committed(Committed::of(&message), &json);
+        if self.deleted_in_flight.contains(&post.id) {
+            // They have heard of that, and no text follows it.
+            return;
+        }
         let notification = self.other(post.sender).map(|recipient| {
             let notification =
                 Notification { conversation_id: self.conversation, sender: post.sender, preview: text.preview() };

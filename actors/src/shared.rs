@@ -5,6 +5,7 @@ use std::{
     time::Duration,
 };
 
+use dashmap::DashSet;
 use tokio::sync::SetOnce;
 
 use crate::{
@@ -12,7 +13,7 @@ use crate::{
     credentials::Revocations,
     directory::Directory,
     hub::Presence,
-    ids::{ConversationId, UserId},
+    ids::{ConversationId, MessageId, UserId},
     outbox::CloseReason,
     profile::{LiveProfile, Profiles},
     recovery::Recoveries,
@@ -34,6 +35,8 @@ pub(crate) struct Shared {
     pub(crate) recoveries: Recoveries,
     pub(crate) revocations: Revocations,
     pub(crate) count_turns: Turns,
+    /// Deletions that were refused though they may have been carried out.
+    pub(crate) undecided_deletions: DashSet<MessageId>,
     pub(crate) room_idle: Duration,
     /// Filled when connections may be served.
     pub(crate) open: SetOnce<()>,

@@ -9,4 +9,6 @@ SELECT current_setting('server_version'),
              WHERE relnamespace = to_regnamespace(current_schema())
                AND relname IN ('users', 'conversations', 'messages', 'kept_sessions', 'revocations')),
        coalesce(has_schema_privilege(current_schema(), 'CREATE'), false),
-       current_user::text
+       current_user::text,
+       current_setting('server_encoding'),
+       current_setting('transaction_read_only')::boolean

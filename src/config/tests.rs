@@ -84,6 +84,22 @@ fn a_database_that_asks_for_tls_is_refused_with_the_reason() {
 }
 
 #[test]
+fn what_is_no_whole_number_in_the_file_is_not_made_one() {
+    for text in
+        ["rate_sends = 0.4", "rate_sends = false", "port = true", "port = 3000.9", "workers = 1.5", "chat_page = 7"]
+    {
+        let (name, _) = text.split_once(' ').expect("a name");
+        let Err(refused) = load(Overrides::default(), text) else { panic!("{text} is taken") };
+        assert!(refused.to_string().contains(&format!("{name} must be ")), "{text}: {refused}");
+    }
+    for text in ["rate_sends = 4", "port = \"3001\"", "chat_page = true", "chat_page = \"false\""] {
+        assert!(load(Overrides::default(), text).is_ok(), "{text}");
+    }
+    let unknown = load(Overrides::default(), "[server]\nport = 1").err().map(|error| error.to_string());
+    assert!(unknown.is_some_and(|said| said.contains("unknown field `server`")));
+}
+
+#[test]
 fn secrets_and_passwords_are_not_shown() {
     let url = Some("postgres://u:hunter2@db/chat".to_owned());
     let overrides = Overrides { database_url: url, ..Overrides::default() };

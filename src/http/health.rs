@@ -3,11 +3,13 @@
 use std::time::Duration;
 
 use actix::{Actor, ActorContext, AsyncContext, StreamHandler};
-use actix_http::ws::Codec;
 use actix_web::{HttpRequest, HttpResponse, web};
 use actix_web_actors::ws;
 use actors::{Code, Refusal};
+use futures::stream;
 use serde_json::json;
+
+use crate::socket_io::incoming::Reading;
 
 use super::{ApiError, App, handshake};
 
@@ -32,13 +34,16 @@ pub(super) async fn database(app: web::Data<App>) -> Result<HttpResponse, ApiErr
 /// A plain WebSocket that says back what it is told: shows whether proxies on the way let upgrades through.
 pub(super) async fn websocket(request: HttpRequest, body: web::Payload) -> Result<HttpResponse, ApiError> {
     let mut answer = handshake::answer(&request)?;
-    let codec = Codec::new().max_size(Echo::MAX_BYTES);
-    Ok(answer.streaming(ws::WebsocketContext::with_codec(Echo { heard: false }, body, codec)))
+    let echo = Echo { heard: false, body: Some(body) };
+    // What the package itself reads with takes in all of a frame before it asks how large it is.
+    Ok(answer.streaming(ws::WebsocketContext::create(echo, stream::pending())))
 }
 
 struct Echo {
     /// Since the last look.
     heard: bool,
+    /// Until it starts.
+    body: Option<web::Payload>,
 }
 
 impl Echo {
@@ -52,6 +57,9 @@ impl Actor for Echo {
     type Context = ws::WebsocketContext<Self>;
 
     fn started(&mut self, ctx: &mut Self::Context) {
+        if let Some(body) = self.body.take() {
+            ctx.add_stream(Reading::of_at_most(body, Self::MAX_BYTES));
+        }
         ctx.run_interval(Self::IDLE, |echo, ctx| {
             if !std::mem::take(&mut echo.heard) {
                 ctx.stop();

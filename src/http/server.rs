@@ -71,6 +71,8 @@ pub fn listen(app: &App, listener: TcpListener, workers: usize) -> io::Result<Li
         .workers(workers)
         .disable_signals()
         .shutdown_timeout(1)
+        // Those beyond what the package lets in would hang; here they are told.
+        .max_concurrent_connections(u32::MAX as usize)
         .listen("chat", listener, move || service(app.clone()))?
         .run();
     let handle = server.handle();

@@ -1,5 +1,5 @@
-//! What comes over a WebSocket: its messages, while the connection's gate lets them in. A message has [`MAX_PAYLOAD`] bytes
-//! at most, in however many frames.
+//! What comes over a WebSocket: its messages, while the connection's gate lets them in. A message has so many bytes at most,
+//! in however many frames: [`MAX_PAYLOAD`], unless it is told otherwise.
 
 use std::{
     future::Future,
@@ -20,6 +20,8 @@ use super::{MAX_PAYLOAD, connection::Connection};
 /// How far the frames of one client have been read.
 pub(super) struct Incoming {
     codec: Codec,
+    /// The most bytes of a message.
+    largest: usize,
     /// A message of several frames, so far; whether it is text.
     fragments: Option<(bool, BytesMut)>,
     /// For the gate, while it is closed.
@@ -28,11 +30,15 @@ pub(super) struct Incoming {
 
 impl Default for Incoming {
     fn default() -> Self {
-        Self { codec: Codec::new().max_size(MAX_PAYLOAD), fragments: None, waiting: None }
+        Self::of_at_most(MAX_PAYLOAD)
     }
 }
 
 impl Incoming {
+    fn of_at_most(largest: usize) -> Self {
+        Self { codec: Codec::new().max_size(largest), largest, fragments: None, waiting: None }
+    }
+
     /// Ready while the connection's gate is open, or nobody cares any more.
     pub(super) fn poll_open(&mut self, connection: &Connection, cx: &mut Context<'_>) -> Poll<()> {
         if self.waiting.is_none() && !connection.gate.is_open() && !connection.is_closing() {
@@ -51,7 +57,7 @@ impl Incoming {
     /// [`ProtocolError::Overflow`]: larger than a message may be. Any other: not what a client may send.
     pub(super) fn next(&mut self, buffer: &mut BytesMut) -> Result<Option<Message>, ProtocolError> {
         let Some(frame) = self.codec.decode(buffer)? else {
-            let is_too_large = announced(buffer) > MAX_PAYLOAD as u64;
+            let is_too_large = announced(buffer) > self.largest as u64;
             return if is_too_large { Err(ProtocolError::Overflow) } else { Ok(None) };
         };
         let message = match frame {
@@ -86,7 +92,7 @@ impl Incoming {
     /// A further piece of a message; the codec has seen to it that there was a first one.
     fn append(&mut self, piece: &[u8]) -> Result<(), ProtocolError> {
         let Some((_, message)) = &mut self.fragments else { return Ok(()) };
-        if message.len() + piece.len() > MAX_PAYLOAD {
+        if message.len() + piece.len() > self.largest {
             self.fragments = None;
             return Err(ProtocolError::Overflow);
         }
@@ -105,7 +111,12 @@ pub(crate) struct Reading {
 
 impl Reading {
     pub(crate) fn of(payload: Payload) -> Self {
-        Self { payload, incoming: Incoming::default(), read: BytesMut::new() }
+        Self::of_at_most(payload, MAX_PAYLOAD)
+    }
+
+    /// The same for messages of so many bytes.
+    pub(crate) fn of_at_most(payload: Payload, largest: usize) -> Self {
+        Self { payload, incoming: Incoming::of_at_most(largest), read: BytesMut::new() }
     }
 
     /// Reads what nobody wants any more; ready when the client is gone.

@@ -66,13 +66,26 @@ pub(super) fn all(settings: &Settings) -> Result<Keys, StartError> {
 /// Reads the keys again whenever the process gets SIGHUP. Those that cannot be read leave things as they are.
 pub(super) async fn reload(mut hangup: Signal, settings: Settings, auth: Arc<Auth>) {
     while hangup.recv().await.is_some() {
-        match all(&settings) {
+        match kept(&settings).and_then(|()| all(&settings)) {
             Ok(keys) => {
                 tracing::info!(keys = keys.count(), "SIGHUP: tokens are checked with the keys as they are now");
                 auth.replace(keys);
             }
             Err(error) => tracing::error!(%error, "SIGHUP: tokens are checked with the same keys as before"),
         }
+    }
+}
+
+/// Whether the secret that was made once is there: another one in its place would end all sessions.
+fn kept(settings: &Settings) -> Result<(), StartError> {
+    let path = settings.data_dir.join(SECRET_FILE);
+    if !has_secret(settings) || settings.jwt_secret.is_some() {
+        return Ok(());
+    }
+    match fs::metadata(&path) {
+        Ok(file) if file.len() >= SECRET_BYTES as u64 => Ok(()),
+        Ok(_) => Err(StartError::Secret(path.display().to_string(), io::Error::other("the file is cut short"))),
+        Err(error) => Err(StartError::Secret(path.display().to_string(), error)),
     }
 }
 
@@ -108,7 +121,9 @@ fn keep_secret(path: &Path) -> io::Result<Vec<u8>> {
             tracing::debug!(file = %path.display(), "the secret of the tokens is kept here");
             return Ok(secret);
         }
-        Ok(_) => (),
+        Ok(_) => {
+            return Err(io::Error::other("the file is cut short: restore it, or remove it to have a new one made"));
+        }
         Err(error) if error.kind() == io::ErrorKind::NotFound => (),
         Err(error) => return Err(error),
     }

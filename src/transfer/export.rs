@@ -47,6 +47,9 @@ impl fmt::Display for Exported {
 /// One of them is there already, or a file or the database fails; then none of them is there.
 pub async fn export(database: &Config, to: &Path) -> Result<Exported, TransferError> {
     fs::create_dir_all(to).map_err(|error| TransferError::File("make", to.to_owned(), error))?;
+    // Until the end: two into one directory would write the same files.
+    let directory = File::open(to).map_err(|error| TransferError::File("read", to.to_owned(), error))?;
+    directory.try_lock().map_err(|_| TransferError::BusyThere(to.to_owned()))?;
     let files = [User::FILE, Conversation::FILE, Message::FILE].map(|name| to.join(format!("{name}.json")));
     if let Some(there) = files.iter().find(|path| path.symlink_metadata().is_ok()) {
         return Err(TransferError::WouldOverwrite(there.clone()));

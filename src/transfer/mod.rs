@@ -54,6 +54,9 @@ pub enum TransferError {
     /// Another import is under way.
     #[error("another import into this database is under way")]
     Busy,
+    /// Another export is under way.
+    #[error("another export is writing to {}", .0.display())]
+    BusyThere(PathBuf),
     /// The database.
     #[error("Postgres: {0}")]
     Postgres(String),

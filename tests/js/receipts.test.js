@@ -87,6 +87,22 @@ describe('what is read', () => {
     assert.equal(unread[1].all.at(-1).total_unread, 0);
   });
 
+  test('is told after the messages that it is about', async () => {
+    const { alice, bob, conversation } = await newPair(server);
+    const [sender, reader, witness] = await Promise.all([connect(server, alice), connect(server, bob), connect(server, bob)]);
+    await join(witness, conversation);
+    let newest = 0;
+    const early = [];
+    witness.on('new_message', ({ seq }) => (newest = seq));
+    witness.on('message_read', ({ up_to_seq: upTo }) => upTo > newest && early.push([upTo, newest]));
+    const heard = inbox(witness, 'new_message');
+    const sends = Promise.all(range(1, 200).map((n) => send(sender, conversation, `${n}`)));
+    for (let n = 0; n < 100; n += 1) await markRead(reader, conversation, 1_000_000);
+    await sends;
+    await heard.count(200);
+    assert.deepEqual(early, []);
+  });
+
   test('is counted over all conversations', async () => {
     const { bob, conversation, sockets, unread } = await room(2);
     const carol = await newUser(server);

@@ -36,6 +36,9 @@ impl Room {
         told: Held,
         ctx: &mut Context<Self>,
     ) {
+        if self.in_flight.contains(&deleted.id) {
+            self.deleted_in_flight.insert(deleted.id);
+        }
         let members = self.members_mask();
         if members != 0 {
             let event = EncodedEvent::message_deleted(deleted);

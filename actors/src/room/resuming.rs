@@ -10,7 +10,7 @@ use crate::{
     profile::Profile,
     reply::Reply,
     session::Member,
-    store::{History, Page},
+    store::{History, Page, StoreError},
 };
 
 use super::Room;
@@ -22,10 +22,16 @@ impl Room {
         let two = two.each_ref().map(|profile| profile.get());
         let (store, conversation, user) = (self.shared.store.clone(), self.conversation, member.user);
         let page = Page::after(since, RESUME_MESSAGES as i64);
-        let read = async move { store.read_history(conversation, user, page).await };
+        let in_flight: Vec<_> = self.in_flight.iter().copied().collect();
+        let read = async move {
+            let history = store.read_history(conversation, user, page).await?;
+            // Afterwards: what is found beyond the history changes nothing.
+            let told_later = if in_flight.is_empty() { None } else { store.find_first_seq(&in_flight).await? };
+            Ok::<_, StoreError>((history, told_later))
+        };
         ctx.wait(read.into_actor(self).map(move |read, room, _| match read {
-            Ok(history) => {
-                reply.done(Some(&room.behind(history, two).resumption(RESUME_BYTES)));
+            Ok((history, told_later)) => {
+                reply.done(Some(&room.behind(history, told_later, two).resumption(RESUME_BYTES)));
                 room.join(&member);
             }
             Err(error) => {
@@ -36,10 +42,15 @@ impl Room {
         }));
     }
 
-    /// What a join that resumes is answered with. What is committed and not announced yet comes as an event.
-    fn behind(&self, mut history: History, participants: [Arc<Profile>; 2]) -> MessagePage {
-        let told_later = history.messages.iter().find(|message| self.in_flight.contains(&message.id));
-        let head = told_later.map_or(history.last_seq, |message| message.seq - 1);
+    /// What a join that resumes is answered with. What is committed and not announced yet, from `told_later` on, comes as
+    /// events.
+    pub(super) fn behind(
+        &self,
+        mut history: History,
+        told_later: Option<i64>,
+        participants: [Arc<Profile>; 2],
+    ) -> MessagePage {
+        let head = told_later.map_or(history.last_seq, |seq| history.last_seq.min(seq - 1));
         history.has_more &= history.messages.last().is_some_and(|last| last.seq < head);
         history.messages.retain(|message| message.seq <= head);
         MessagePage {

@@ -3,8 +3,8 @@
 use std::{sync::Mutex, time::Duration};
 
 use crate::{
-    AckId, Chat, ChatConfig, CloseReason, Credentials, EncodedEvent, Gate, MessageText, Outbox, Pid, Profile, Queued,
-    Request, SessionHandle, limits::ROOM_IN_FLIGHT,
+    AckId, Chat, ChatConfig, CloseReason, Credentials, EncodedEvent, Gate, MessageDeleted, MessageText, Outbox, Pid,
+    Profile, Queued, Request, SessionHandle, limits::ROOM_IN_FLIGHT, store::History,
 };
 
 use super::*;
@@ -176,4 +176,59 @@ async fn more_messages_than_a_room_may_have_under_way_are_refused_at_once() {
     }
     until(|| outbox.has(r#""code":"OVERLOADED""#)).await;
     assert_eq!(chat.counters().get(Gauge::MessagesInFlight), ROOM_IN_FLIGHT as i64);
+}
+
+fn post(id: MessageId, conversation: ConversationId, sender: UserId, text: &str) -> Post {
+    let draft = MessageText::parse(text).expect("a sound text").into();
+    Post { id, conversation, sender, draft, sent_at: Timestamp::now(), reply: Reply::nobody() }
+}
+
+#[actix::test]
+async fn the_text_of_a_message_that_was_deleted_before_it_was_told_is_told_to_nobody() {
+    let (chat, users) = (chat(), [UserId::new(), UserId::new()]);
+    let (conversation, room) = room_of(&chat, users);
+    let (member, outbox) = connect(&chat, users[1]);
+    request(&member, Request::Join { conversation, since: None });
+    until(|| outbox.has("ack 1")).await;
+    let ids = [MessageId::new(), MessageId::new()];
+    run_in(&room, move |room| {
+        room.in_flight.extend(ids);
+        ids.iter().for_each(|_| room.shared.counters.add(Gauge::MessagesInFlight));
+    });
+    let deleted = MessageDeleted { conversation_id: conversation, id: ids[0], seq: 1 };
+    room.deleted(deleted, users[0], chat.counters().hold(Gauge::Announcements));
+    run_in(&room, move |room| {
+        for (seq, (id, text)) in (1..).zip(ids.into_iter().zip(["the deleted one", "the next one"])) {
+            room.finish(post(id, conversation, users[0], text), Outcome::Stored(seq));
+        }
+        assert!(room.deleted_in_flight.is_empty());
+    });
+    until(|| outbox.has("the next one")).await;
+    assert!(outbox.has("message_deleted") && !outbox.has("the deleted one"));
+}
+
+#[actix::test]
+async fn a_join_s_answer_ends_before_what_is_told_later_also_where_that_is_beyond_its_page() {
+    let (chat, users) = (chat(), [UserId::new(), UserId::new()]);
+    let (_, room) = room_of(&chat, users);
+    let (tell, told) = tokio::sync::oneshot::channel();
+    run_in(&room, move |room| {
+        let two = || users.map(|user| room.profile(user).expect("a participant"));
+        let page = |told_later| {
+            let message = StoredMessage {
+                id: MessageId::new(),
+                seq: 100,
+                sender: users[0],
+                text: "the last of the page".to_owned(),
+                sent_at: Timestamp::now(),
+                read_at: None,
+            };
+            let history = History { last_seq: 150, unread: 0, has_more: true, messages: vec![message] };
+            let page = room.behind(history, told_later, two());
+            (page.head_seq, page.has_more, page.messages.len())
+        };
+        let _ = tell.send([None, Some(151), Some(150), Some(101), Some(100)].map(page));
+    });
+    let pages = told.await.expect("the room lives");
+    assert_eq!(pages, [(150, true, 1), (150, true, 1), (149, true, 1), (100, false, 1), (99, false, 0)]);
 }

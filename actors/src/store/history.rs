@@ -104,6 +104,12 @@ impl Store {
         Ok(rows.first().map(deletion))
     }
 
+    /// The lowest seq among those of these messages that are stored.
+    pub(crate) async fn find_first_seq(&self, messages: &[MessageId]) -> Result<Option<i64>, StoreError> {
+        let rows = self.query(sql::FIND_MESSAGES_BY_ID, &[&messages]).await?;
+        Ok(rows.iter().map(|row| row.get(1)).min())
+    }
+
     /// A page of a conversation that exists, as one of its participants sees it.
     ///
     /// # Errors

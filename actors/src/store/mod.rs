@@ -15,6 +15,7 @@ use tokio::time::{Instant, error::Elapsed, timeout, timeout_at};
 use tokio_postgres::{Config, NoTls, Row, types::ToSql};
 
 pub use conversations::{Conversation, LastMessage, OpenConversationError};
+pub(crate) use history::Deletion;
 pub use history::{History, Page, Start};
 
 use crate::{
@@ -34,7 +35,7 @@ pub enum StoreError {
 }
 
 impl StoreError {
-    fn late() -> Self {
+    pub(crate) fn late() -> Self {
         Self::Unavailable("no answer in time".to_owned())
     }
 }
