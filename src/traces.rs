@@ -81,6 +81,9 @@ pub(crate) fn collector() -> Result<Option<&'static str>, String> {
         let remedy = "a collector beside the server passes traces on over TLS";
         return Err(format!("{named_by} must begin with http://; {remedy}"));
     }
+    if collector.parse::<http::Uri>().is_err() {
+        return Err(format!("{named_by} is no address: it must be like http://127.0.0.1:4318"));
+    }
     match first_set(PROTOCOLS) {
         Some((name, protocol)) if !SPOKEN.contains(&protocol.as_str()) => {
             Err(format!("{name} is {protocol:?}, but it must be {}", SPOKEN.join(" or ")))

@@ -190,12 +190,16 @@ fn a_place_where_postgres_cannot_go_is_told() {
     let (starts, said) = examined(doctor().arg("--data-dir").arg(file.join("data")));
     assert!(!starts, "{said}");
     assert_found(&said, "error", "place", &["is no directory", "DATA_DIR"]);
+    let (starts, said) = examined(doctor().arg("--data-dir").arg(directory.path().join("x".repeat(80))));
+    assert!(!starts, "{said}");
+    assert_found(&said, "error", "place", &["xxxx", "DATA_DIR"]);
 }
 
 #[test]
 fn traces_that_cannot_be_sent_are_told_before_and_at_the_start() {
     for (variables, word) in [
         ([("OTEL_EXPORTER_OTLP_ENDPOINT", "https://127.0.0.1:1"), ("OTEL_EXPORTER_OTLP_PROTOCOL", "")], "http://"),
+        ([("OTEL_EXPORTER_OTLP_ENDPOINT", "http://[::1"), ("OTEL_EXPORTER_OTLP_PROTOCOL", "")], "is no address"),
         (
             [("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:1"), ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc")],
             "http/protobuf or http/json",

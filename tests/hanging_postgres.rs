@@ -12,7 +12,7 @@ use serde_json::json;
 use support::http::head;
 use support::postgres::{Frozen, Sql};
 use support::socket_io::send_argument;
-use support::{Connection, Person, Server, SocketIo, until};
+use support::{Connection, Person, Server, SocketIo, new_id, token, until};
 
 const LOCK: &str = "BEGIN; LOCK TABLE messages IN ACCESS EXCLUSIVE MODE";
 const UNLOCK: &str = "COMMIT";
@@ -155,4 +155,22 @@ fn changes_are_told_again_though_the_connection_that_announces_them_has_died_wit
         reader.next_event("new_message")["sender_id"]["full_name"] == "Anna"
     });
     kill(feed, Signal::SIGCONT).expect("it is there");
+}
+
+#[test]
+fn a_stop_waits_for_calls_that_wait_for_postgres() {
+    let server = Server::start();
+    let path = format!("/api/chat/users/{}", new_id());
+    let put = || server.rest(&token(&new_id(), "admin"), "PUT", &path, Some(&json!({ "full_name": "Late" }))).0;
+    assert_eq!(put(), 200);
+    let frozen = Frozen::freeze(server.directory());
+    thread::scope(|scope| {
+        let call = scope.spawn(put);
+        thread::sleep(Duration::from_secs(1));
+        kill(server.pid(), Signal::SIGTERM).expect("it runs");
+        // More than the connections are given at the end.
+        thread::sleep(Duration::from_secs(3));
+        drop(frozen);
+        assert_eq!(call.join().expect("no panic"), 200);
+    });
 }

@@ -322,14 +322,14 @@ impl Chat {
         recovery::keep(&self.0).await
     }
 
-    /// Returns when everything that was accepted is committed and answered.
+    /// Returns when everything that was accepted is committed and answered, and no call waits for Postgres.
     pub async fn settled(&self) {
         // Only a stop waits for it, so that looking now and then is simpler than being told.
         const LOOK: Duration = Duration::from_millis(5);
         let counters = &self.0.counters;
         const UNDER_WAY: [Gauge; 3] = [Gauge::Unanswered, Gauge::MessagesInFlight, Gauge::Announcements];
         let open = || UNDER_WAY.iter().map(|gauge| counters.get(*gauge)).sum::<i64>();
-        while self.0.workers.rows_waiting() > 0 || open() > 0 {
+        while self.0.workers.rows_waiting() > 0 || open() > 0 || self.0.store.is_in_use() {
             tokio::time::sleep(LOOK).await;
         }
     }

@@ -106,11 +106,17 @@ impl PrivatePostgres {
     /// Whether one could be made and run here by its user.
     ///
     /// # Errors
-    /// The user cannot come to the directory, it is somebody else's, or it cannot be made.
+    /// The user cannot come to the directory, it is somebody else's, it cannot be made, or its path is too long.
     pub fn check_place(data_dir: &Path) -> Result<(), PostgresError> {
         let owner = Owner::choose(&Self::place(data_dir))?;
         // What is not there yet is made, and given to the user.
         let Some(there) = data_dir.ancestors().find(|path| path.exists()) else { return Ok(()) };
+        // As it will be, where it has to be made.
+        let absolute = std::path::absolute(data_dir).map_err(context(data_dir.display().to_string()))?;
+        let canonical = data_dir.canonicalize().unwrap_or(absolute);
+        if canonical.as_os_str().len() > SOCKET_DIR_BYTES {
+            return Err(PostgresError::PathTooLong(canonical));
+        }
         let shown = there.display();
         let remedy = "choose another with DATA_DIR";
         if !there.is_dir() {

@@ -114,6 +114,12 @@ impl Store {
         PoolUse { idle: status.available, used, limit: status.max_size, waiting: status.waiting }
     }
 
+    /// Whether somebody waits for Postgres' answer, or for a connection to ask on.
+    pub(crate) fn is_in_use(&self) -> bool {
+        let PoolUse { used, waiting, .. } = self.pool_use();
+        used + waiting > 0
+    }
+
     /// Ends the connections; every read is refused from now on.
     pub fn close(&self) {
         self.0.close();
