@@ -58,6 +58,32 @@ fn a_locked_conversation_is_refused_and_the_others_go_on() {
 }
 
 #[test]
+fn many_locked_conversations_hold_up_no_others_either() {
+    let server = Server::start();
+    let (ana, ben) = (server.person("Ana"), server.person("Ben"));
+    let locked: Vec<_> = (0..5).flat_map(|_| other_conversations(&server, &ana, &ben)).collect();
+    let others = other_conversations(&server, &ana, &ben);
+    let ids: Vec<_> = locked.iter().map(|id| format!("decode('{id}', 'hex')")).collect();
+    let sql = Sql::connect(server.directory());
+    sql.run(&format!("BEGIN; SELECT FROM conversations WHERE id IN ({}) FOR UPDATE", ids.join(", ")));
+    let send = |conversation: &str| {
+        let path = format!("/api/chat/conversations/{conversation}/messages");
+        let began = Instant::now();
+        (server.rest(&ana.token, "POST", &path, Some(&json!({ "text": "meanwhile" }))).0, began.elapsed())
+    };
+    thread::scope(|scope| {
+        let held: Vec<_> = locked.iter().map(|one| scope.spawn(|| send(one))).collect();
+        let going: Vec<_> = others.iter().map(|other| scope.spawn(|| send(other))).collect();
+        for other in going {
+            let (status, waited) = other.join().expect("no panic");
+            assert!(status == 201 && waited < PATIENCE, "{status} after {waited:?}");
+        }
+        held.into_iter().for_each(|held| assert_eq!(held.join().expect("no panic").0, 503));
+    });
+    sql.run("COMMIT");
+}
+
+#[test]
 fn marks_in_a_locked_conversation_are_refused_and_others_are_made() {
     let server = Server::start();
     let (ana, ben) = (server.person("Ana"), server.person("Ben"));

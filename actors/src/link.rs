@@ -21,7 +21,7 @@ use crate::{
     batch::{Batch, Columns, Mark, Part, Receipt},
     ids::{ConversationId, MessageId},
     lane::Outcome,
-    limits::{COMMIT_TIMEOUT, CONNECT_TIMEOUT, LOCK_TIMEOUT, REPEAT_TRIES, STATEMENT_TIMEOUT},
+    limits::{BRIEF_LOCK, COMMIT_TIMEOUT, CONNECT_TIMEOUT, LOCK_TIMEOUT, REPEAT_TRIES, STATEMENT_TIMEOUT},
     message::StoredMessage,
     refusal::Refusal,
     sql,
@@ -189,6 +189,7 @@ impl Connection {
     async fn append(&self, batch: &Batch, known: &mut HashMap<MessageId, Outcome>) -> Result<(), String> {
         let mut parts = vec![batch.missing(known)];
         let mut repeats = 0;
+        let mut is_apart = false;
         // All at once; what is refused then, by conversation; what is refused then, row by row.
         while let Some(part) = parts.pop() {
             match self.append_some(batch, &part).await {
@@ -200,7 +201,13 @@ impl Connection {
                 Err(Failure::Refused(error)) => {
                     tracing::warn!(error = describe(&error), rows = part.rows.len(), "Postgres refused a batch");
                     match part.split(batch, is_passing(&error)) {
-                        Ok(smaller) => parts.extend(smaller),
+                        Ok(smaller) => {
+                            if is_passing(&error) && !is_apart {
+                                is_apart = true;
+                                self.share_lock_timeout(smaller.len()).await.map_err(Failure::into_message)?;
+                            }
+                            parts.extend(smaller);
+                        }
                         Err(part) => {
                             let passing = is_passing(&error);
                             let refusal = if passing { Refusal::overloaded() } else { Refusal::internal() };
@@ -211,6 +218,9 @@ impl Connection {
                 }
                 Err(failure) => return Err(failure.into_message()),
             }
+        }
+        if is_apart {
+            self.set_lock_timeout(LOCK_TIMEOUT).await.map_err(Failure::into_message)?;
         }
         Ok(())
     }
@@ -247,7 +257,7 @@ impl Connection {
         for mark in &batch.marks {
             by_conversation.entry(mark.conversation).or_default().push(mark);
         }
-        self.set_lock_timeout(LOCK_TIMEOUT / by_conversation.len().max(1) as u32).await?;
+        self.share_lock_timeout(by_conversation.len()).await?;
         let mut marked = Marked::default();
         for (conversation, marks) in by_conversation {
             match self.mark_locked(conversation, marks, again).await {
@@ -293,6 +303,13 @@ impl Connection {
         let read_at: Vec<_> = marks.map(|mark| mark.read_at).collect();
         let columns: [&(dyn ToSql + Sync); 5] = [&conversations, &readers, &seqs, &read_at, &again];
         Ok(bounded(self.client.query(&self.mark, &columns)).await?.iter().map(receipt).collect())
+    }
+
+    /// What was refused as a whole has waited already: its conversations together wait as long once more, so that many that
+    /// are locked do not hold up others. Each has time for a lock that is held as briefly as all are here.
+    async fn share_lock_timeout(&self, conversations: usize) -> Result<(), Failure> {
+        let share = LOCK_TIMEOUT / u32::try_from(conversations.max(1)).unwrap_or(u32::MAX);
+        self.set_lock_timeout(share.max(BRIEF_LOCK)).await
     }
 
     async fn set_lock_timeout(&self, wait: Duration) -> Result<(), Failure> {
