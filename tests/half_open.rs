@@ -205,12 +205,44 @@ fn connections_beyond_all_places_are_closed_and_those_that_are_there_go_on() {
             connection
         })
         .collect();
-    until("all but 50 are closed", EVENT_LIMIT, || {
+    // As many again as there are sessions, for calls; the witness has one.
+    until("all but 99 are closed", EVENT_LIMIT, || {
         flood.retain_mut(|connection| !connection.is_closed());
-        flood.len() <= 50
+        flood.len() <= 99
     });
     assert_eq!(witness.call("join_conversation", &json!("x"))["success"], false);
     until("the others are, too", EVENT_LIMIT + TOLERANCE, || are_closed(&mut flood));
     server.has_sessions(1);
-    assert!(server.stat("refused_connections") >= 450, "no more than 50 had a place");
+    assert!(server.stat("refused_connections") >= 400, "no more than 100 had a place");
+}
+
+#[test]
+fn sessions_and_calls_together_have_no_more_connections_than_there_are_files() {
+    /// Beside as many as there may be sessions.
+    const FOR_CALLS: usize = 256;
+    const SESSIONS: usize = 300;
+    raise_open_files();
+    let server = Launch::on(&DataDir::new()).env("CONNECTIONS", &SESSIONS.to_string()).start();
+    let person = server.person("Ana");
+    let mut sessions: Vec<_> = (0..SESSIONS).map(|_| SocketIo::connect(&server, &person)).collect();
+    let head = head("GET", "/health", &[], None);
+    let mut calls: Vec<_> = (0..SESSIONS)
+        .map(|_| {
+            let mut connection = Watched::new(connect_from(40, server.address()));
+            connection.write(&head[..10]);
+            connection
+        })
+        .collect();
+    until("the others are closed", EVENT_LIMIT, || {
+        calls.retain_mut(|connection| !connection.is_closed());
+        calls.len() <= FOR_CALLS
+    });
+    assert_eq!(sessions[0].call("join_conversation", &json!("x"))["success"], false);
+    drop(sessions);
+    // Places of a session that has gone are calls' again.
+    let answers = || {
+        let mut connection = Connection::open(server.address());
+        connection.try_send(&head) && connection.try_take(12).is_some_and(|line| line.ends_with(b"200"))
+    };
+    until("calls are answered", EVENT_LIMIT, answers);
 }

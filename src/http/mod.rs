@@ -72,7 +72,7 @@ pub struct App {
 }
 
 impl App {
-    /// With as many places for Engine.IO's connections as for TCP's.
+    /// With so many places for sessions' connections, and some more for TCP's.
     pub(crate) fn new(
         chat: Chat,
         auth: Arc<Auth>,
@@ -82,7 +82,7 @@ impl App {
         places: PlaceSettings,
         trusted_proxies: &str,
     ) -> Self {
-        let places = [(); 2].map(|()| Places::new(places));
+        let places = [places.with_calls(), places].map(Places::new);
         let proxies = Proxies::parse(trusted_proxies).unwrap_or_default();
         Self {
             chat,

@@ -67,8 +67,8 @@ pub(super) async fn keep_turn(
 #[derive(Debug)]
 pub(crate) struct PatientStream {
     stream: TcpStream,
-    /// Among the connections that there may be, while it is HTTP's.
-    _place: Place,
+    /// Among the connections that there may be.
+    place: Place,
     turn: Turn,
     next_head: Option<Pin<Box<Sleep>>>,
     answer: Option<Pin<Box<Sleep>>>,
@@ -76,7 +76,7 @@ pub(crate) struct PatientStream {
 
 impl PatientStream {
     pub(super) fn new(stream: TcpStream, place: Place) -> Self {
-        Self { stream, _place: place, turn: Turn::default(), next_head: None, answer: None }
+        Self { stream, place, turn: Turn::default(), next_head: None, answer: None }
     }
 
     pub(super) fn turn(&self) -> Turn {
@@ -89,9 +89,9 @@ impl PatientStream {
         self
     }
 
-    /// For those who have times of their own.
-    pub(crate) fn into_inner(self) -> TcpStream {
-        self.stream
+    /// For those who have times of their own; with its place, for as long as it is open.
+    pub(crate) fn into_inner(self) -> (TcpStream, Place) {
+        (self.stream, self.place)
     }
 
     fn poll_next_head(&mut self, cx: &mut Context<'_>) -> io::Result<()> {

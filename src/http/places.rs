@@ -24,6 +24,17 @@ pub struct PlaceSettings {
     pub total: usize,
 }
 
+/// TCP connections that there may be beside as many as there are places for sessions, or as many again where that is
+/// less: for calls, and to be told why there is no place. Fewer than the files that are left for other things.
+const FOR_CALLS: usize = 256;
+
+impl PlaceSettings {
+    /// For TCP connections, those among them that carry a session.
+    pub(crate) fn with_calls(self) -> Self {
+        Self { total: self.total + self.total.min(FOR_CALLS), ..self }
+    }
+}
+
 /// The places that connections take.
 #[derive(Clone, Debug)]
 pub(crate) struct Places(Arc<Counted>);
@@ -77,15 +88,27 @@ impl Places {
     }
 }
 
-impl Drop for Place {
-    fn drop(&mut self) {
-        self.counted.all.fetch_sub(1, Ordering::SeqCst);
-        if let Some(address) = &self.address {
-            self.counted.by_address.remove_if_mut(address, |_, taken| {
+impl Place {
+    /// Counts in total only, from now on: by their addresses, connections are counted as what they carry.
+    pub(crate) fn without_address(mut self) -> Self {
+        self.leave_address();
+        self
+    }
+
+    fn leave_address(&mut self) {
+        if let Some(address) = self.address.take() {
+            self.counted.by_address.remove_if_mut(&address, |_, taken| {
                 *taken -= 1;
                 *taken == 0
             });
         }
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.counted.all.fetch_sub(1, Ordering::SeqCst);
+        self.leave_address();
     }
 }
 

@@ -50,7 +50,7 @@ thread_local! {
 }
 
 /// Runs a connection that opens with WebSocket to its end. `ahead` is what the client sent behind its request.
-pub(super) async fn run(stream: TcpStream, ahead: BytesMut, place: Place, handler: Arc<Handler>) {
+pub(super) async fn run(stream: (TcpStream, Place), ahead: BytesMut, place: Place, handler: Arc<Handler>) {
     let sid = Sid::new();
     let connection = Connection::open(None, Wire::SocketIo, &handler);
     connection.has(place);
@@ -62,7 +62,7 @@ pub(super) async fn run(stream: TcpStream, ahead: BytesMut, place: Place, handle
 }
 
 /// Runs a connection that has polled before to its end. `first` is what goes before all that is queued in its frames.
-pub(super) async fn go_on(stream: TcpStream, ahead: BytesMut, first: VecDeque<Bytes>, listed: Listed) {
+pub(super) async fn go_on(stream: (TcpStream, Place), ahead: BytesMut, first: VecDeque<Bytes>, listed: Listed) {
     let mut link = Link::new(stream, ahead, &listed, PING_AFTER_POLLING);
     link.writing = first;
     drive(link, listed).await;
@@ -131,6 +131,8 @@ enum Saying {
 /// A stream and what it takes to speak Engine.IO over it.
 struct Link {
     stream: TcpStream,
+    /// Among the TCP connections that there may be.
+    _tcp: Place,
     connection: Arc<Connection>,
     handler: Arc<Handler>,
     incoming: Incoming,
@@ -145,9 +147,10 @@ struct Link {
 }
 
 impl Link {
-    fn new(stream: TcpStream, ahead: BytesMut, listed: &Listed, first_ping: Duration) -> Self {
+    fn new((stream, tcp): (TcpStream, Place), ahead: BytesMut, listed: &Listed, first_ping: Duration) -> Self {
         Self {
             stream,
+            _tcp: tcp,
             connection: listed.connection.clone(),
             handler: listed.handler.clone(),
             incoming: Incoming::default(),

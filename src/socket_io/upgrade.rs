@@ -16,7 +16,7 @@ use engineioxide::socket::Sid;
 use futures::{SinkExt, StreamExt};
 use tokio::{net::TcpStream, time::timeout};
 
-use crate::http::{App, patience::PatientStream};
+use crate::http::{App, patience::PatientStream, places::Place};
 
 use super::{
     Admitted, Handshake, HandshakeError, MAX_PAYLOAD, SocketIo, UPGRADE_TIMEOUT,
@@ -44,14 +44,15 @@ pub(crate) async fn accept(
     };
     framed.send((answer, BodySize::None).into()).await?;
     let parts = framed.into_parts();
-    let stream = parts.io.into_inner();
+    let (stream, tcp) = parts.io.into_inner();
+    let tcp = tcp.without_address();
     match admitted {
         Admitted::Known(sid, connection) => {
             let socket_io = app.socket_io.clone();
-            rt::spawn(take_over(socket_io, sid, connection, stream, parts.read_buf));
+            rt::spawn(take_over(socket_io, sid, connection, (stream, tcp), parts.read_buf));
         }
         Admitted::New(place) => {
-            rt::spawn(link::run(stream, parts.read_buf, place, app.socket_io.handler.clone()));
+            rt::spawn(link::run((stream, tcp), parts.read_buf, place, app.socket_io.handler.clone()));
         }
     }
     Ok(())
@@ -59,7 +60,13 @@ pub(crate) async fn accept(
 
 /// Engine.IO's upgrade: a probe, and then the WebSocket carries the session on. Where the probe breaks off, the client
 /// polls on, as if nothing had been.
-async fn take_over(socket_io: SocketIo, sid: Sid, connection: Arc<Connection>, stream: TcpStream, ahead: BytesMut) {
+async fn take_over(
+    socket_io: SocketIo,
+    sid: Sid,
+    connection: Arc<Connection>,
+    (stream, tcp): (TcpStream, Place),
+    ahead: BytesMut,
+) {
     let Some(upgrading) = connection.polling.as_deref().and_then(Polling::upgrade) else { return };
     let stream = PrefixedStream::new(stream, ahead.freeze());
     let mut framed = Framed::new(stream, Codec::new().max_size(MAX_PAYLOAD));
@@ -88,7 +95,7 @@ async fn take_over(socket_io: SocketIo, sid: Sid, connection: Arc<Connection>, s
     let mut ahead = parts.read_buf;
     ahead.extend_from_slice(&unread);
     // A task of its own is smaller than this one, for as long as the connection lasts.
-    rt::spawn(link::go_on(stream, ahead, first, listed));
+    rt::spawn(link::go_on((stream, tcp), ahead, first, listed));
 }
 
 /// The client's probe and its word that it polls no more; `None` if it says something else or leaves.
