@@ -5,27 +5,28 @@
 
 use std::{
     collections::{HashMap, HashSet},
-    future::Future,
     sync::Arc,
     time::Duration,
 };
 
 use tokio::{task::JoinHandle, time::timeout};
-use tokio_postgres::{
-    Client, Config, Error, NoTls, Row, Statement,
-    error::{DbError, Severity, SqlState},
-    types::ToSql,
-};
+use tokio_postgres::{Client, Config, Error, NoTls, Row, Statement, types::ToSql};
 
 use crate::{
     batch::{Batch, Columns, Mark, Part, Receipt},
     ids::{ConversationId, MessageId},
     lane::Outcome,
-    limits::{BRIEF_LOCK, COMMIT_TIMEOUT, CONNECT_TIMEOUT, LOCK_TIMEOUT, REPEAT_TRIES, STATEMENT_TIMEOUT},
+    limits::{BRIEF_LOCK, CONNECT_TIMEOUT, LOCK_TIMEOUT, REPEAT_TRIES, STATEMENT_TIMEOUT},
     message::StoredMessage,
     refusal::Refusal,
     sql,
 };
+
+mod failure;
+
+use failure::{Failure, bounded, describe, is_passing, is_repeat, is_stale};
+
+pub(crate) use failure::explain;
 
 /// What came of trying to commit a batch.
 pub(crate) enum Attempt {
@@ -71,14 +72,6 @@ impl Drop for Connection {
     fn drop(&mut self) {
         self.driver.abort();
     }
-}
-
-/// Why a statement has no result.
-enum Failure {
-    /// Postgres refused it: nothing of it is stored.
-    Refused(Box<DbError>),
-    /// Anything else: it may or may not be.
-    Unknown(String),
 }
 
 impl Link {
@@ -340,30 +333,6 @@ impl Drop for UnpreparedConnection {
     }
 }
 
-impl Failure {
-    fn into_message(self) -> String {
-        match self {
-            Self::Refused(error) => describe(&error),
-            Self::Unknown(message) => message,
-        }
-    }
-}
-
-/// A statement's rows, unless it takes longer than [`COMMIT_TIMEOUT`].
-async fn bounded(query: impl Future<Output = Result<Vec<Row>, Error>>) -> Result<Vec<Row>, Failure> {
-    match timeout(COMMIT_TIMEOUT, query).await {
-        Ok(Ok(rows)) => Ok(rows),
-        Ok(Err(error)) => Err(match error.as_db_error() {
-            // Anything more severe ends the connection, perhaps after the commit.
-            Some(refused) if refused.parsed_severity() == Some(Severity::Error) => {
-                Failure::Refused(Box::new(refused.clone()))
-            }
-            _ => Failure::Unknown(explain(&error)),
-        }),
-        Err(_) => Err(Failure::Unknown("no answer in time".to_owned())),
-    }
-}
-
 /// A row of `mark_read.sql`.
 fn receipt(row: &Row) -> Receipt {
     Receipt { conversation: row.get(0), reader: row.get(1), seq: row.get(2), read_at: row.get(3) }
@@ -377,35 +346,4 @@ fn outcomes(rows: &[Row]) -> HashMap<MessageId, Outcome> {
 fn named_outcome(row: &Row) -> Outcome {
     StoredMessage::from_row(row, 1)
         .map_or_else(|| Outcome::Stored(row.get(2)), |first| Outcome::Repeated(Arc::new(first)))
-}
-
-/// Whether somebody else stored a message of the same sender and client_msg_id at the same moment.
-fn is_repeat(error: &DbError) -> bool {
-    *error.code() == SqlState::UNIQUE_VIOLATION && error.constraint() == Some("messages_client_msg_id")
-}
-
-/// Whether a statement has waited for a row that changed meanwhile: it sees the new row, and the messages of before.
-fn is_stale(error: &DbError) -> bool {
-    *error.code() == SqlState::CHECK_VIOLATION && error.table() == Some("conversations")
-}
-
-/// Whether the same batch may succeed later: no resources, a standby, a deadlock, a cancelled statement.
-fn is_passing(error: &DbError) -> bool {
-    let code = error.code();
-    let class = &code.code()[..2];
-    matches!(class, "40" | "53" | "55" | "57" | "58") || *code == SqlState::READ_ONLY_SQL_TRANSACTION
-}
-
-/// A refusal without its details: those may show a row, and so the text of a message, which does not belong into a log.
-fn describe(error: &DbError) -> String {
-    format!("{} {}: {}", error.severity(), error.code().code(), error.message())
-}
-
-/// An error with its causes; what Postgres has refused, as it says it.
-pub(crate) fn explain(error: &(dyn std::error::Error + 'static)) -> String {
-    let causes: Vec<_> = std::iter::successors(Some(error), |error| error.source()).collect();
-    match causes.iter().find_map(|cause| cause.downcast_ref::<DbError>()) {
-        Some(refused) => describe(refused),
-        None => causes.iter().map(ToString::to_string).collect::<Vec<_>>().join(": "),
-    }
 }
