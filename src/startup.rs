@@ -341,6 +341,8 @@ async fn stop(running: Running, drain: Duration, limit: Duration) {
         }
         app.socket_io.close_all(limit / 8).await;
         listening.handle.pause().await;
+        // Calls that wait for Postgres get their answers.
+        let _ = tokio::time::timeout(limit / 4, app.chat.store().settled()).await;
     };
     let for_postgres = if postgres.is_some() { POSTGRES_STOP.min(limit / 4) } else { Duration::ZERO };
     if tokio::time::timeout(left().saturating_sub(for_postgres), settle).await.is_err() {

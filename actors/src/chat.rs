@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use dashmap::DashSet;
+use dashmap::DashMap;
 use futures::future::join_all;
 use tokio::sync::SetOnce;
 use tokio_postgres::Config;
@@ -21,7 +21,7 @@ use crate::{
     feed,
     hub::Presence,
     ids::{ConversationId, MessageId, UserId},
-    limits::{LOCK_TIMEOUT, UNDECIDED_DELETIONS},
+    limits::{LOCK_TIMEOUT, UNDECIDED_DELETIONS, UNDECIDED_FOR},
     message::{MessageDeleted, MessagePage},
     outbox::Outbox,
     profile::{Profile, Profiles},
@@ -67,7 +67,7 @@ impl Chat {
             workers: Workers::new(config.workers, database, presence.clone(), revocations.clone(), counters.clone()),
             revocations,
             count_turns: Turns::default(),
-            undecided_deletions: DashSet::new(),
+            undecided_deletions: DashMap::new(),
             recoveries: Recoveries::new(config.recovery, counters.clone()),
             room_idle: config.room_idle,
             open: SetOnce::new(),
@@ -225,22 +225,28 @@ impl Chat {
     /// of it now, perhaps once more.
     async fn delete(&self, message: MessageId, caller: UserId) -> Result<(Option<Deletion>, bool), Refusal> {
         let undecided = &self.0.undecided_deletions;
-        let was_tried = undecided.remove(&message).is_some();
+        let was_tried = undecided.contains_key(&(message, caller));
         let begun = Instant::now();
         match self.0.store.delete_message(message, caller).await {
-            Ok(found) => return Ok((found, was_tried)),
+            Ok(found) => {
+                undecided.remove(&(message, caller));
+                return Ok((found, was_tried));
+            }
             Err(StoreError::Refused(why)) => return Err(log(StoreError::Refused(why))),
             Err(StoreError::Unavailable(_)) => (),
         }
+        if undecided.len() >= UNDECIDED_DELETIONS {
+            undecided.retain(|_, since| since.elapsed() < UNDECIDED_FOR);
+        }
         if undecided.len() < UNDECIDED_DELETIONS {
-            undecided.insert(message);
+            undecided.insert((message, caller), begun);
         }
         // A connection that breaks does so at once; whatever takes longer is left to the caller.
         if begun.elapsed() >= LOCK_TIMEOUT {
             return Err(Refusal::unavailable());
         }
         let found = self.0.store.delete_message(message, caller).await.map_err(log)?;
-        undecided.remove(&message);
+        undecided.remove(&(message, caller));
         Ok((found, true))
     }
 
@@ -322,14 +328,14 @@ impl Chat {
         recovery::keep(&self.0).await
     }
 
-    /// Returns when everything that was accepted is committed and answered, and no call waits for Postgres.
+    /// Returns when everything that was accepted is committed and answered.
     pub async fn settled(&self) {
         // Only a stop waits for it, so that looking now and then is simpler than being told.
         const LOOK: Duration = Duration::from_millis(5);
         let counters = &self.0.counters;
         const UNDER_WAY: [Gauge; 3] = [Gauge::Unanswered, Gauge::MessagesInFlight, Gauge::Announcements];
         let open = || UNDER_WAY.iter().map(|gauge| counters.get(*gauge)).sum::<i64>();
-        while self.0.workers.rows_waiting() > 0 || open() > 0 || self.0.store.is_in_use() {
+        while self.0.workers.rows_waiting() > 0 || open() > 0 {
             tokio::time::sleep(LOOK).await;
         }
     }

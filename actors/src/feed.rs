@@ -80,7 +80,9 @@ impl Outage {
 }
 
 async fn listen(database: &Config, shared: &Shared, outage: &mut Outage) -> Result<(), StoreError> {
-    let (client, mut connection) = database.connect(NoTls).await?;
+    // The driver's own limit ends with TCP's handshake.
+    let connected = timeout(CONNECT_TIMEOUT, database.connect(NoTls)).await;
+    let (client, mut connection) = connected.map_err(|_| StoreError::late())??;
     let (announce, mut announcements) = mpsc::channel(ANNOUNCED);
     // Ends with the client, or with the connection.
     tokio::spawn(async move {

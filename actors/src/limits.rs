@@ -101,6 +101,8 @@ pub const READ_TIMEOUT: Duration = Duration::from_secs(10);
 pub const BRIEF_LOCK: Duration = Duration::from_millis(20);
 /// Deletions that may have been carried out unheard, and are told of when they are repeated.
 pub const UNDECIDED_DELETIONS: usize = 10_000;
+/// How long they are remembered at least.
+pub const UNDECIDED_FOR: Duration = Duration::from_secs(600);
 /// Longest list of conversations, the last changed ones.
 pub const CONVERSATIONS: i64 = 1000;
 

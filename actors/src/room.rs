@@ -333,7 +333,7 @@ impl Room {
     /// Stops if nobody needs the room. The directory decides under its lock, so that no command is lost.
     fn stop_if_idle(&mut self, ctx: &mut Context<Self>) {
         let used = std::mem::take(&mut self.used);
-        let idle = !used && self.members.is_empty() && self.in_flight.is_empty();
+        let idle = !used && self.members.is_empty() && self.in_flight.is_empty() && self.counting.is_empty();
         if idle && self.shared.directory.forget(self.conversation) {
             ctx.stop();
         }

@@ -2,10 +2,10 @@
 
 use std::{
     sync::{Arc, Mutex, atomic::AtomicBool},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
-use dashmap::DashSet;
+use dashmap::DashMap;
 use tokio::sync::SetOnce;
 
 use crate::{
@@ -35,8 +35,8 @@ pub(crate) struct Shared {
     pub(crate) recoveries: Recoveries,
     pub(crate) revocations: Revocations,
     pub(crate) count_turns: Turns,
-    /// Deletions that were refused though they may have been carried out.
-    pub(crate) undecided_deletions: DashSet<MessageId>,
+    /// Deletions that were refused though they may have been carried out, since when, and whose they are.
+    pub(crate) undecided_deletions: DashMap<(MessageId, UserId), Instant>,
     pub(crate) room_idle: Duration,
     /// Filled when connections may be served.
     pub(crate) open: SetOnce<()>,

@@ -7,7 +7,13 @@ mod history;
 mod kept_sessions;
 mod users;
 
-use std::time::Duration;
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
 
 use deadpool_postgres::{Manager, ManagerConfig, Object, Pool, RecyclingMethod, Runtime};
 use thiserror::Error;
@@ -78,7 +84,31 @@ pub struct PoolUse {
 
 /// The pool.
 #[derive(Clone, Debug)]
-pub struct Store(Pool);
+pub struct Store(Pool, Arc<Asked>);
+
+/// What was asked before a stop.
+#[derive(Debug, Default)]
+struct Asked {
+    is_over: AtomicBool,
+    under_way: AtomicUsize,
+}
+
+/// Something that was, until it is dropped.
+struct Asking(Arc<Asked>);
+
+impl Asking {
+    fn begin(asked: &Arc<Asked>) -> Option<Self> {
+        asked.under_way.fetch_add(1, Ordering::SeqCst);
+        let asking = Self(asked.clone());
+        (!asked.is_over.load(Ordering::SeqCst)).then_some(asking)
+    }
+}
+
+impl Drop for Asking {
+    fn drop(&mut self) {
+        self.0.under_way.fetch_sub(1, Ordering::SeqCst);
+    }
+}
 
 impl Store {
     /// For a database whose schema is up to date. Connections are made when they are needed.
@@ -104,7 +134,7 @@ impl Store {
             .recycle_timeout(Some(CONNECT_TIMEOUT))
             .build()
             .expect("a runtime is given, which is all that can be missing");
-        Self(pool)
+        Self(pool, Arc::default())
     }
 
     /// How much of the pool is in use.
@@ -114,10 +144,14 @@ impl Store {
         PoolUse { idle: status.available, used, limit: status.max_size, waiting: status.waiting }
     }
 
-    /// Whether somebody waits for Postgres' answer, or for a connection to ask on.
-    pub(crate) fn is_in_use(&self) -> bool {
-        let PoolUse { used, waiting, .. } = self.pool_use();
-        used + waiting > 0
+    /// Returns when all that has been asked up to now is answered, or has failed; what is asked from now on is not waited
+    /// for. To be called once, by a stop.
+    pub async fn settled(&self) {
+        const LOOK: Duration = Duration::from_millis(5);
+        self.1.is_over.store(true, Ordering::SeqCst);
+        while self.1.under_way.load(Ordering::SeqCst) > 0 {
+            tokio::time::sleep(LOOK).await;
+        }
     }
 
     /// Ends the connections; every read is refused from now on.
@@ -138,6 +172,7 @@ impl Store {
 
     /// The rows of a statement.
     async fn query(&self, statement: &str, parameters: &[&(dyn ToSql + Sync)]) -> Result<Vec<Row>, StoreError> {
+        let _asking = Asking::begin(&self.1);
         let client = self.client().await?;
         let answer = timeout(READ_TIMEOUT, async {
             let prepared = client.prepare_cached(statement).await?;
