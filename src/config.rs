@@ -310,16 +310,16 @@ impl Settings {
         if self.drain_seconds >= self.stop_seconds {
             return impossible("DRAIN_SECONDS", &self.drain_seconds, "it must be less than STOP_SECONDS");
         }
-        if self.database_url.as_ref().is_some_and(|url| url.parse::<tokio_postgres::Config>().is_err()) {
-            let rule = "it must be like postgres://user:password@host:5432/database";
-            return impossible("DATABASE_URL", &"(not shown)", rule);
-        }
-        let asks_for_tls = |url: &String| {
-            url.parse::<tokio_postgres::Config>().is_ok_and(|database| database.get_ssl_mode() == SslMode::Require)
+        let database = self.database_url.as_ref().map(|url| url.parse::<tokio_postgres::Config>());
+        let rule = match database {
+            Some(Err(_)) => Some("it must be like postgres://user:password@host:5432/database"),
+            Some(Ok(database)) if database.get_ssl_mode() == SslMode::Require => Some(
+                "it asks for TLS (sslmode=require), which this server does not speak to Postgres; a proxy beside it can, such \
+                 as pgbouncer or stunnel",
+            ),
+            Some(Ok(_)) | None => None,
         };
-        if self.database_url.as_ref().is_some_and(asks_for_tls) {
-            let rule = "it asks for TLS (sslmode=require), which this server does not speak to Postgres; a proxy beside it \
-                        can, such as pgbouncer or stunnel";
+        if let Some(rule) = rule {
             return impossible("DATABASE_URL", &"(not shown)", rule);
         }
         self.check_log()?;

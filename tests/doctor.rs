@@ -190,9 +190,12 @@ fn a_place_where_postgres_cannot_go_is_told() {
     let (starts, said) = examined(doctor().arg("--data-dir").arg(file.join("data")));
     assert!(!starts, "{said}");
     assert_found(&said, "error", "place", &["is no directory", "DATA_DIR"]);
-    let (starts, said) = examined(doctor().arg("--data-dir").arg(directory.path().join("x".repeat(80))));
-    assert!(!starts, "{said}");
-    assert_found(&said, "error", "place", &["xxxx", "DATA_DIR"]);
+    let long = "x".repeat(80);
+    for long in [directory.path().join(&long), long.into()] {
+        let (starts, said) = examined(doctor().current_dir(directory.path()).arg("--data-dir").arg(long));
+        assert!(!starts, "{said}");
+        assert_found(&said, "error", "place", &["xxxx", "too long", "DATA_DIR"]);
+    }
 }
 
 #[test]

@@ -225,29 +225,27 @@ impl Chat {
     /// of it now, perhaps once more.
     async fn delete(&self, message: MessageId, caller: UserId) -> Result<(Option<Deletion>, bool), Refusal> {
         let undecided = &self.0.undecided_deletions;
-        let was_tried = undecided.contains_key(&(message, caller));
-        let begun = Instant::now();
-        match self.0.store.delete_message(message, caller).await {
-            Ok(found) => {
-                undecided.remove(&(message, caller));
-                return Ok((found, was_tried));
-            }
-            Err(StoreError::Refused(why)) => return Err(log(StoreError::Refused(why))),
-            Err(StoreError::Unavailable(_)) => (),
-        }
-        if undecided.len() >= UNDECIDED_DELETIONS {
-            undecided.retain(|_, since| since.elapsed() < UNDECIDED_FOR);
-        }
-        if undecided.len() < UNDECIDED_DELETIONS {
-            undecided.insert((message, caller), begun);
-        }
+        let (this, begun) = ((message, caller), Instant::now());
+        let mut was_tried = undecided.contains_key(&this);
+        let mut found = self.0.store.delete_message(message, caller).await;
         // A connection that breaks does so at once; whatever takes longer is left to the caller.
-        if begun.elapsed() >= LOCK_TIMEOUT {
-            return Err(Refusal::unavailable());
+        if matches!(found, Err(StoreError::Unavailable(_))) && begun.elapsed() < LOCK_TIMEOUT {
+            was_tried = true;
+            found = self.0.store.delete_message(message, caller).await;
         }
-        let found = self.0.store.delete_message(message, caller).await.map_err(log)?;
-        undecided.remove(&(message, caller));
-        Ok((found, true))
+        match &found {
+            Ok(_) => drop(undecided.remove(&this)),
+            Err(StoreError::Refused(_)) => (),
+            Err(StoreError::Unavailable(_)) => {
+                if undecided.len() >= UNDECIDED_DELETIONS {
+                    undecided.retain(|_, since| since.elapsed() < UNDECIDED_FOR);
+                }
+                if undecided.len() < UNDECIDED_DELETIONS {
+                    undecided.insert(this, begun);
+                }
+            }
+        }
+        Ok((found.map_err(log)?, was_tried))
     }
 
     /// What changes while the server stops would be missing in the sessions that are kept: refused then, waited for before.

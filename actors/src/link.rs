@@ -193,16 +193,16 @@ impl Connection {
                 }
                 Err(Failure::Refused(error)) => {
                     tracing::warn!(error = describe(&error), rows = part.rows.len(), "Postgres refused a batch");
-                    match part.split(batch, is_passing(&error)) {
+                    let passing = is_passing(&error);
+                    match part.split(batch, passing) {
                         Ok(smaller) => {
-                            if is_passing(&error) && !is_apart {
+                            if passing && !is_apart {
                                 is_apart = true;
                                 self.share_lock_timeout(smaller.len()).await.map_err(Failure::into_message)?;
                             }
                             parts.extend(smaller);
                         }
                         Err(part) => {
-                            let passing = is_passing(&error);
                             let refusal = if passing { Refusal::overloaded() } else { Refusal::internal() };
                             let outcome = Outcome::Refused(refusal);
                             known.extend(part.rows.iter().map(|row| (batch.appends[*row].post.id, outcome.clone())));

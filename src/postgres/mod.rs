@@ -81,9 +81,7 @@ impl PrivatePostgres {
     pub async fn start(data_dir: &Path) -> Result<Self, PostgresError> {
         let lock = lock(data_dir)?;
         let data_dir = data_dir.canonicalize().map_err(context(data_dir.display().to_string()))?;
-        if data_dir.as_os_str().len() > SOCKET_DIR_BYTES {
-            return Err(PostgresError::PathTooLong(data_dir));
-        }
+        check_length(&data_dir)?;
         let binaries = Binaries::find(&Self::place(&data_dir))?;
         let cluster = Cluster::prepare(&data_dir, binaries).await?;
         // From here on, a start that is given up stops it.
@@ -109,14 +107,11 @@ impl PrivatePostgres {
     /// The user cannot come to the directory, it is somebody else's, it cannot be made, or its path is too long.
     pub fn check_place(data_dir: &Path) -> Result<(), PostgresError> {
         let owner = Owner::choose(&Self::place(data_dir))?;
-        // What is not there yet is made, and given to the user.
-        let Some(there) = data_dir.ancestors().find(|path| path.exists()) else { return Ok(()) };
         // As it will be, where it has to be made.
         let absolute = std::path::absolute(data_dir).map_err(context(data_dir.display().to_string()))?;
-        let canonical = data_dir.canonicalize().unwrap_or(absolute);
-        if canonical.as_os_str().len() > SOCKET_DIR_BYTES {
-            return Err(PostgresError::PathTooLong(canonical));
-        }
+        check_length(&data_dir.canonicalize().unwrap_or_else(|_| absolute.clone()))?;
+        // What is not there yet is made, and given to the user.
+        let Some(there) = absolute.ancestors().find(|path| path.exists()) else { return Ok(()) };
         let shown = there.display();
         let remedy = "choose another with DATA_DIR";
         if !there.is_dir() {
@@ -167,6 +162,11 @@ impl Drop for PrivatePostgres {
         self.watch.abort();
         self.cluster.stop();
     }
+}
+
+fn check_length(data_dir: &Path) -> Result<(), PostgresError> {
+    let fits = data_dir.as_os_str().len() <= SOCKET_DIR_BYTES;
+    if fits { Ok(()) } else { Err(PostgresError::PathTooLong(data_dir.to_owned())) }
 }
 
 /// Makes the data directory and takes it for this process alone.

@@ -51,14 +51,22 @@ pub(super) fn public(settings: &Settings) -> Result<Keys, StartError> {
     Ok(keys)
 }
 
-/// The keys that tokens are checked with: those of the files, and the secret if one is set or there are no files.
+/// The keys that tokens are checked with: those of the files, and the secret if one is set or there are no files. One that
+/// is kept is made where there is none.
 ///
 /// # Errors
 /// A file cannot be read, or has no such keys.
 pub(super) fn all(settings: &Settings) -> Result<Keys, StartError> {
+    with_secret(settings, || match secret(settings)? {
+        Some(secret) => Ok(secret),
+        None => make_secret(settings),
+    })
+}
+
+fn with_secret(settings: &Settings, secret: impl Fn() -> Result<Vec<u8>, StartError>) -> Result<Keys, StartError> {
     let mut keys = public(settings)?;
     if has_secret(settings) {
-        keys.add_secret(&secret(settings)?);
+        keys.add_secret(&secret()?);
     }
     Ok(keys)
 }
@@ -66,26 +74,14 @@ pub(super) fn all(settings: &Settings) -> Result<Keys, StartError> {
 /// Reads the keys again whenever the process gets SIGHUP. Those that cannot be read leave things as they are.
 pub(super) async fn reload(mut hangup: Signal, settings: Settings, auth: Arc<Auth>) {
     while hangup.recv().await.is_some() {
-        match kept(&settings).and_then(|()| all(&settings)) {
+        // A new secret in the place of one that is gone would end all sessions.
+        match with_secret(&settings, || existing_secret(&settings)) {
             Ok(keys) => {
                 tracing::info!(keys = keys.count(), "SIGHUP: tokens are checked with the keys as they are now");
                 auth.replace(keys);
             }
             Err(error) => tracing::error!(%error, "SIGHUP: tokens are checked with the same keys as before"),
         }
-    }
-}
-
-/// Whether the secret that was made once is there: another one in its place would end all sessions.
-fn kept(settings: &Settings) -> Result<(), StartError> {
-    let path = settings.data_dir.join(SECRET_FILE);
-    if !has_secret(settings) || settings.jwt_secret.is_some() {
-        return Ok(());
-    }
-    match fs::metadata(&path) {
-        Ok(file) if file.len() >= SECRET_BYTES as u64 => Ok(()),
-        Ok(_) => Err(StartError::Secret(path.display().to_string(), io::Error::other("the file is cut short"))),
-        Err(error) => Err(StartError::Secret(path.display().to_string(), error)),
     }
 }
 
@@ -96,37 +92,40 @@ fn kept(settings: &Settings) -> Result<(), StartError> {
 pub fn signing_secret(settings: &Settings) -> Result<Vec<u8>, StartError> {
     check_named(settings)?;
     check_signing(settings)?;
-    if settings.jwt_secret.is_none() && !settings.data_dir.join(SECRET_FILE).exists() {
-        return Err(StartError::NoSecretKept(settings.data_dir.display().to_string()));
-    }
-    secret(settings)
+    existing_secret(settings)
 }
 
-/// The tokens' secret: as configured, else made once and kept in the data directory.
-fn secret(settings: &Settings) -> Result<Vec<u8>, StartError> {
+fn existing_secret(settings: &Settings) -> Result<Vec<u8>, StartError> {
+    secret(settings)?.ok_or_else(|| StartError::NoSecretKept(settings.data_dir.display().to_string()))
+}
+
+/// The tokens' secret: as configured, else as it is kept in the data directory; `None` if there is none yet.
+fn secret(settings: &Settings) -> Result<Option<Vec<u8>>, StartError> {
     if let Some(secret) = &settings.jwt_secret {
         if let Some(warning) = warning(settings) {
             tracing::warn!("{warning}");
         }
-        return Ok(secret.clone().into_bytes());
+        return Ok(Some(secret.clone().into_bytes()));
     }
-    prepare_data_dir(&settings.data_dir)?;
     let path = settings.data_dir.join(SECRET_FILE);
-    keep_secret(&path).map_err(|error| StartError::Secret(path.display().to_string(), error))
+    let kept = match fs::read(&path) {
+        Ok(secret) if secret.len() >= SECRET_BYTES => Ok(Some(secret)),
+        Ok(_) => Err(io::Error::other("the file is cut short: restore it, or remove it to have a new one made")),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    };
+    kept.map_err(|error| StartError::Secret(path.display().to_string(), error))
 }
 
-fn keep_secret(path: &Path) -> io::Result<Vec<u8>> {
-    match fs::read(path) {
-        Ok(secret) if secret.len() >= SECRET_BYTES => {
-            tracing::debug!(file = %path.display(), "the secret of the tokens is kept here");
-            return Ok(secret);
-        }
-        Ok(_) => {
-            return Err(io::Error::other("the file is cut short: restore it, or remove it to have a new one made"));
-        }
-        Err(error) if error.kind() == io::ErrorKind::NotFound => (),
-        Err(error) => return Err(error),
-    }
+fn make_secret(settings: &Settings) -> Result<Vec<u8>, StartError> {
+    prepare_data_dir(&settings.data_dir)?;
+    let path = settings.data_dir.join(SECRET_FILE);
+    let made = keep_new_secret(&path).map_err(|error| StartError::Secret(path.display().to_string(), error))?;
+    tracing::info!(file = %path.display(), "no JWT_SECRET is set: made a random secret and kept it here");
+    Ok(made)
+}
+
+fn keep_new_secret(path: &Path) -> io::Result<Vec<u8>> {
     let mut random = [0; SECRET_BYTES];
     getrandom::fill(&mut random).map_err(io::Error::other)?;
     let secret: String = random.iter().map(|byte| format!("{byte:02x}")).collect();
@@ -137,6 +136,5 @@ fn keep_secret(path: &Path) -> io::Result<Vec<u8>> {
     file.write_all(secret.as_bytes())?;
     file.sync_all()?;
     fs::rename(unfinished, path)?;
-    tracing::info!(file = %path.display(), "no JWT_SECRET is set: made a random secret and kept it here");
     Ok(secret.into_bytes())
 }

@@ -2,18 +2,13 @@
 //!
 //! Everything here is bounded in time: waiting for a connection, making one, and the query itself.
 
+mod asked;
 mod conversations;
 mod history;
 mod kept_sessions;
 mod users;
 
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicBool, AtomicUsize, Ordering},
-    },
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use deadpool_postgres::{Manager, ManagerConfig, Object, Pool, RecyclingMethod, Runtime};
 use thiserror::Error;
@@ -23,6 +18,8 @@ use tokio_postgres::{Config, NoTls, Row, types::ToSql};
 pub use conversations::{Conversation, LastMessage, OpenConversationError};
 pub(crate) use history::Deletion;
 pub use history::{History, Page, Start};
+
+use asked::Asked;
 
 use crate::{
     limits::{CONNECT_TIMEOUT, LOCK_TIMEOUT, POOL_CONNECTIONS, POOL_WAIT, READ_TIMEOUT, STATEMENT_TIMEOUT},
@@ -84,30 +81,9 @@ pub struct PoolUse {
 
 /// The pool.
 #[derive(Clone, Debug)]
-pub struct Store(Pool, Arc<Asked>);
-
-/// What was asked before a stop.
-#[derive(Debug, Default)]
-struct Asked {
-    is_over: AtomicBool,
-    under_way: AtomicUsize,
-}
-
-/// Something that was, until it is dropped.
-struct Asking(Arc<Asked>);
-
-impl Asking {
-    fn begin(asked: &Arc<Asked>) -> Option<Self> {
-        asked.under_way.fetch_add(1, Ordering::SeqCst);
-        let asking = Self(asked.clone());
-        (!asked.is_over.load(Ordering::SeqCst)).then_some(asking)
-    }
-}
-
-impl Drop for Asking {
-    fn drop(&mut self) {
-        self.0.under_way.fetch_sub(1, Ordering::SeqCst);
-    }
+pub struct Store {
+    pool: Pool,
+    asked: Arc<Asked>,
 }
 
 impl Store {
@@ -134,12 +110,12 @@ impl Store {
             .recycle_timeout(Some(CONNECT_TIMEOUT))
             .build()
             .expect("a runtime is given, which is all that can be missing");
-        Self(pool, Arc::default())
+        Self { pool, asked: Arc::default() }
     }
 
     /// How much of the pool is in use.
     pub fn pool_use(&self) -> PoolUse {
-        let status = self.0.status();
+        let status = self.pool.status();
         let used = status.size.saturating_sub(status.available);
         PoolUse { idle: status.available, used, limit: status.max_size, waiting: status.waiting }
     }
@@ -147,16 +123,12 @@ impl Store {
     /// Returns when all that has been asked up to now is answered, or has failed; what is asked from now on is not waited
     /// for. To be called once, by a stop.
     pub async fn settled(&self) {
-        const LOOK: Duration = Duration::from_millis(5);
-        self.1.is_over.store(true, Ordering::SeqCst);
-        while self.1.under_way.load(Ordering::SeqCst) > 0 {
-            tokio::time::sleep(LOOK).await;
-        }
+        self.asked.settled().await;
     }
 
     /// Ends the connections; every read is refused from now on.
     pub fn close(&self) {
-        self.0.close();
+        self.pool.close();
     }
 
     /// A round trip to Postgres.
@@ -172,7 +144,7 @@ impl Store {
 
     /// The rows of a statement.
     async fn query(&self, statement: &str, parameters: &[&(dyn ToSql + Sync)]) -> Result<Vec<Row>, StoreError> {
-        let _asking = Asking::begin(&self.1);
+        let _asking = self.asked.begin();
         let client = self.client().await?;
         let answer = timeout(READ_TIMEOUT, async {
             let prepared = client.prepare_cached(statement).await?;
@@ -183,7 +155,7 @@ impl Store {
     }
 
     async fn client(&self) -> Result<Object, StoreError> {
-        self.0.get().await.map_err(|error| StoreError::Unavailable(error.to_string()))
+        self.pool.get().await.map_err(|error| StoreError::Unavailable(error.to_string()))
     }
 }
 
