@@ -146,15 +146,30 @@ fn changes_are_told_again_though_the_connection_that_announces_them_has_died_wit
     let (mut sender, mut reader) = (SocketIo::connect(&server, &ana), SocketIo::connect(&server, &ben));
     reader.join(&conversation);
     let sql = Sql::connect(server.directory());
-    let feed = sql.count("SELECT pid::bigint FROM pg_stat_activity WHERE application_name = 'horsetrust-chat feed'");
-    let feed = Pid::from_raw(i32::try_from(feed).expect("a pid"));
-    kill(feed, Signal::SIGSTOP).expect("it is there");
+    let feed = Frozen::connections(&sql, "horsetrust-chat feed");
     sql.run(&format!("UPDATE users SET full_name = 'Anna' WHERE id = decode('{}', 'hex')", ana.id));
     until("the new name is shown", RECOVERY, || {
         sender.send(&conversation, "who am I?");
         reader.next_event("new_message")["sender_id"]["full_name"] == "Anna"
     });
-    kill(feed, Signal::SIGCONT).expect("it is there");
+    drop(feed);
+}
+
+#[test]
+fn what_is_unread_is_told_though_the_connection_that_counts_it_is_lost() {
+    let scene = Scene::set();
+    let mut reader = SocketIo::connect(&scene.server, &scene.ben);
+    assert_eq!(scene.server.rest(&scene.ben.token, "GET", "/api/chat/unread-count", None).1["unread_count"], 1);
+    let counting = Frozen::connections(&scene.sql, "horsetrust-chat reads");
+    let mark = json!({ "conversation_id": scene.conversation, "up_to_seq": 1 });
+    assert_eq!(reader.call("mark_read", &mark)["success"], true);
+    // What Postgres does not answer is not told yet.
+    thread::sleep(Duration::from_millis(500));
+    let stats = scene.server.rest(&token(&new_id(), "admin"), "GET", "/api/chat/admin/stats", None).1;
+    assert_eq!(stats["data"]["announcements"], 1, "{stats}");
+    counting.end();
+    let told = reader.next_event("unread_update");
+    assert_eq!((&told["unread_count"], &told["total_unread"]), (&json!(0), &json!(0)));
 }
 
 #[test]

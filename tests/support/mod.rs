@@ -38,6 +38,9 @@ pub(crate) use websocket::{Frame, WebSocket};
 /// Far beyond what a loaded machine needs; a passing test never waits for it.
 pub(crate) const EVENT_LIMIT: Duration = Duration::from_secs(40);
 
+/// How long a client goes on answering heartbeats without anything else to do.
+pub(crate) const HEARTBEATS_LIMIT: Duration = Duration::from_secs(120);
+
 /// Waits for a state that has no event to wait for: a counter of the server, or a process that ends.
 pub(crate) fn until(what: &str, limit: Duration, mut holds: impl FnMut() -> bool) {
     let started = Instant::now();

@@ -1,9 +1,11 @@
 //! The chat over a plain WebSocket: JSON events, answered by number, and the events that come meanwhile.
 
 use std::collections::VecDeque;
+use std::time::Instant;
 
 use serde_json::{Value, json};
 
+use super::HEARTBEATS_LIMIT;
 use super::http::Connection;
 use super::people::Person;
 use super::server::Server;
@@ -99,7 +101,9 @@ impl Plain {
 
     /// `None` when the server has closed the connection. Heartbeats are answered.
     fn next(&mut self) -> Option<Value> {
+        let started = Instant::now();
         loop {
+            assert!(started.elapsed() < HEARTBEATS_LIMIT, "nothing but heartbeats");
             let received = self.socket.try_next_frame()?;
             match received.opcode {
                 TEXT => return Some(serde_json::from_slice(&received.payload).expect("an event is JSON")),

@@ -36,6 +36,13 @@ impl Sql {
         self.runtime.block_on(self.client.batch_execute(statements)).expect(statements);
     }
 
+    /// The processes that serve those who call themselves so.
+    pub(crate) fn connections(&self, application: &str) -> Vec<Pid> {
+        let query = "SELECT pid FROM pg_stat_activity WHERE application_name = $1";
+        let rows = self.runtime.block_on(self.client.query(query, &[&application])).expect(query);
+        rows.iter().map(|row| Pid::from_raw(row.get(0))).collect()
+    }
+
     pub(crate) fn count(&self, query: &str) -> i64 {
         self.runtime.block_on(self.client.query_one(query, &[])).expect(query).get(0)
     }
@@ -56,6 +63,24 @@ impl Frozen {
             let _ = kill(*process, Signal::SIGSTOP);
         }
         Self(processes)
+    }
+
+    /// The connections only that call themselves so.
+    pub(crate) fn connections(sql: &Sql, application: &str) -> Self {
+        let processes = sql.connections(application);
+        assert!(!processes.is_empty(), "{application} is connected");
+        for process in &processes {
+            kill(*process, Signal::SIGSTOP).expect("it is there");
+        }
+        Self(processes)
+    }
+
+    /// They end, without an answer to what they were asked.
+    pub(crate) fn end(self) {
+        for process in &self.0 {
+            // Waits until it goes on.
+            kill(*process, Signal::SIGTERM).expect("it is there");
+        }
     }
 }
 

@@ -1,9 +1,11 @@
 //! Socket.IO on a WebSocket: connects, calls with acknowledgement, and keeps the events that come meanwhile.
 
 use std::collections::VecDeque;
+use std::time::Instant;
 
 use serde_json::{Value, json};
 
+use super::HEARTBEATS_LIMIT;
 use super::http::Connection;
 use super::people::Person;
 use super::server::Server;
@@ -143,11 +145,13 @@ impl SocketIo {
 
     /// The next packet that is no heartbeat; heartbeats are answered.
     fn try_packet(&mut self) -> Option<String> {
+        let started = Instant::now();
         loop {
             let packet = self.socket.try_next_text()?;
             if packet != "2" {
                 return Some(packet);
             }
+            assert!(started.elapsed() < HEARTBEATS_LIMIT, "nothing but heartbeats");
             self.socket.send_text("3");
         }
     }

@@ -3,12 +3,14 @@
 use actix::{ActorFutureExt, AsyncContext, Context, WrapFuture};
 
 use crate::{
+    backoff::Backoff,
     batch::Receipt,
     counters::Held,
     event::EncodedEvent,
     hub::Delivery,
     ids::UserId,
     message::{MessageDeleted, MessageRead, UnreadUpdate},
+    store::StoreError,
 };
 
 use super::Room;
@@ -64,15 +66,30 @@ impl Room {
         // After the commit, so that the last one to count has counted everything; and one room after the other, so that
         // what was counted last is told last.
         let count = async move {
-            let turn = shared.count_turns.of(user).await;
-            (shared.store.count_unread_here(user, conversation).await, turn)
-        };
-        ctx.spawn(count.into_actor(self).map(move |(counted, turn), room, ctx| {
-            match counted {
-                Ok((here, everywhere)) => room.publish_unread(user, here, everywhere),
-                Err(error) => tracing::warn!(%error, "cannot count what is unread"),
+            let mut backoff = Backoff::default();
+            loop {
+                let turn = shared.count_turns.of(user).await;
+                match shared.store.count_unread_here(user, conversation).await {
+                    Ok(counted) => return Some((counted, turn)),
+                    // That Postgres is away is told by the feed.
+                    Err(error @ StoreError::Unavailable(_)) => tracing::debug!(%error, "will count again what is unread"),
+                    Err(error @ StoreError::Refused(_)) => {
+                        tracing::error!(%error, "cannot count what is unread");
+                        return None;
+                    }
+                }
+                // Others of the same turn need not wait for this one.
+                drop(turn);
+                tokio::time::sleep(backoff.next()).await;
+                // Nobody is left who would be told.
+                shared.presence.get(&user)?;
             }
-            drop(turn);
+        };
+        ctx.spawn(count.into_actor(self).map(move |counted, room, ctx| {
+            if let Some(((here, everywhere), turn)) = counted {
+                room.publish_unread(user, here, everywhere);
+                drop(turn);
+            }
             if room.counting.remove(&user) == Some(true) {
                 room.announce_unread(user, told, ctx);
             }
