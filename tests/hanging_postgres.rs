@@ -7,15 +7,17 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
 use serde_json::json;
+use support::cutting_proxy::CuttingProxy;
 use support::http::head;
 use support::postgres::{Frozen, Sql};
 use support::socket_io::send_argument;
-use support::{Connection, Person, Server, SocketIo, new_id, token, until};
+use support::{Connection, DataDir, Launch, Person, Server, SocketIo, new_id, token, until};
 
 const LOCK: &str = "BEGIN; LOCK TABLE messages IN ACCESS EXCLUSIVE MODE";
 const UNLOCK: &str = "COMMIT";
+/// The connection that announces changes, as it calls itself.
+const FEED: &str = "horsetrust-chat feed";
 const WAITING: &str =
     "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query ILIKE '%messages%'";
 /// Longer than any caller is to be held.
@@ -141,18 +143,42 @@ fn a_send_whose_outcome_stays_unknown_is_told_no_guess() {
 #[test]
 fn changes_are_told_again_though_the_connection_that_announces_them_has_died_without_a_word() {
     let server = Server::start();
+    let sql = Sql::connect(server.directory());
+    a_new_name_is_shown(&server, &sql, || {
+        let feed = Frozen::connections(&sql, FEED);
+        || drop(feed)
+    });
+}
+
+#[test]
+fn changes_are_told_again_though_the_next_connection_that_announces_them_was_never_answered() {
+    let postgres = Server::start();
+    let directory = DataDir::new();
+    let proxy = CuttingProxy::start(directory.log_file().with_file_name("proxy"), &postgres.directory().socket());
+    let server = Launch::on(&directory).env("DATABASE_URL", &proxy.database_url()).start();
+    let sql = Sql::connect(postgres.directory());
+    a_new_name_is_shown(&server, &sql, || {
+        proxy.silence(true);
+        Frozen::connections(&sql, FEED).end();
+        until("it is sought anew", RECOVERY, || proxy.hear_nothing() > 0);
+        proxy.silence(false);
+        || ()
+    });
+}
+
+/// Whatever happens before to the connection that announces it; what is returned is done in the end.
+fn a_new_name_is_shown<End: FnOnce()>(server: &Server, sql: &Sql, before: impl FnOnce() -> End) {
     let (ana, ben) = (server.person("Ana"), server.person("Ben"));
     let conversation = server.conversation(&ana, &ben);
-    let (mut sender, mut reader) = (SocketIo::connect(&server, &ana), SocketIo::connect(&server, &ben));
+    let (mut sender, mut reader) = (SocketIo::connect(server, &ana), SocketIo::connect(server, &ben));
     reader.join(&conversation);
-    let sql = Sql::connect(server.directory());
-    let feed = Frozen::connections(&sql, "horsetrust-chat feed");
+    let end = before();
     sql.run(&format!("UPDATE users SET full_name = 'Anna' WHERE id = decode('{}', 'hex')", ana.id));
     until("the new name is shown", RECOVERY, || {
         sender.send(&conversation, "who am I?");
         reader.next_event("new_message")["sender_id"]["full_name"] == "Anna"
     });
-    drop(feed);
+    end();
 }
 
 #[test]

@@ -71,7 +71,8 @@ fn what_an_operator_brings_back_can_be_read_and_is_counted() {
     assert_eq!(scene.positions(), [6, 0]);
     scene.restore(5);
     assert_eq!(scene.positions(), [4, 0]);
-    let unread = || scene.server.rest(&scene.ana.token, "GET", "/api/chat/unread-count", None).1["unread_count"].clone();
+    let unread =
+        || scene.server.rest(&scene.ana.token, "GET", "/api/chat/unread-count", None).1["unread_count"].clone();
     assert_eq!(unread(), 1);
     scene.mark(6);
     assert_eq!((scene.positions(), unread()), ([6, 0], json!(0)));

@@ -1,4 +1,4 @@
-//! A proxy in front of Postgres that loses a lane's connection at the worst moments.
+//! A proxy in front of Postgres that loses a lane's connection at the worst moments, or takes new ones and says nothing.
 
 use std::{
     fs, io,
@@ -8,7 +8,7 @@ use std::{
     path::{Path, PathBuf},
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     thread,
 };
@@ -46,6 +46,14 @@ impl Plan {
 pub(crate) struct CuttingProxy {
     directory: PathBuf,
     plan: Arc<Plan>,
+    silence: Arc<Silence>,
+}
+
+/// Whether new connections hear nothing, and how many do not.
+#[derive(Default)]
+struct Silence {
+    is_kept: AtomicBool,
+    hear_nothing: AtomicUsize,
 }
 
 impl CuttingProxy {
@@ -54,17 +62,21 @@ impl CuttingProxy {
         fs::create_dir_all(&directory).expect("a directory for the proxy");
         let listener = UnixListener::bind(directory.join(".s.PGSQL.5432")).expect("the proxy's socket");
         let postgres = postgres.join(".s.PGSQL.5432");
-        let plan = Arc::new(Plan::default());
-        let shared = plan.clone();
+        let (plan, silence) = (Arc::new(Plan::default()), Arc::new(Silence::default()));
+        let (shared, silent) = (plan.clone(), silence.clone());
         // Ends with the test's process.
         thread::spawn(move || {
+            let mut unheard = Vec::new();
             for client in listener.incoming().map_while(Result::ok) {
-                if let Ok(server) = UnixStream::connect(&postgres) {
+                if silent.is_kept.load(Ordering::SeqCst) {
+                    unheard.push(client);
+                    silent.hear_nothing.store(unheard.len(), Ordering::SeqCst);
+                } else if let Ok(server) = UnixStream::connect(&postgres) {
                     relay(&client, &server, &shared);
                 }
             }
         });
-        Self { directory, plan }
+        Self { directory, plan, silence }
     }
 
     pub(crate) fn database_url(&self) -> String {
@@ -74,6 +86,15 @@ impl CuttingProxy {
     /// Cuts the next batch's connection.
     pub(crate) fn arm(&self, cut: Cut) {
         *self.plan.next.lock().unwrap_or_else(PoisonError::into_inner) = Some(cut);
+    }
+
+    /// From now on, or from now on no longer, new connections are taken and hear nothing, ever.
+    pub(crate) fn silence(&self, is_kept: bool) {
+        self.silence.is_kept.store(is_kept, Ordering::SeqCst);
+    }
+
+    pub(crate) fn hear_nothing(&self) -> usize {
+        self.silence.hear_nothing.load(Ordering::SeqCst)
     }
 
     pub(crate) fn cuts(&self) -> usize {

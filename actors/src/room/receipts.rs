@@ -72,7 +72,9 @@ impl Room {
                 match shared.store.count_unread_here(user, conversation).await {
                     Ok(counted) => return Some((counted, turn)),
                     // That Postgres is away is told by the feed.
-                    Err(error @ StoreError::Unavailable(_)) => tracing::debug!(%error, "will count again what is unread"),
+                    Err(error @ StoreError::Unavailable(_)) => {
+                        tracing::debug!(%error, "will count again what is unread")
+                    }
                     Err(error @ StoreError::Refused(_)) => {
                         tracing::error!(%error, "cannot count what is unread");
                         return None;
