@@ -27,7 +27,10 @@ impl Scene {
         let (ana, ben) = (server.person("Ana"), server.person("Ben"));
         let conversation = server.conversation(&ana, &ben);
         let senders = [&ana, &ben, &ben, &ben, &ben, &ana];
-        let ids = senders.map(|sender| server.post(sender, &conversation, "text")["_id"].as_str().unwrap().to_owned());
+        let ids = senders.map(|sender| {
+            let message = server.post(sender, &conversation, "text");
+            message["_id"].as_str().expect("an id").to_owned()
+        });
         let sql = Sql::connect(server.directory());
         let scene = Self { server, sql, ana, ben, conversation, ids: ids.to_vec() };
         scene.mark(4);

@@ -4,11 +4,12 @@ use std::time::Duration;
 
 use thiserror::Error;
 use tokio::time::{Instant, timeout};
-use tokio_postgres::{Client, Config, NoTls};
+use tokio_postgres::{Client, Config};
 
 use crate::{
+    connect::{ConnectError, connect},
     feed,
-    limits::{CONNECT_TIMEOUT, POOL_CONNECTIONS, READ_TIMEOUT},
+    limits::{POOL_CONNECTIONS, READ_TIMEOUT},
     link::explain,
     migrations,
     persistence::lanes,
@@ -60,7 +61,7 @@ pub struct Diagnosis {
 pub enum DiagnosisError {
     /// No connection, or none in time.
     #[error("cannot connect: {0}")]
-    Connect(String),
+    Connect(#[from] ConnectError),
     /// The connection broke, or a statement was refused.
     #[error("{0}")]
     Postgres(String),
@@ -82,11 +83,7 @@ pub fn connections_needed(workers: usize) -> usize {
 /// # Errors
 /// See [`DiagnosisError`].
 pub async fn diagnose(database: &Config) -> Result<Diagnosis, DiagnosisError> {
-    let mut database = database.clone();
-    database.application_name("horsetrust-chat doctor").connect_timeout(CONNECT_TIMEOUT);
-    let connected = timeout(CONNECT_TIMEOUT, database.connect(NoTls)).await;
-    let connected = connected.map_err(|_| DiagnosisError::Connect("no answer in time".to_owned()))?;
-    let (client, connection) = connected.map_err(|error| DiagnosisError::Connect(explain(&error)))?;
+    let (client, connection) = connect(database, "horsetrust-chat doctor").await?;
     // Ends with the client.
     tokio::spawn(connection);
     let late = |_| DiagnosisError::Postgres("no answer in time".to_owned());

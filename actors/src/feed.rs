@@ -14,15 +14,10 @@ use tokio::{
     sync::mpsc,
     time::{Instant, interval, sleep, timeout},
 };
-use tokio_postgres::{AsyncMessage, Client, Config, NoTls};
+use tokio_postgres::{AsyncMessage, Client, Config};
 
 use crate::{
-    backoff::Backoff,
-    ids::UserId,
-    limits::{CONNECT_TIMEOUT, READ_TIMEOUT},
-    shared::Shared,
-    sql,
-    store::StoreError,
+    backoff::Backoff, connect::connect, ids::UserId, limits::READ_TIMEOUT, shared::Shared, sql, store::StoreError,
 };
 
 /// Announcements that wait; then Postgres does.
@@ -38,8 +33,7 @@ const RISKS: [&str; 2] = [
 ];
 
 /// Follows the announcements until the server stops.
-pub(crate) async fn follow(mut database: Config, shared: Arc<Shared>) {
-    database.application_name("horsetrust-chat feed").connect_timeout(CONNECT_TIMEOUT);
+pub(crate) async fn follow(database: Config, shared: Arc<Shared>) {
     let mut outage = Outage::default();
     loop {
         let listened = listen(&database, &shared, &mut outage).await;
@@ -80,9 +74,7 @@ impl Outage {
 }
 
 async fn listen(database: &Config, shared: &Shared, outage: &mut Outage) -> Result<(), StoreError> {
-    // The driver's own limit ends with TCP's handshake.
-    let connected = timeout(CONNECT_TIMEOUT, database.connect(NoTls)).await;
-    let (client, mut connection) = connected.map_err(|_| StoreError::late())??;
+    let (client, mut connection) = connect(database, "horsetrust-chat feed").await?;
     let (announce, mut announcements) = mpsc::channel(ANNOUNCED);
     // Ends with the client, or with the connection.
     tokio::spawn(async move {

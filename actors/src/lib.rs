@@ -29,7 +29,7 @@
 //! | `way.rs` | the way of one message as a trace, for those who look |
 //! | `limits.rs`, `counters.rs`, `durations.rs`, `labelled.rs`, `backoff.rs` | every bound, what is counted, names of what is counted, pauses between attempts |
 //! | `bench.rs` | what the micro-benchmarks reach |
-//! | `sql.rs`, `migrations.rs`, `diagnosis.rs` | the statements and the schema, from `sql/`; what can be told of a database |
+//! | `sql.rs`, `connect.rs`, `migrations.rs`, `diagnosis.rs` | the statements and the schema, from `sql/`; a connection to Postgres; what can be told of a database |
 //!
 //! # Invariants
 //!
@@ -44,6 +44,7 @@ mod batch;
 #[doc(hidden)]
 pub mod bench;
 mod chat;
+mod connect;
 mod counters;
 mod credentials;
 mod diagnosis;
@@ -81,6 +82,7 @@ pub mod way;
 mod workers;
 
 pub use chat::{Chat, ChatConfig};
+pub use connect::{ConnectError, connect};
 pub use counters::{Counters, Gauge};
 pub use credentials::Credentials;
 pub use diagnosis::{Diagnosis, DiagnosisError, connections_needed, diagnose};

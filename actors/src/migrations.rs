@@ -2,9 +2,12 @@
 
 use refinery::error::Kind;
 use thiserror::Error;
-use tokio_postgres::{Config, NoTls};
+use tokio_postgres::Config;
 
-use crate::{limits::CONNECT_TIMEOUT, link::explain};
+use crate::{
+    connect::{ConnectError, connect},
+    link::explain,
+};
 
 mod embedded {
     #![allow(missing_docs, unreachable_pub, reason = "generated")]
@@ -19,7 +22,7 @@ const LOCK: i64 = 0x686f_7273_6574_7275;
 pub enum MigrateError {
     /// No connection.
     #[error("cannot connect to Postgres: {0}; is it running, and is DATABASE_URL right?")]
-    Connect(String),
+    Connect(#[from] ConnectError),
     /// A migration failed.
     #[error("cannot migrate the database: {0}")]
     Migrate(String),
@@ -48,10 +51,7 @@ pub(crate) fn known() -> Vec<(i64, String)> {
 /// # Errors
 /// See [`MigrateError`].
 pub async fn migrate(database: &Config) -> Result<Vec<String>, MigrateError> {
-    let mut database = database.clone();
-    database.application_name("horsetrust-chat migrate").connect_timeout(CONNECT_TIMEOUT);
-    let (mut client, connection) =
-        database.connect(NoTls).await.map_err(|error| MigrateError::Connect(explain(&error)))?;
+    let (mut client, connection) = connect(database, "horsetrust-chat migrate").await?;
     let driver = tokio::spawn(connection);
     let encoding = client.query_one("SELECT current_setting('server_encoding')", &[]).await;
     let encoding: String = encoding.map_err(|error| MigrateError::Migrate(explain(&error)))?.get(0);

@@ -25,10 +25,9 @@ mod statements;
 
 use std::{error::Error as _, io, path::PathBuf};
 
-use actors::limits::CONNECT_TIMEOUT;
 use thiserror::Error;
 use tokio::task::JoinHandle;
-use tokio_postgres::{Client, Config, NoTls};
+use tokio_postgres::{Client, Config};
 
 pub use export::{Exported, export};
 pub use import::{Imported, import};
@@ -60,6 +59,9 @@ pub enum TransferError {
     /// The database.
     #[error("Postgres: {0}")]
     Postgres(String),
+    /// No connection to it.
+    #[error("cannot connect to Postgres: {0}")]
+    Connect(#[from] actors::ConnectError),
 }
 
 impl From<tokio_postgres::Error> for TransferError {
@@ -78,9 +80,7 @@ fn counted(count: u64, noun: &str) -> String {
 
 /// A connection with nothing but its own name set.
 async fn connect(database: &Config, name: &str) -> Result<(Client, JoinHandle<()>), TransferError> {
-    let mut database = database.clone();
-    database.application_name(name).connect_timeout(CONNECT_TIMEOUT);
-    let (client, connection) = database.connect(NoTls).await?;
+    let (client, connection) = actors::connect(database, name).await?;
     let driver = tokio::spawn(async move {
         // Whoever uses the client hears of it.
         let _ = connection.await;

@@ -2,13 +2,19 @@
 import { after, afterEach, describe, test } from 'node:test';
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { ask, closeClients, inbox, join } from './support/clients.js';
+import { waitingForLocks, withDatabase } from './support/database.js';
 import { back, recoverable } from './support/recovering.js';
 import { Relay, closeRelays } from './support/relay.js';
 import { call } from './support/rest.js';
 import { makeDataDir, removeDataDir, startServer } from './support/server.js';
 import { range } from './support/shapes.js';
+import { eventually } from './support/wait.js';
 import { history, newPair, say, stats } from './support/world.js';
+
+/** So many connections the server has for reads. */
+const POOL = 8;
 
 afterEach(() => {
   closeClients();
@@ -23,7 +29,7 @@ describe('when the server is started again', () => {
     await removeDataDir(dir);
   });
 
-  /** Ends the server by `end`, while one client is connected and another one away, and starts the next. */
+  /** Ends the server by `end`, while one client, which it is given, is connected and another one away, and starts the next. */
   async function over(end) {
     life = await startServer({ dir });
     const relays = [await Relay.to(life), await Relay.to(life)];
@@ -43,7 +49,7 @@ describe('when the server is started again', () => {
     await heard[1].count(2);
     await history(life, pair.alice, pair.conversation);
     await history(life, pair.bob, pair.conversation);
-    await end(life);
+    await end(life, sockets[1]);
     await gone[1];
     relays[1].down();
     life = await startServer({ dir });
@@ -69,6 +75,33 @@ describe('when the server is started again', () => {
     for (const one of notified) assert.deepEqual(one.all.map(({ preview }) => preview), range(1, 4).map((n) => `${n} 🐎`));
     const { hub_members: members, sessions } = await stats(life);
     assert.deepEqual([members, sessions], [2, 2]);
+    await life.stop();
+  });
+
+  test('as planned, the sessions are kept however many calls have to wait for Postgres', async () => {
+    const READERS = 24;
+    const { sockets } = await over(async (server, connected) => {
+      const { alice, conversation } = await newPair(server);
+      await withDatabase(server, async (database) => {
+        // It ends with the server's Postgres.
+        database.on('error', () => {});
+        // Whoever reads waits until it is refused, and asks again.
+        await database.query('BEGIN; LOCK TABLE messages IN ACCESS EXCLUSIVE MODE');
+        let isOver = false;
+        const read = async () => {
+          while (!isOver) await history(server, alice, conversation, '?mark_read=false').catch(() => sleep(5));
+        };
+        const reading = Promise.all(Array.from({ length: READERS }, read));
+        await eventually(async () => (await waitingForLocks(database)).length >= POOL, 'a pool that is in use');
+        const stopped = server.stop();
+        await once(connected, 'disconnect');
+        isOver = true;
+        await database.query('ROLLBACK').catch(() => {});
+        await stopped;
+        await reading;
+      });
+    });
+    assert.deepEqual(sockets.map((socket) => socket.recovered), [true, true]);
     await life.stop();
   });
 

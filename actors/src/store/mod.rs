@@ -22,6 +22,7 @@ pub use history::{History, Page, Start};
 use asked::Asked;
 
 use crate::{
+    connect::ConnectError,
     limits::{CONNECT_TIMEOUT, LOCK_TIMEOUT, POOL_CONNECTIONS, POOL_WAIT, READ_TIMEOUT, STATEMENT_TIMEOUT},
     refusal::Refusal,
 };
@@ -49,6 +50,12 @@ impl From<StoreError> for Refusal {
             StoreError::Unavailable(_) => Self::unavailable(),
             StoreError::Refused(_) => Self::new(crate::refusal::Code::Internal, "Server error"),
         }
+    }
+}
+
+impl From<ConnectError> for StoreError {
+    fn from(error: ConnectError) -> Self {
+        Self::Unavailable(error.to_string())
     }
 }
 

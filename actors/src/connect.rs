@@ -1,0 +1,26 @@
+//! A connection to Postgres of one's own, beside the pool's and the lanes'.
+
+use thiserror::Error;
+use tokio::time::timeout;
+use tokio_postgres::{Client, Config, Connection, NoTls, Socket, tls::NoTlsStream};
+
+use crate::{limits::CONNECT_TIMEOUT, link::explain};
+
+/// Why there is none: what Postgres or the system said, or that nothing did in time.
+#[derive(Debug, Error)]
+#[error("{0}")]
+pub struct ConnectError(String);
+
+/// Connects within [`CONNECT_TIMEOUT`], by the name that Postgres shows. What is returned second has to be run.
+///
+/// # Errors
+/// Refused, unreachable, or no answer in time.
+pub async fn connect(database: &Config, name: &str) -> Result<(Client, Connection<Socket, NoTlsStream>), ConnectError> {
+    let mut database = database.clone();
+    database.application_name(name).connect_timeout(CONNECT_TIMEOUT);
+    // The driver's own limit ends with TCP's handshake.
+    match timeout(CONNECT_TIMEOUT, database.connect(NoTls)).await {
+        Ok(connected) => connected.map_err(|error| ConnectError(explain(&error))),
+        Err(_) => Err(ConnectError("no answer in time".to_owned())),
+    }
+}
