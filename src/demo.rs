@@ -93,7 +93,7 @@ pub(crate) async fn prepare(app: &App, settings: &Settings, secret: &[u8], addre
     for (id, name) in USERS {
         let id = UserId::parse(id).ok_or("a demo user's id is malformed")?;
         let profile = Profile { id, full_name: name.to_owned(), profile_picture_url: None };
-        app.chat.put_user(profile).await.map_err(|error| error.to_string())?;
+        app.chat.put_user(&profile).await.map_err(|error| error.to_string())?;
         users.push(id);
     }
     let mut first = None;

@@ -266,9 +266,12 @@ impl Chat {
     ///
     /// # Errors
     /// Postgres is away.
-    pub async fn put_user(&self, profile: Profile) -> Result<(), StoreError> {
-        self.0.store.put_user(&profile).await?;
-        self.0.profiles.changed(profile);
+    pub async fn put_user(&self, profile: &Profile) -> Result<(), StoreError> {
+        self.0.store.put_user(profile).await?;
+        // Read, since another change may be the last one. It is committed: if this fails, the announcement makes up for it.
+        if let Err(error) = self.0.read_again(self.0.profiles.get(profile.id).as_slice()).await {
+            tracing::warn!(%error, "cannot read a profile that was changed");
+        }
         Ok(())
     }
 

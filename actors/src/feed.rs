@@ -89,7 +89,8 @@ async fn listen(database: &Config, shared: &Shared, outage: &mut Outage) -> Resu
     });
     in_time(client.batch_execute("LISTEN user_changed; LISTEN user_revoked")).await?;
     outage.is_over();
-    refresh(shared, &shared.profiles.in_use()).await?;
+    // A failure ends the listening, so that all are read when it begins anew.
+    shared.read_again(&shared.profiles.all()).await?;
     revoke(shared).await?;
     let mut look = interval(SETTINGS_LOOK);
     loop {
@@ -98,8 +99,7 @@ async fn listen(database: &Config, shared: &Shared, outage: &mut Outage) -> Resu
                 let Some(announcement) = announcement else { return Ok(()) };
                 match (announcement.channel(), UserId::parse(announcement.payload())) {
                     ("user_revoked", _) => revoke(shared).await?,
-                    (_, Some(user)) if shared.profiles.is_in_use(&user) => refresh(shared, &[user]).await?,
-                    _ => (),
+                    (_, user) => shared.read_again(user.and_then(|user| shared.profiles.get(user)).as_slice()).await?,
                 }
             }
             _ = look.tick() => look_at_settings(&client, shared).await?,
@@ -138,12 +138,5 @@ async fn revoke(shared: &Shared) -> Result<(), StoreError> {
             shared.revoked(user, at);
         }
     }
-    Ok(())
-}
-
-/// Reads profiles again. A failure ends the listening, so that all are read when it begins anew.
-async fn refresh(shared: &Shared, users: &[UserId]) -> Result<(), StoreError> {
-    let profiles = shared.store.find_users(users).await?;
-    profiles.into_iter().for_each(|profile| shared.profiles.changed(profile));
     Ok(())
 }

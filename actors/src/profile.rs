@@ -1,6 +1,9 @@
 //! Profiles of users, and the ones in use: a change reaches every room that shows them.
 
-use std::sync::{Arc, PoisonError, RwLock, Weak};
+use std::sync::{
+    Arc, PoisonError, RwLock, Weak,
+    atomic::{AtomicU64, Ordering},
+};
 
 use dashmap::{DashMap, Entry};
 use serde::Serialize;
@@ -47,13 +50,16 @@ impl Profile {
 pub(crate) struct LiveProfile {
     /// Whose, which does not change.
     pub(crate) id: UserId,
-    now: RwLock<Version>,
+    now: RwLock<Read>,
+    /// How many readings have begun.
+    readings: AtomicU64,
     registry: Weak<Registry>,
 }
 
+/// What a reading has found.
 #[derive(Debug)]
-struct Version {
-    number: u64,
+struct Read {
+    reading: u64,
     profile: Arc<Profile>,
 }
 
@@ -62,22 +68,18 @@ impl LiveProfile {
         self.now.read().unwrap_or_else(PoisonError::into_inner).profile.clone()
     }
 
-    /// Counts changes.
-    pub(crate) fn version(&self) -> u64 {
-        self.now.read().unwrap_or_else(PoisonError::into_inner).number
+    /// It is about to be read: see [`LiveProfile::end_reading`].
+    pub(crate) fn begin_reading(&self) -> u64 {
+        self.readings.fetch_add(1, Ordering::SeqCst) + 1
     }
 
-    /// Takes what was read after it had this version, unless it changed since.
-    pub(crate) fn refresh(&self, version: u64, profile: Profile) {
+    /// Takes what a reading has found, unless one that began later has ended already: that one has seen all changes of
+    /// before it began, whichever order both come back in.
+    pub(crate) fn end_reading(&self, reading: u64, profile: Profile) {
         let mut now = self.now.write().unwrap_or_else(PoisonError::into_inner);
-        if now.number == version {
-            now.profile = Arc::new(profile);
+        if reading > now.reading {
+            *now = Read { reading, profile: Arc::new(profile) };
         }
-    }
-
-    fn change(&self, profile: Profile) {
-        let mut now = self.now.write().unwrap_or_else(PoisonError::into_inner);
-        *now = Version { number: now.number + 1, profile: Arc::new(profile) };
     }
 }
 
@@ -99,7 +101,7 @@ pub(crate) struct Profiles(Arc<Registry>);
 
 impl Profiles {
     /// Holds a user's profile: the one that others hold, else this one. Changes reach it from now on; whoever has read
-    /// it before reads again, see [`LiveProfile::refresh`].
+    /// it before reads again.
     pub(crate) fn hold(&self, profile: Profile) -> Arc<LiveProfile> {
         let mut entry = self.0.0.entry(profile.id);
         if let Entry::Occupied(held) = &mut entry
@@ -109,28 +111,24 @@ impl Profiles {
         }
         let live = Arc::new(LiveProfile {
             id: profile.id,
-            now: RwLock::new(Version { number: 0, profile: Arc::new(profile) }),
+            now: RwLock::new(Read { reading: 0, profile: Arc::new(profile) }),
+            readings: AtomicU64::new(0),
             registry: Arc::downgrade(&self.0),
         });
         entry.insert(Arc::downgrade(&live));
         live
     }
 
-    /// A profile changed: whoever holds it has the new one from now on.
-    pub(crate) fn changed(&self, profile: Profile) {
-        let live = self.0.0.get(&profile.id).and_then(|held| held.upgrade());
-        if let Some(live) = live {
-            live.change(profile);
-        }
+    /// A user's, if it is in use.
+    pub(crate) fn get(&self, user: UserId) -> Option<Arc<LiveProfile>> {
+        self.0.0.get(&user).and_then(|held| held.upgrade())
     }
 
-    /// Whose profiles are in use.
-    pub(crate) fn in_use(&self) -> Vec<UserId> {
-        self.0.0.iter().map(|held| *held.key()).collect()
-    }
-
-    pub(crate) fn is_in_use(&self, user: &UserId) -> bool {
-        self.0.0.contains_key(user)
+    /// Those in use.
+    pub(crate) fn all(&self) -> Vec<Arc<LiveProfile>> {
+        // Not under the registry's lock: the last to let go of one takes it.
+        let held: Vec<_> = self.0.0.iter().map(|held| held.clone()).collect();
+        held.iter().filter_map(Weak::upgrade).collect()
     }
 }
 
@@ -143,31 +141,24 @@ mod tests {
     }
 
     #[test]
-    fn a_change_reaches_who_holds_the_profile() {
+    fn whichever_reading_began_last_is_shown_to_all_who_hold_the_profile() {
         let (profiles, id) = (Profiles::default(), UserId::new());
         let held = profiles.hold(profile(id, "old"));
-        profiles.changed(profile(id, "new"));
+        let (before, after) = (held.begin_reading(), held.begin_reading());
+        profiles.get(id).expect("it is held").end_reading(after, profile(id, "new"));
         assert_eq!(held.get().full_name, "new");
-    }
-
-    #[test]
-    fn what_was_read_before_a_change_does_not_undo_it() {
-        let (profiles, id) = (Profiles::default(), UserId::new());
-        let held = profiles.hold(profile(id, "old"));
-        let version = held.version();
-        held.refresh(version, profile(id, "read again"));
-        assert_eq!(held.get().full_name, "read again");
-        profiles.changed(profile(id, "new"));
-        held.refresh(version, profile(id, "read before"));
+        held.end_reading(before, profile(id, "old"));
         assert_eq!(held.get().full_name, "new");
+        held.end_reading(held.begin_reading(), profile(id, "newer"));
+        assert_eq!(held.get().full_name, "newer");
     }
 
     #[test]
     fn a_profile_nobody_holds_is_forgotten() {
         let (profiles, id) = (Profiles::default(), UserId::new());
         let held = profiles.hold(profile(id, "name"));
-        assert!(profiles.is_in_use(&id));
+        assert_eq!(profiles.all().len(), 1);
         drop(held);
-        assert_eq!(profiles.in_use(), vec![]);
+        assert!(profiles.get(id).is_none() && profiles.all().is_empty());
     }
 }

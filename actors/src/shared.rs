@@ -1,6 +1,7 @@
 //! What the actors of one server share.
 
 use std::{
+    collections::HashMap,
     sync::{Arc, Mutex, atomic::AtomicBool},
     time::{Duration, Instant},
 };
@@ -75,12 +76,22 @@ impl Shared {
         let Some((profiles, last_seq)) = self.store.find_room(conversation).await? else { return Ok(None) };
         let two = profiles.map(|profile| self.profiles.hold(profile));
         // Once more, now that changes reach them: one that came since the first reading was for nobody.
-        let seen = [0, 1].map(|one: usize| (two[one].version(), two[one].id));
-        for profile in self.store.find_users(&seen.map(|(_, id)| id)).await? {
-            if let Some(one) = seen.iter().position(|(_, id)| *id == profile.id) {
-                two[one].refresh(seen[one].0, profile);
+        self.read_again(&two).await?;
+        Ok(Some((two, last_seq)))
+    }
+
+    /// Reads profiles that are in use: whoever holds them has what was committed before, or later.
+    pub(crate) async fn read_again(&self, profiles: &[Arc<LiveProfile>]) -> Result<(), StoreError> {
+        if profiles.is_empty() {
+            return Ok(());
+        }
+        let readings: HashMap<_, _> = profiles.iter().map(|live| (live.id, (live, live.begin_reading()))).collect();
+        let users: Vec<_> = readings.keys().copied().collect();
+        for profile in self.store.find_users(&users).await? {
+            if let Some((live, reading)) = readings.get(&profile.id) {
+                live.end_reading(*reading, profile);
             }
         }
-        Ok(Some((two, last_seq)))
+        Ok(())
     }
 }

@@ -19,6 +19,6 @@ pub(super) async fn put(
     let full_name = body.string("full_name", "full_name must be a string")?.unwrap_or_default();
     let url = body.string("profile_picture_url", "profile_picture_url must be a string or null")?;
     let profile = Profile::parse(id, full_name, url)?;
-    app.chat.put_user(profile.clone()).await?;
+    app.chat.put_user(&profile).await?;
     Ok(Success::ok(profile))
 }

@@ -73,7 +73,7 @@ impl Room {
                     Ok(counted) => return Some((counted, turn)),
                     // That Postgres is away is told by the feed.
                     Err(error @ StoreError::Unavailable(_)) => {
-                        tracing::debug!(%error, "will count again what is unread")
+                        tracing::debug!(%error, "what is unread will be counted again");
                     }
                     Err(error @ StoreError::Refused(_)) => {
                         tracing::error!(%error, "cannot count what is unread");

@@ -151,7 +151,7 @@ async fn a_room_stops_when_it_is_idle_and_not_while_somebody_is_in_it() {
     assert_eq!(chat.counters().get(Gauge::Rooms), 1, "several times its idle time has passed");
     member.end();
     until(|| chat.counters().get(Gauge::Rooms) == 0).await;
-    assert!(chat.shared().profiles.in_use().is_empty());
+    assert!(chat.shared().profiles.all().is_empty());
 }
 
 #[actix::test]
