@@ -97,7 +97,7 @@ pub const POOL_CONNECTIONS: usize = 8;
 pub const POOL_WAIT: Duration = Duration::from_secs(5);
 /// How long one read may take, on its connection. Longer: refused as overloaded, and the connection is closed.
 pub const READ_TIMEOUT: Duration = Duration::from_secs(10);
-/// What a lock is waited for at least, where many are waited for one after the other.
+/// What a lock is waited for at least, where many are waited for one after the other, until they have had [`LOCK_TIMEOUT`].
 pub const BRIEF_LOCK: Duration = Duration::from_millis(20);
 /// Deletions that may have been carried out unheard, and are told of when they are repeated.
 pub const UNDECIDED_DELETIONS: usize = 10_000;

@@ -16,15 +16,18 @@ use crate::{
     batch::{Batch, Columns, Mark, Part, Receipt},
     ids::{ConversationId, MessageId},
     lane::Outcome,
-    limits::{BRIEF_LOCK, CONNECT_TIMEOUT, LOCK_TIMEOUT, REPEAT_TRIES, STATEMENT_TIMEOUT},
+    limits::{CONNECT_TIMEOUT, LOCK_TIMEOUT, REPEAT_TRIES, STATEMENT_TIMEOUT},
     message::StoredMessage,
     refusal::Refusal,
     sql,
 };
 
 mod failure;
+mod lock_wait;
 
 use failure::{Failure, bounded, describe, is_passing, is_repeat, is_stale};
+
+use lock_wait::LockWait;
 
 pub(crate) use failure::explain;
 
@@ -182,9 +185,12 @@ impl Connection {
     async fn append(&self, batch: &Batch, known: &mut HashMap<MessageId, Outcome>) -> Result<(), String> {
         let mut parts = vec![batch.missing(known)];
         let mut repeats = 0;
-        let mut is_apart = false;
+        let mut wait: Option<LockWait> = None;
         // All at once; what is refused then, by conversation; what is refused then, row by row.
         while let Some(part) = parts.pop() {
+            if let Some(wait) = &mut wait {
+                self.wait_within(wait).await.map_err(Failure::into_message)?;
+            }
             match self.append_some(batch, &part).await {
                 Ok(more) => known.extend(more),
                 Err(Failure::Refused(error)) if is_repeat(&error) && repeats < REPEAT_TRIES => {
@@ -196,9 +202,8 @@ impl Connection {
                     let passing = is_passing(&error);
                     match part.split(batch, passing) {
                         Ok(smaller) => {
-                            if passing && !is_apart {
-                                is_apart = true;
-                                self.share_lock_timeout(smaller.len()).await.map_err(Failure::into_message)?;
+                            if passing && wait.is_none() {
+                                wait = Some(LockWait::shared_by(smaller.len()));
                             }
                             parts.extend(smaller);
                         }
@@ -212,7 +217,7 @@ impl Connection {
                 Err(failure) => return Err(failure.into_message()),
             }
         }
-        if is_apart {
+        if wait.is_some() {
             self.set_lock_timeout(LOCK_TIMEOUT).await.map_err(Failure::into_message)?;
         }
         Ok(())
@@ -250,9 +255,10 @@ impl Connection {
         for mark in &batch.marks {
             by_conversation.entry(mark.conversation).or_default().push(mark);
         }
-        self.share_lock_timeout(by_conversation.len()).await?;
+        let mut wait = LockWait::shared_by(by_conversation.len());
         let mut marked = Marked::default();
         for (conversation, marks) in by_conversation {
+            self.wait_within(&mut wait).await?;
             match self.mark_locked(conversation, marks, again).await {
                 Ok(receipts) => marked.receipts.extend(receipts),
                 Err(Failure::Refused(error)) => {
@@ -298,11 +304,12 @@ impl Connection {
         Ok(bounded(self.client.query(&self.mark, &columns)).await?.iter().map(receipt).collect())
     }
 
-    /// What was refused as a whole has waited already: its conversations together wait as long once more, so that many that
-    /// are locked do not hold up others. Each has time for a lock that is held as briefly as all are here.
-    async fn share_lock_timeout(&self, conversations: usize) -> Result<(), Failure> {
-        let share = LOCK_TIMEOUT / u32::try_from(conversations.max(1)).unwrap_or(u32::MAX);
-        self.set_lock_timeout(share.max(BRIEF_LOCK)).await
+    /// To be called before each statement that waits for a lock.
+    async fn wait_within(&self, wait: &mut LockWait) -> Result<(), Failure> {
+        match wait.next() {
+            Some(timeout) => self.set_lock_timeout(timeout).await,
+            None => Ok(()),
+        }
     }
 
     async fn set_lock_timeout(&self, wait: Duration) -> Result<(), Failure> {
