@@ -1,9 +1,10 @@
-//! A commit whose answer is lost: looked up, never guessed, never done twice.
+//! A commit whose answer is lost: looked up, never guessed, never done twice; a deletion's is told once it is known.
 
 mod support;
 
+use serde_json::json;
 use support::{
-    DataDir, Launch, Server,
+    DataDir, Launch, Server, SocketIo,
     cutting_proxy::{Cut, CuttingProxy},
 };
 
@@ -35,4 +36,39 @@ fn a_message_is_stored_once_and_acknowledged_whenever_the_connection_to_postgres
     }
     assert_eq!(proxy.cuts(), 45, "each connection was cut");
     assert_eq!(server.texts(&ben, &conversation), expected);
+}
+
+#[test]
+fn a_deletion_is_told_whenever_the_connection_to_postgres_is_lost() {
+    let postgres = Server::start();
+    let directory = DataDir::new();
+    let socket = postgres.directory().socket();
+    let proxy = CuttingProxy::of(directory.log_file().with_file_name("proxy"), &socket, "horsetrust-chat reads");
+    let server = Launch::on(&directory).env("DATABASE_URL", &proxy.database_url()).start();
+    let (ana, ben) = (server.person("Ana"), server.person("Ben"));
+    let conversation = server.conversation(&ana, &ben);
+    let mut reader = SocketIo::connect(&server, &ben);
+    reader.join(&conversation);
+    for cut in [Cut::BeforeAnswer, Cut::AfterRequest, Cut::BeforeRequest] {
+        for times in [1, 2] {
+            let message = server.post(&ana, &conversation, "not for long");
+            let path = format!("/api/chat/messages/{}", message["_id"].as_str().expect("an id"));
+            // Whoever is asked for something else first has prepared nothing.
+            assert_eq!(server.rest(&ben.token, "DELETE", &path, None).0, 403);
+            (0..times).for_each(|_| proxy.arm(cut));
+            let (status, reply) = server.rest(&ana.token, "DELETE", &path, None);
+            if times == 2 {
+                assert_eq!((status, &reply["code"]), (503, &json!("OVERLOADED")), "{cut:?}");
+                // Whose message it is not decides nothing.
+                assert_eq!(server.rest(&ben.token, "DELETE", &path, None).0, 403);
+                assert_eq!(server.rest(&ana.token, "DELETE", &path, None).0, 200);
+            } else {
+                assert_eq!(status, 200, "{cut:?}: {reply}");
+            }
+            assert_eq!(reader.next_event("message_deleted")["_id"], message["_id"], "{cut:?}, {times} times");
+            assert_eq!(server.texts(&ben, &conversation), Vec::<String>::new());
+        }
+    }
+    assert_eq!(proxy.cuts(), 9, "each connection was cut");
+    assert_eq!(reader.names_of_events().iter().filter(|name| **name == "message_deleted").count(), 0, "told once");
 }

@@ -206,14 +206,14 @@ impl Chat {
     /// Unknown, or not the caller's; or Postgres is away.
     pub async fn delete_message(&self, message: MessageId, caller: UserId) -> Result<MessageDeleted, Refusal> {
         let told = self.begin_announcement()?;
-        let (found, was_undecided) = self.delete(message, caller).await?;
+        let (found, is_in_doubt) = self.delete(message, caller).await?;
         let found = found.ok_or_else(Refusal::message_not_found)?;
         if !found.by_sender {
             return Err(Refusal::new(Code::Forbidden, "Only its sender can delete a message"));
         }
         let deleted = || MessageDeleted { conversation_id: found.conversation, id: message, seq: found.seq };
         // Whoever cannot be told sees it with the next page.
-        if (found.is_first || was_undecided)
+        if (found.is_first || is_in_doubt)
             && let Some(room) = self.0.room(found.conversation)
         {
             room.deleted(deleted(), caller, told);
@@ -226,26 +226,23 @@ impl Chat {
     async fn delete(&self, message: MessageId, caller: UserId) -> Result<(Option<Deletion>, bool), Refusal> {
         let undecided = &self.0.undecided_deletions;
         let (this, begun) = ((message, caller), Instant::now());
-        let mut was_tried = undecided.contains_key(&this);
         let mut found = self.0.store.delete_message(message, caller).await;
+        let mut is_in_doubt = matches!(found, Err(StoreError::Unanswered(_)));
         // A connection that breaks does so at once; whatever takes longer is left to the caller.
-        if matches!(found, Err(StoreError::Unavailable(_))) && begun.elapsed() < LOCK_TIMEOUT {
-            was_tried = true;
+        if is_in_doubt && begun.elapsed() < LOCK_TIMEOUT {
             found = self.0.store.delete_message(message, caller).await;
         }
-        match &found {
-            Ok(_) => drop(undecided.remove(&this)),
-            Err(StoreError::Refused(_)) => (),
-            Err(StoreError::Unavailable(_)) => {
-                if undecided.len() >= UNDECIDED_DELETIONS {
-                    undecided.retain(|_, since| since.elapsed() < UNDECIDED_FOR);
-                }
-                if undecided.len() < UNDECIDED_DELETIONS {
-                    undecided.insert(this, begun);
-                }
+        if found.is_ok() {
+            is_in_doubt |= undecided.remove(&this).is_some();
+        } else if is_in_doubt {
+            if undecided.len() >= UNDECIDED_DELETIONS {
+                undecided.retain(|_, since| since.elapsed() < UNDECIDED_FOR);
+            }
+            if undecided.len() < UNDECIDED_DELETIONS {
+                undecided.insert(this, begun);
             }
         }
-        Ok((found.map_err(log)?, was_tried))
+        Ok((found.map_err(log)?, is_in_doubt))
     }
 
     /// What changes while the server stops would be missing in the sessions that are kept: refused then, waited for before.

@@ -1,19 +1,20 @@
-//! A proxy in front of Postgres that loses a lane's connection at the worst moments, or takes new ones and says nothing.
+//! A proxy in front of Postgres that loses connections at the worst moments, or takes new ones and says nothing.
 
 use std::{
+    collections::VecDeque,
     fs, io,
     io::{Read, Write},
     net::Shutdown,
     os::unix::net::{UnixListener, UnixStream},
     path::{Path, PathBuf},
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     thread,
 };
 
-/// When the connection is lost, seen from a batch.
+/// When the connection is lost, seen from a statement.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Cut {
     /// It never reaches Postgres.
@@ -24,22 +25,26 @@ pub(crate) enum Cut {
     BeforeAnswer,
 }
 
-/// What waits to be done to the next batch, and how often something was.
-#[derive(Default)]
+/// What waits to be done to the next statements of some connections, and how often something was.
 struct Plan {
-    next: Mutex<Option<Cut>>,
+    /// How they call themselves begins so.
+    application: &'static str,
+    next: Mutex<VecDeque<Cut>>,
     done: AtomicUsize,
 }
 
 impl Plan {
     fn take(&self, which: impl Fn(Cut) -> bool) -> Option<Cut> {
-        let mut next = self.next.lock().unwrap_or_else(PoisonError::into_inner);
-        let taken = next.filter(|cut| which(*cut));
-        if taken.is_some() {
-            *next = None;
-            self.done.fetch_add(1, Ordering::SeqCst);
+        let mut next = self.next();
+        if !next.front().is_some_and(|cut| which(*cut)) {
+            return None;
         }
-        taken
+        self.done.fetch_add(1, Ordering::SeqCst);
+        next.pop_front()
+    }
+
+    fn next(&self) -> MutexGuard<'_, VecDeque<Cut>> {
+        self.next.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -57,12 +62,19 @@ struct Silence {
 }
 
 impl CuttingProxy {
-    /// Listens in a directory of its own for what Postgres listens to in another.
+    /// For the connections of persistence.
     pub(crate) fn start(directory: PathBuf, postgres: &Path) -> Self {
+        Self::of(directory, postgres, "horsetrust-chat lane")
+    }
+
+    /// Listens in a directory of its own for what Postgres listens to in another. What it loses are connections whose
+    /// application begins so.
+    pub(crate) fn of(directory: PathBuf, postgres: &Path, application: &'static str) -> Self {
         fs::create_dir_all(&directory).expect("a directory for the proxy");
         let listener = UnixListener::bind(directory.join(".s.PGSQL.5432")).expect("the proxy's socket");
         let postgres = postgres.join(".s.PGSQL.5432");
-        let (plan, silence) = (Arc::new(Plan::default()), Arc::new(Silence::default()));
+        let plan = Arc::new(Plan { application, next: Mutex::default(), done: AtomicUsize::default() });
+        let silence = Arc::new(Silence::default());
         let (shared, silent) = (plan.clone(), silence.clone());
         // Ends with the test's process.
         thread::spawn(move || {
@@ -83,9 +95,9 @@ impl CuttingProxy {
         format!("postgresql:///horsetrust?host={}&user=horsetrust", self.directory.display())
     }
 
-    /// Cuts the next batch's connection.
+    /// Cuts the next statement's connection; armed again before, that of the one after it.
     pub(crate) fn arm(&self, cut: Cut) {
-        *self.plan.next.lock().unwrap_or_else(PoisonError::into_inner) = Some(cut);
+        self.plan.next().push_back(cut);
     }
 
     /// From now on, or from now on no longer, new connections are taken and hear nothing, ever.
@@ -104,22 +116,22 @@ impl CuttingProxy {
 
 fn relay(client: &UnixStream, server: &UnixStream, plan: &Arc<Plan>) {
     let clone = |stream: &UnixStream| stream.try_clone().expect("a second handle");
-    let is_lane = Arc::new(AtomicUsize::new(0));
+    let concerned = Arc::new(AtomicUsize::new(0));
     let (up, down) = ((clone(client), clone(server)), (clone(server), clone(client)));
-    let (plan_up, plan_down, lane) = (plan.clone(), plan.clone(), is_lane.clone());
+    let (plan_up, plan_down, is_concerned) = (plan.clone(), plan.clone(), concerned.clone());
     thread::spawn(move || {
         pump(up, |bytes, (from, to)| {
-            if contains(bytes, b"horsetrust-chat lane") {
-                lane.store(1, Ordering::SeqCst);
+            if contains(bytes, plan_up.application.as_bytes()) {
+                is_concerned.store(1, Ordering::SeqCst);
             }
             // Bind and Execute of a prepared statement begin with B; the statement itself was sent before.
-            if lane.load(Ordering::SeqCst) == 0 || bytes[0] != b'B' {
+            if is_concerned.load(Ordering::SeqCst) == 0 || bytes[0] != b'B' {
                 return to.write_all(bytes);
             }
             let cut = plan_up.take(|cut| cut != Cut::BeforeAnswer);
             // Before the answer can be there.
-            if plan_up.next.lock().unwrap_or_else(PoisonError::into_inner).is_some() {
-                lane.store(2, Ordering::SeqCst);
+            if !plan_up.next().is_empty() {
+                is_concerned.store(2, Ordering::SeqCst);
             }
             if cut != Some(Cut::BeforeRequest) {
                 to.write_all(bytes)?;
@@ -129,7 +141,7 @@ fn relay(client: &UnixStream, server: &UnixStream, plan: &Arc<Plan>) {
     });
     thread::spawn(move || {
         pump(down, |bytes, (from, to)| {
-            let committing = is_lane.load(Ordering::SeqCst) == 2;
+            let committing = concerned.load(Ordering::SeqCst) == 2;
             if committing && plan_down.take(|cut| cut == Cut::BeforeAnswer).is_some() {
                 return hang_up(from, to);
             }

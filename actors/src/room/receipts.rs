@@ -71,14 +71,11 @@ impl Room {
                 let turn = shared.count_turns.of(user).await;
                 match shared.store.count_unread_here(user, conversation).await {
                     Ok(counted) => return Some((counted, turn)),
-                    // That Postgres is away is told by the feed.
-                    Err(error @ StoreError::Unavailable(_)) => {
-                        tracing::debug!(%error, "what is unread will be counted again");
-                    }
                     Err(error @ StoreError::Refused(_)) => {
                         tracing::error!(%error, "cannot count what is unread");
                         return None;
                     }
+                    Err(error) => tracing::debug!(%error, "what is unread will be counted again"),
                 }
                 // Others of the same turn need not wait for this one.
                 drop(turn);

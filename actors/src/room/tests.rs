@@ -232,3 +232,13 @@ async fn a_join_s_answer_ends_before_what_is_told_later_also_where_that_is_beyon
     let pages = told.await.expect("the room lives");
     assert_eq!(pages, [(150, true, 1), (150, true, 1), (149, true, 1), (100, false, 1), (99, false, 0)]);
 }
+
+#[actix::test]
+async fn a_deletion_that_was_never_sent_to_postgres_is_not_remembered() {
+    let chat = chat();
+    for _ in 0..20 {
+        let refused = chat.delete_message(MessageId::new(), UserId::new()).await.expect_err("no Postgres");
+        assert_eq!(refused.code.as_str(), "OVERLOADED");
+    }
+    assert!(chat.shared().undecided_deletions.is_empty());
+}

@@ -13,7 +13,7 @@ use std::{sync::Arc, time::Duration};
 use deadpool_postgres::{Manager, ManagerConfig, Object, Pool, RecyclingMethod, Runtime};
 use thiserror::Error;
 use tokio::time::{Instant, error::Elapsed, timeout, timeout_at};
-use tokio_postgres::{Config, NoTls, Row, types::ToSql};
+use tokio_postgres::{Config, NoTls, Row, error::Severity, types::ToSql};
 
 pub use conversations::{Conversation, LastMessage, OpenConversationError};
 pub(crate) use history::Deletion;
@@ -30,9 +30,12 @@ use crate::{
 /// Why the database did not answer.
 #[derive(Debug, Error)]
 pub enum StoreError {
-    /// No connection, or none in time. The same may succeed later.
+    /// No connection, or Postgres would not at this moment. Nothing is changed, and the same may succeed later.
     #[error("Postgres is not available: {0}")]
     Unavailable(String),
+    /// The connection has broken, or there was no answer in time: what was asked may have been done all the same.
+    #[error("Postgres did not answer: {0}")]
+    Unanswered(String),
     /// A fault of the server or its schema.
     #[error("Postgres refused a statement: {0}")]
     Refused(String),
@@ -40,14 +43,14 @@ pub enum StoreError {
 
 impl StoreError {
     pub(crate) fn late() -> Self {
-        Self::Unavailable("no answer in time".to_owned())
+        Self::Unanswered("no answer in time".to_owned())
     }
 }
 
 impl From<StoreError> for Refusal {
     fn from(error: StoreError) -> Self {
         match error {
-            StoreError::Unavailable(_) => Self::unavailable(),
+            StoreError::Unavailable(_) | StoreError::Unanswered(_) => Self::unavailable(),
             StoreError::Refused(_) => Self::new(crate::refusal::Code::Internal, "Server error"),
         }
     }
@@ -63,12 +66,13 @@ impl From<tokio_postgres::Error> for StoreError {
     fn from(error: tokio_postgres::Error) -> Self {
         let explained = crate::link::explain(&error);
         match error.as_db_error() {
-            // Shutting down, starting up, out of connections, out of time, a row that somebody else has: not the statement's
-            // fault.
-            Some(refused) if !matches!(&refused.code().code()[..2], "57" | "53" | "08" | "55" | "40") => {
-                Self::Refused(explained)
+            // Anything more severe ends the connection, perhaps after the commit.
+            Some(refused) if refused.parsed_severity() == Some(Severity::Error) => {
+                // Out of resources, out of time, a row that somebody else has: not the statement's fault.
+                let is_passing = matches!(&refused.code().code()[..2], "57" | "53" | "08" | "55" | "40");
+                if is_passing { Self::Unavailable(explained) } else { Self::Refused(explained) }
             }
-            _ => Self::Unavailable(explained),
+            _ => Self::Unanswered(explained),
         }
     }
 }
