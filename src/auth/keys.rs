@@ -1,16 +1,24 @@
 //! The keys that tokens are checked with: a secret, and public keys from files.
 
-use std::{fs, io, path::Path};
+use std::{fs::File, io, io::Read as _, ops::RangeInclusive, path::Path};
 
 use jsonwebtoken::{
-    Algorithm, DecodingKey, Header, Validation,
+    Algorithm, DecodingKey, DecodingKeyKind, Header, Validation,
     crypto::verify,
     jwk::{AlgorithmParameters, EllipticCurve, Jwk, JwkSet, KeyAlgorithm, PublicKeyUse},
 };
+use rsa::{BigUint, RsaPublicKey, pkcs1};
+use serde_json::Value;
 use thiserror::Error;
 
 /// What each block of a PEM file begins with; jsonwebtoken reads the first block only.
 const PEM_BEGIN: &str = "-----BEGIN ";
+
+/// How long an RSA key may be, in bits: shorter ones can be broken (RFC 7518, 3.3), and with longer ones the library checks
+/// no signature.
+const RSA_BITS: RangeInclusive<usize> = 2048..=4096;
+/// Largest file of keys, in bytes.
+const FILE: u64 = 1 << 20;
 
 /// Why a file's keys cannot be used.
 #[derive(Debug, Error)]
@@ -33,6 +41,9 @@ pub enum KeyError {
     /// A key in a set is none at all: too short, or no point of its curve.
     #[error("{0}: the key {1} is not a sound public key")]
     Unsound(String, String),
+    /// An RSA key in a set, or in a block of PEM, is too short or too long.
+    #[error("{0}: {1} is an RSA key of {2} bits, and 2048 to 4096 are wanted")]
+    Bits(String, String, usize),
     /// There is no key at all.
     #[error("{0} has no key for signatures")]
     Empty(String),
@@ -70,7 +81,7 @@ impl Keys {
     /// See [`KeyError`]. No key is added then.
     pub fn add_file(&mut self, path: &Path) -> Result<(), KeyError> {
         let name = path.display().to_string();
-        let text = fs::read(path).map_err(|error| KeyError::Unreadable(name.clone(), error))?;
+        let text = read(path).map_err(|error| KeyError::Unreadable(name.clone(), error))?;
         self.add_text(&text, name)
     }
 
@@ -85,10 +96,13 @@ impl Keys {
     /// # Errors
     /// See [`KeyError`]. No key is added then.
     pub fn add_text(&mut self, text: &[u8], name: String) -> Result<(), KeyError> {
-        match serde_json::from_slice::<JwkSet>(text) {
-            Ok(set) => self.add_set(&set, name),
-            Err(_) => self.add_pem(&String::from_utf8_lossy(text), name),
+        let Ok(set) = serde_json::from_slice::<JwkSet>(text) else {
+            return self.add_pem(&String::from_utf8_lossy(text), name);
+        };
+        if serde_json::from_slice(text).is_ok_and(|set| has_private(&set)) {
+            return Err(KeyError::Private(name));
         }
+        self.add_set(&set, name)
     }
 
     fn add_pem(&mut self, text: &str, name: String) -> Result<(), KeyError> {
@@ -98,13 +112,19 @@ impl Keys {
             return Err(KeyError::Private(name));
         }
         let keys: Vec<_> = blocks.iter().map(|block| public_key(&format!("{PEM_BEGIN}{block}"))).collect();
-        match keys.iter().position(Option::is_none) {
-            Some(_) if keys.len() == 1 => return Err(KeyError::Unknown(name)),
-            Some(at) => return Err(KeyError::UnknownBlock(name, at + 1)),
-            None if keys.is_empty() => return Err(KeyError::Unknown(name)),
-            None => (),
+        let is_one = keys.len() == 1;
+        let mut sound = Vec::new();
+        for (at, key) in keys.into_iter().enumerate() {
+            sound.push(key.map_err(|fault| match fault {
+                Fault::Bits(bits) => KeyError::Bits(name.clone(), format!("block {} of its PEM", at + 1), bits),
+                Fault::NoKey if is_one => KeyError::Unknown(name.clone()),
+                Fault::NoKey => KeyError::UnknownBlock(name.clone(), at + 1),
+            })?);
         }
-        for (algorithm, key) in keys.into_iter().flatten() {
+        if sound.is_empty() {
+            return Err(KeyError::Unknown(name));
+        }
+        for (algorithm, key) in sound {
             self.add(None, algorithm, key);
         }
         Ok(())
@@ -115,12 +135,17 @@ impl Keys {
         let signs = |jwk: &&Jwk| !matches!(jwk.common.public_key_use, Some(PublicKeyUse::Encryption));
         for jwk in set.keys.iter().filter(signs) {
             let kid = jwk.common.key_id.clone();
-            let refused = |why: fn(String, String) -> KeyError| {
-                why(name.clone(), kid.clone().unwrap_or_else(|| "(unnamed)".to_owned()))
+            let named = || (name.clone(), kid.clone().unwrap_or_else(|| "(unnamed)".to_owned()));
+            let Some(algorithm) = algorithm(jwk) else {
+                let (name, key) = named();
+                return Err(KeyError::Unsupported(name, key));
             };
-            let algorithm = algorithm(jwk).ok_or_else(|| refused(KeyError::Unsupported))?;
-            let key = DecodingKey::from_jwk(jwk).ok().filter(|key| is_sound(algorithm, key));
-            keys.add(kid.clone(), algorithm, key.ok_or_else(|| refused(KeyError::Unsound))?);
+            let key = DecodingKey::from_jwk(jwk).map_err(|_| Fault::NoKey).and_then(|key| sound(algorithm, key));
+            let key = key.map_err(|fault| match (fault, named()) {
+                (Fault::Bits(bits), (name, key)) => KeyError::Bits(name, format!("the key {key}"), bits),
+                (Fault::NoKey, (name, key)) => KeyError::Unsound(name, key),
+            })?;
+            keys.add(kid.clone(), algorithm, key);
         }
         if keys.0.is_empty() {
             return Err(KeyError::Empty(name));
@@ -155,21 +180,69 @@ impl Keys {
     }
 }
 
+/// The file's text, unless it is none that keys are in: a pipe may never end.
+fn read(path: &Path) -> io::Result<Vec<u8>> {
+    // First, since opening a pipe waits for whoever writes.
+    if !path.metadata()?.is_file() {
+        return Err(io::Error::other("it is no regular file"));
+    }
+    let mut text = Vec::new();
+    File::open(path)?.take(FILE + 1).read_to_end(&mut text)?;
+    if text.len() as u64 > FILE { Err(io::Error::other("it is larger than 1 MiB")) } else { Ok(text) }
+}
+
+/// Whether a set tells the private part of a key (RFC 7518, 6.2.2 and 6.3.2).
+fn has_private(set: &Value) -> bool {
+    set["keys"].as_array().is_some_and(|keys| keys.iter().any(|key| key.get("d").is_some()))
+}
+
+/// Why a key is not taken.
+enum Fault {
+    NoKey,
+    /// An RSA key of so many.
+    Bits(usize),
+}
+
 /// The key of a single block, with the algorithm it is for.
-fn public_key(block: &str) -> Option<(Algorithm, DecodingKey)> {
+fn public_key(block: &str) -> Result<(Algorithm, DecodingKey), Fault> {
     let kinds = [
         (Algorithm::RS256, DecodingKey::from_rsa_pem(block.as_bytes())),
         (Algorithm::ES256, DecodingKey::from_ec_pem(block.as_bytes())),
         (Algorithm::EdDSA, DecodingKey::from_ed_pem(block.as_bytes())),
     ];
-    kinds.into_iter().find_map(|(algorithm, key)| Some((algorithm, key.ok().filter(|key| is_sound(algorithm, key))?)))
+    let (algorithm, key) =
+        kinds.into_iter().find_map(|(algorithm, key)| Some((algorithm, key.ok()?))).ok_or(Fault::NoKey)?;
+    Ok((algorithm, sound(algorithm, key)?))
 }
 
-/// Whether tokens can be checked with a public key. jsonwebtoken finds that out with the first token only, and panics then
-/// if an Ed25519 key is too short.
-fn is_sound(algorithm: Algorithm, key: &DecodingKey) -> bool {
-    let has_length = algorithm != Algorithm::EdDSA || key.try_get_as_bytes().is_ok_and(|bytes| bytes.len() == 32);
-    has_length && verify("", b"", key, algorithm).is_ok()
+/// A public key that tokens can be checked with. jsonwebtoken finds that out with the first token only, and panics then if an
+/// Ed25519 key is too short.
+fn sound(algorithm: Algorithm, key: DecodingKey) -> Result<DecodingKey, Fault> {
+    let is_sound = match algorithm {
+        Algorithm::RS256 => {
+            let (modulus, exponent) = rsa_numbers(&key).ok_or(Fault::NoKey)?;
+            let bits = modulus.bits();
+            if !RSA_BITS.contains(&bits) {
+                return Err(Fault::Bits(bits));
+            }
+            RsaPublicKey::new(modulus, exponent).is_ok()
+        }
+        Algorithm::EdDSA => key.try_get_as_bytes().is_ok_and(|bytes| bytes.len() == 32),
+        _ => true,
+    };
+    if is_sound && verify("", b"", &key, algorithm).is_ok() { Ok(key) } else { Err(Fault::NoKey) }
+}
+
+/// Modulus and exponent.
+fn rsa_numbers(key: &DecodingKey) -> Option<(BigUint, BigUint)> {
+    let (modulus, exponent) = match key.kind() {
+        DecodingKeyKind::RsaModulusExponent { n, e } => (&n[..], &e[..]),
+        DecodingKeyKind::SecretOrDer(der) => {
+            let key = pkcs1::RsaPublicKey::try_from(&der[..]).ok()?;
+            (key.modulus.as_bytes(), key.public_exponent.as_bytes())
+        }
+    };
+    Some((BigUint::from_bytes_be(modulus), BigUint::from_bytes_be(exponent)))
 }
 
 /// Which algorithm a public key is for.
@@ -189,6 +262,8 @@ fn algorithm(jwk: &Jwk) -> Option<Algorithm> {
 
 #[cfg(test)]
 mod tests {
+    use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
+
     use super::*;
 
     fn added(text: &str) -> Result<(), KeyError> {
@@ -235,8 +310,58 @@ mod tests {
         }
     }
 
+    const RSA: &str = include_str!("../../fuzz/corpus/keys/rsa.pem");
+
+    /// A set with an RSA key whose modulus has so many bits and ends so.
+    fn rsa(bits: usize, last: u8, exponent: &[u8]) -> String {
+        let mut modulus = vec![0xff; bits / 8];
+        modulus[bits / 8 - 1] = last;
+        let [n, e] = [&modulus[..], exponent].map(|number| BASE64_URL_SAFE_NO_PAD.encode(number));
+        format!(r#"{{"keys":[{{"kty":"RSA","kid":"new","n":"{n}","e":"{e}"}}]}}"#)
+    }
+
+    #[test]
+    fn an_rsa_key_that_can_be_broken_or_checks_nothing_is_refused_with_its_size() {
+        const E: &[u8] = &[1, 0, 1];
+        for bits in [2048, 4096] {
+            added(&rsa(bits, 0xff, E)).expect("a sound key");
+        }
+        for bits in [512, 1024, 2040, 4104, 8192] {
+            let error = added(&rsa(bits, 0xff, E)).expect_err("its size").to_string();
+            assert_eq!(
+                error,
+                format!("keys.json: the key new is an RSA key of {bits} bits, and 2048 to 4096 are wanted")
+            );
+        }
+        for unsound in [rsa(2048, 0xfe, E), rsa(2048, 0xff, &[1]), rsa(2048, 0xff, &[2]), rsa(2048, 0xff, &[])] {
+            let error = added(&unsound).expect_err("no key").to_string();
+            assert_eq!(error, "keys.json: the key new is not a sound public key");
+        }
+        added(RSA).expect("a sound key");
+        let short = include_str!("../../fuzz/corpus/keys/rsa-1024.pem");
+        let error = added(&format!("{RSA}{short}")).expect_err("its size").to_string();
+        assert_eq!(error, "keys.json: block 2 of its PEM is an RSA key of 1024 bits, and 2048 to 4096 are wanted");
+    }
+
+    #[test]
+    fn what_is_no_file_of_keys_is_not_read() {
+        let directory = std::env::temp_dir().join(format!("horsetrust-keys-{}", std::process::id()));
+        std::fs::create_dir(&directory).expect("a new directory");
+        let (pipe, large) = (directory.join("pipe"), directory.join("large"));
+        nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRUSR).expect("a pipe");
+        std::fs::write(&large, vec![b' '; FILE as usize + 1]).expect("a large file");
+        for (file, why) in [(&pipe, "no regular file"), (&large, "larger than 1 MiB"), (&directory, "no regular file")]
+        {
+            let error = Keys::default().add_file(file).expect_err(why).to_string();
+            assert!(error.ends_with(why), "{error}");
+        }
+        std::fs::remove_dir_all(&directory).expect("it was made here");
+    }
+
     #[test]
     fn a_private_key_is_refused_as_such() {
+        let set = rsa(2048, 0xff, &[1, 0, 1]).replace(r#""e":"#, r#""d":"AAAA","e":"#);
+        assert!(matches!(added(&set), Err(KeyError::Private(_))));
         for kind in ["PRIVATE KEY", "RSA PRIVATE KEY", "EC PRIVATE KEY", "ENCRYPTED PRIVATE KEY"] {
             let block = format!("-----BEGIN {kind}-----\nAAAA\n-----END {kind}-----\n");
             for file in [block.clone(), format!("{P256}{block}")] {

@@ -8,7 +8,7 @@ use std::{
     sync::Arc,
 };
 
-use tokio::signal::unix::Signal;
+use tokio::{signal::unix::Signal, sync::oneshot};
 
 use crate::{
     auth::{Auth, Keys},
@@ -74,13 +74,19 @@ fn with_secret(settings: &Settings, secret: impl Fn() -> Result<Vec<u8>, StartEr
 /// Reads the keys again whenever the process gets SIGHUP. Those that cannot be read leave things as they are.
 pub(super) async fn reload(mut hangup: Signal, settings: Settings, auth: Arc<Auth>) {
     while hangup.recv().await.is_some() {
-        // A new secret in the place of one that is gone would end all sessions.
-        match with_secret(&settings, || existing_secret(&settings)) {
-            Ok(keys) => {
+        let (settings, (read, keys)) = (settings.clone(), oneshot::channel());
+        // Nothing else waits for a disk, or a network's, that does not answer; nor does the end of the process.
+        std::thread::spawn(move || {
+            // A new secret in the place of one that is gone would end all sessions.
+            let _ = read.send(with_secret(&settings, || existing_secret(&settings)));
+        });
+        match keys.await {
+            Ok(Ok(keys)) => {
                 tracing::info!(keys = keys.count(), "SIGHUP: tokens are checked with the keys as they are now");
                 auth.replace(keys);
             }
-            Err(error) => tracing::error!(%error, "SIGHUP: tokens are checked with the same keys as before"),
+            Ok(Err(error)) => tracing::error!(%error, "SIGHUP: tokens are checked with the same keys as before"),
+            Err(_) => tracing::error!("SIGHUP: reading the keys failed; tokens are checked with the same as before"),
         }
     }
 }
