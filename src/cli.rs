@@ -182,6 +182,7 @@ pub fn main() -> ExitCode {
     if let Some(traces) = traces {
         traces.end();
     }
+    logging::end();
     done.unwrap_or_else(|error| fail(&error))
 }
 
@@ -270,6 +271,13 @@ async fn stop(postgres: Option<PrivatePostgres>) {
 fn fail(error: &dyn Display) -> ExitCode {
     say(error);
     ExitCode::FAILURE
+}
+
+/// What a server prints. Nobody may be there to read it, or no place left.
+pub(crate) fn print(what: &dyn Display) {
+    if let Err(error) = writeln!(std::io::stdout(), "{what}") {
+        tracing::warn!(%error, "cannot write to standard output");
+    }
 }
 
 fn say(what: &dyn Display) {

@@ -10,6 +10,7 @@ use serde::Serialize;
 
 use crate::{
     auth::{self, Role},
+    cli,
     config::Settings,
     http::App,
 };
@@ -136,14 +137,15 @@ fn call_for_admins(settings: &Settings) -> String {
 
 fn print(secret: &[u8], address: SocketAddr, users: &[UserId], conversation: ConversationId, for_admins: &str) {
     let address = reached_at(address);
-    println!("\nChat with each other in a browser, in two windows as two of the users:\n\n  http://{address}/");
-    println!("\nThe demo's users, with tokens for 30 days:");
     let token = |user| auth::mint(secret, user, Role::Seller, TOKEN_TTL);
-    for (user, (_, name)) in users.iter().zip(USERS) {
-        println!("\n  {name} ({user})\n  {}", token(*user));
-    }
-    println!(
-        "\nCalls of the first of them, and what the steps of docs/guide.md need, for a shell:\n
+    let named = users.iter().zip(USERS).map(|(user, (_, name))| format!("  {name} ({user})\n  {}", token(*user)));
+    cli::print(&format_args!(
+        "
+Chat with each other in a browser, in two windows as two of the users:\n
+  http://{address}/\n
+The demo's users, with tokens for 30 days:\n
+{}\n
+Calls of the first of them, and what the steps of docs/guide.md need, for a shell:\n
 export URL=http://{address} CONVERSATION={conversation} RECIPIENT={} \\
   TOKEN={}
 curl \"$URL/api/chat/conversations\" -H \"Authorization: Bearer $TOKEN\"
@@ -154,9 +156,10 @@ Try all calls:          http://{address}/reference/, with one of these tokens
 Watch what happens:     http://{address}/admin, with what this prints:\n
   {for_admins}\n
 Stop with Ctrl-C.\n",
+        named.collect::<Vec<_>>().join("\n\n"),
         users[1],
         token(users[0]),
-    );
+    ));
 }
 
 /// An address that listens everywhere is reached on this machine, too.

@@ -1,9 +1,17 @@
 //! Logs: to standard error, human on a terminal, JSON lines otherwise. Never a token, a secret or a message's text. And
 //! traces, where somebody collects them: `traces.rs`.
+//!
+//! Lines are written by a thread of its own: where nobody reads them, some are left out, and nobody waits.
 
-use std::io::{IsTerminal, stderr};
+use std::{
+    io::{IsTerminal, stderr},
+    sync::{Mutex, OnceLock, PoisonError, mpsc},
+    thread,
+    time::Duration,
+};
 
 use actors::way;
+use tracing_appender::non_blocking::{ErrorCounter, NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::{
     EnvFilter, Layer, Registry,
     filter::{FilterExt, LevelFilter, ParseError, filter_fn},
@@ -16,6 +24,14 @@ use crate::{
     traces::{self, Traces},
     ways::Ways,
 };
+
+/// Lines that wait to be written; more are left out.
+const LINES: usize = 8192;
+/// How long the lines that wait at the end may take.
+const END: Duration = Duration::from_secs(2);
+
+static LEFT_OUT: OnceLock<ErrorCounter> = OnceLock::new();
+static WRITER: Mutex<Option<WorkerGuard>> = Mutex::new(None);
 
 /// What listens beside the log.
 #[derive(Debug)]
@@ -32,8 +48,12 @@ pub struct Listeners {
 /// The filter cannot be read, or what the environment says of traces.
 pub fn start(filter: &str) -> Result<Listeners, String> {
     let filter = self::filter(filter).map_err(|error| format!("cannot read the log filter {filter:?}: {error}"))?;
+    let builder = NonBlockingBuilder::default().thread_name("log").lossy(true).buffered_lines_limit(LINES);
+    let (written, writer) = builder.finish(stderr());
+    let _ = LEFT_OUT.set(written.error_counter());
+    *WRITER.lock().unwrap_or_else(PoisonError::into_inner) = Some(writer);
     // Whoever read the logs may be gone; to say so there would be a panic.
-    let lines = fmt::layer::<Registry>().with_writer(stderr).log_internal_errors(false);
+    let lines = fmt::layer::<Registry>().with_writer(written).log_internal_errors(false);
     let lines = if stderr().is_terminal() { lines.boxed() } else { lines.json().flatten_event(true).boxed() };
     let ways = Ways::default();
     let traces = Traces::wanted()?;
@@ -46,6 +66,23 @@ pub fn start(filter: &str) -> Result<Listeners, String> {
         tracing::info!(named_by, "messages are traced; what the collector does not take is told here");
     }
     Ok(Listeners { traces, ways })
+}
+
+/// How many lines were left out, since nobody has read those before.
+pub fn lines_left_out() -> usize {
+    LEFT_OUT.get().map_or(0, ErrorCounter::dropped_lines)
+}
+
+/// The process ends: what is not written yet is, as far as somebody reads it soon.
+pub fn end() {
+    let Some(writer) = WRITER.lock().unwrap_or_else(PoisonError::into_inner).take() else { return };
+    let (done, is_done) = mpsc::channel();
+    // On a thread that nobody waits for without end: where the lines cannot be written, to say so waits, too.
+    thread::spawn(move || {
+        drop(writer);
+        let _ = done.send(());
+    });
+    let _ = is_done.recv_timeout(END);
 }
 
 /// The first directive that is a single word and no level. tracing-subscriber takes it for the only module that is logged, so

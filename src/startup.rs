@@ -21,9 +21,11 @@ use tokio_postgres::{Config, config::Host};
 
 use crate::{
     auth::{Auth, KeyError},
+    cli,
     config::Settings,
     demo,
     http::{self, App, Listening, Origins, Page, PlaceSettings},
+    logging,
     postgres::{PostgresError, PrivatePostgres},
     rates::{self, Rates},
     socket_io::SocketIo,
@@ -139,6 +141,7 @@ pub async fn serve(settings: &Settings, with_demo: bool, ways: Ways) -> Result<(
         () = stop(running, drain, Duration::from_secs(settings.stop_seconds)) => tracing::info!("stopped"),
         name = signals.next() => {
             tracing::warn!(signal = name, "stopped at once");
+            logging::end();
             // Dropping what runs has told the private Postgres to stop.
             std::process::exit(1);
         }
@@ -304,7 +307,7 @@ async fn listen(
     }
     app.chat.open();
     // For people, and for scripts that wait for it.
-    println!("horsetrust-chat listening on http://{}", listening.address);
+    cli::print(&format_args!("horsetrust-chat listening on http://{}", listening.address));
     tracing::info!(address = %listening.address, workers = settings.workers, "listening");
     if let Some(secret) = demo_secret {
         demo::prepare(&app, settings, &secret, listening.address).await.map_err(StartError::Other)?;

@@ -32,6 +32,7 @@ use prometheus_client::{
 };
 
 use super::{ApiError, App, caller::Admin, routes::Declared};
+use crate::logging;
 
 const PREFIX: &str = "horsetrust_chat";
 const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -106,6 +107,8 @@ pub(super) async fn scrape(app: Data<App>, _: Admin) -> Result<HttpResponse, Api
     messages(&app, &mut ours);
     requests(&app, &mut ours);
     postgres(&app, &mut ours).await;
+    let left_out = i64::try_from(logging::lines_left_out()).unwrap_or(i64::MAX);
+    counter(&mut ours, "log_lines_left_out", "Lines of the log that nobody has read in time", left_out);
     let mut processes = Registry::default();
     process(&mut processes);
     let mut text = String::new();

@@ -143,16 +143,23 @@ pub(crate) struct Launch {
     directory: Arc<DataDir>,
     port: u16,
     demo: bool,
+    log: Option<Stdio>,
     environment: Vec<(&'static str, Option<String>)>,
 }
 
 impl Launch {
     pub(crate) fn on(directory: &Arc<DataDir>) -> Self {
-        Self { directory: Arc::clone(directory), port: 0, demo: false, environment: Vec::new() }
+        Self { directory: Arc::clone(directory), port: 0, demo: false, log: None, environment: Vec::new() }
     }
 
     pub(crate) fn with_demo(mut self) -> Self {
         self.demo = true;
+        self
+    }
+
+    /// Where its standard error goes, instead of the log file.
+    pub(crate) fn log_to(mut self, log: impl Into<Stdio>) -> Self {
+        self.log = Some(log.into());
         self
     }
 
@@ -172,11 +179,15 @@ impl Launch {
     }
 
     /// A process that may not answer yet, so that several can start at once.
-    pub(crate) fn spawn(self) -> Starting {
+    pub(crate) fn spawn(mut self) -> Starting {
         let log = File::options().create(true).append(true).open(self.directory.log_file()).expect("the log file");
         let mut command = command(&["serve", "--port", &self.port.to_string()]);
         command.args(self.demo.then_some("--demo"));
-        command.arg("--data-dir").arg(self.directory.path()).stdout(Stdio::piped()).stderr(log);
+        command
+            .arg("--data-dir")
+            .arg(self.directory.path())
+            .stdout(Stdio::piped())
+            .stderr(self.log.take().unwrap_or_else(|| log.into()));
         for (name, value) in &self.environment {
             match value {
                 Some(value) => command.env(name, value),
