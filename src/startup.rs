@@ -134,7 +134,15 @@ pub async fn serve(settings: &Settings, with_demo: bool, ways: Ways) -> Result<(
             return Ok(());
         }
     };
-    let name = signals.next().await;
+    // Not left half-way: the sessions of the server before are here or there. A signal is heard afterwards.
+    let running = open(running, settings).await?;
+    let name = tokio::select! {
+        name = signals.next() => name,
+        error = prepare_demo(&running, settings, with_demo) => {
+            stop(running, Duration::ZERO, Duration::from_secs(settings.stop_seconds)).await;
+            return Err(StartError::Other(error));
+        }
+    };
     tracing::info!(signal = name, limit_seconds = settings.stop_seconds, "stopping; a second signal stops at once");
     let drain = Duration::from_secs(settings.drain_seconds);
     tokio::select! {
@@ -223,7 +231,6 @@ pub fn check(settings: &Settings, with_demo: bool) -> Result<(), StartError> {
 }
 
 async fn start(settings: &Settings, with_demo: bool, ways: Ways, hangup: Signal) -> Result<Running, StartError> {
-    // While the sessions that wait in Postgres have not been taken up: they can be taken up once.
     check(settings, with_demo)?;
     demo::warnings(settings, with_demo).for_each(|warning| tracing::warn!("{warning}"));
     raise_open_files();
@@ -240,6 +247,33 @@ async fn start(settings: &Settings, with_demo: bool, ways: Ways, hangup: Signal)
             }
             Err(error)
         }
+    }
+}
+
+/// Serves connections.
+async fn open(running: Running, settings: &Settings) -> Result<Running, StartError> {
+    if let Err(error) = running.app.chat.open().await {
+        if let Some(postgres) = running.postgres {
+            postgres.stop(POSTGRES_STOP).await;
+        }
+        return Err(StartError::Other(format!("cannot take over the sessions of the server before: {error}")));
+    }
+    let address = running.listening.address;
+    // For people, and for scripts that wait for it.
+    cli::print(&format_args!("horsetrust-chat listening on http://{address}"));
+    tracing::info!(%address, workers = settings.workers, "listening");
+    Ok(running)
+}
+
+/// Returns if that fails.
+async fn prepare_demo(running: &Running, settings: &Settings, with_demo: bool) -> String {
+    let prepare = async {
+        let secret = signing_secret(settings).map_err(|error| error.to_string())?;
+        demo::prepare(&running.app, settings, &secret, running.listening.address).await
+    };
+    match if with_demo { prepare.await } else { Ok(()) } {
+        Ok(()) => std::future::pending().await,
+        Err(error) => error,
     }
 }
 
@@ -286,7 +320,7 @@ async fn listen(
         total: settings.connections.map_or_else(connections_allowed, |connections| connections as usize),
     };
     let demo_secret = with_demo.then(|| signing_secret(settings)).transpose()?;
-    let page = Page::wanted(settings.chat_page, demo_secret.clone());
+    let page = Page::wanted(settings.chat_page, demo_secret);
     let app = App::new(chat, auth, origins, socket_io, rates, places, &settings.trusted_proxies)
         .with_page(page)
         .with_ways(ways);
@@ -303,14 +337,9 @@ async fn listen(
     match app.chat.restore_sessions().await {
         Ok(0) => (),
         Ok(sessions) => tracing::info!(sessions, "took up the sessions of the server before"),
-        Err(error) => tracing::warn!(%error, "clients of the server before will get new sessions"),
-    }
-    app.chat.open();
-    // For people, and for scripts that wait for it.
-    cli::print(&format_args!("horsetrust-chat listening on http://{}", listening.address));
-    tracing::info!(address = %listening.address, workers = settings.workers, "listening");
-    if let Some(secret) = demo_secret {
-        demo::prepare(&app, settings, &secret, listening.address).await.map_err(StartError::Other)?;
+        Err(error) => {
+            return Err(StartError::Other(format!("cannot take up the sessions of the server before: {error}")));
+        }
     }
     Ok((app, listening))
 }
@@ -321,7 +350,7 @@ async fn keep_sessions(chat: &Chat, limit: Duration) {
         Ok(Ok(0)) => (),
         Ok(Ok(sessions)) => tracing::info!(sessions, "kept the sessions for the next server"),
         Ok(Err(error)) => tracing::warn!(%error, "clients will get new sessions"),
-        Err(_) => tracing::warn!("sessions were not kept in time; clients will get new ones"),
+        Err(_) => tracing::warn!("sessions were not kept in time; clients may get new ones"),
     }
 }
 

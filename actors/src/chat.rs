@@ -92,8 +92,8 @@ impl Chat {
         self.0.workers.all_entered().await;
     }
 
-    /// Takes up the sessions that the server before has kept, so that their clients can come back to them. To be called
-    /// once, when all workers have entered and before [`Chat::open`]. Returns how many there are.
+    /// Starts the sessions that the server before has kept, so that their clients can come back to them. To be called once,
+    /// when all workers have entered and before [`Chat::open`]. Returns how many there are.
     ///
     /// # Errors
     /// Postgres is away.
@@ -101,9 +101,16 @@ impl Chat {
         recovery::restore(&self.0).await
     }
 
-    /// From now on connections are served.
-    pub fn open(&self) {
+    /// From now on connections are served, and the sessions of the server before are this one's: whoever begins this has to
+    /// [keep](Self::keep_sessions) them in the end.
+    ///
+    /// # Errors
+    /// Postgres is away: it still has those sessions, perhaps, and nobody is served.
+    pub async fn open(&self) -> Result<(), StoreError> {
+        // Else the server after this one might start what has gone on here since.
+        self.0.store.forget_kept_sessions().await?;
         let _ = self.0.open.set(());
+        Ok(())
     }
 
     /// Returns when connections are served.

@@ -17,8 +17,9 @@ use crate::{
     timestamp::Timestamp,
 };
 
-/// The connections of a server besides those of its pool and its lanes: who listens, and one to end another by.
-const OTHER_CONNECTIONS: usize = 2;
+/// The connections of a server besides those of its pool and its lanes: who listens, one to end another by, and one to keep
+/// sessions by.
+const OTHER_CONNECTIONS: usize = 3;
 
 /// The quickest of so many round trips counts: a busy machine makes any one of them slow.
 const ROUND_TRIPS: usize = 5;

@@ -137,9 +137,10 @@ impl Recoveries {
         (found.user == user).then(|| found.take_over(recover.offset, outbox))?
     }
 
+    /// It is no more.
     pub(crate) fn forget(&self, session: &Recoverable) {
         self.sessions.remove(&session.pid);
-        self.waiting.remove(session);
+        session.give_up();
     }
 
     fn all(&self) -> Vec<Arc<Recoverable>> {
@@ -183,8 +184,8 @@ impl Seat {
             this.put(&mut state, place);
         }
         drop(state);
-        // Not under the lock of another one.
-        while let Some(oldest) = this.waiting.take_surplus(this.user) {
+        // Not under the lock of another one. One at a time: after a restart all those wait that were connected before.
+        if let Some(oldest) = this.waiting.take_surplus(this.user) {
             oldest.give_up();
         }
     }

@@ -2,6 +2,7 @@
 import { after, afterEach, describe, test } from 'node:test';
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
+import { join as joinPath } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ask, closeClients, inbox, join } from './support/clients.js';
 import { waitingForLocks, withDatabase } from './support/database.js';
@@ -9,7 +10,7 @@ import { back, recoverable } from './support/recovering.js';
 import { Relay, closeRelays } from './support/relay.js';
 import { call } from './support/rest.js';
 import { makeDataDir, removeDataDir, startServer } from './support/server.js';
-import { range } from './support/shapes.js';
+import { range, texts } from './support/shapes.js';
 import { eventually } from './support/wait.js';
 import { history, newPair, say, stats } from './support/world.js';
 
@@ -79,7 +80,7 @@ describe('when the server is started again', () => {
   });
 
   test('as planned, the sessions are kept however many calls have to wait for Postgres', async () => {
-    const READERS = 24;
+    const READERS = 100;
     const { sockets } = await over(async (server, connected) => {
       const { alice, conversation } = await newPair(server);
       await withDatabase(server, async (database) => {
@@ -138,6 +139,38 @@ describe('when the server is started again', () => {
       unread.all.length = 0;
     }
     await life.stop();
+  });
+
+  test('what a server that cannot start leaves is there for the next', async () => {
+    const home = await startServer();
+    const env = { DATABASE_URL: `postgres://horsetrust@/horsetrust?host=${encodeURIComponent(joinPath(home.dir, 'socket'))}` };
+    life = await startServer({ dir, env });
+    const relay = await Relay.to(life);
+    const { alice, bob, conversation } = await newPair(life);
+    const socket = await recoverable(relay, bob);
+    const heard = inbox(socket, 'new_message');
+    await join(socket, conversation);
+    await say(life, alice, conversation, 'before');
+    await heard.count(1);
+    const gone = once(socket, 'disconnect');
+    relay.down();
+    await gone;
+    await say(life, alice, conversation, 'missed');
+    await life.stop();
+    await withDatabase(home, async (database) => {
+      await database.query('BEGIN; LOCK TABLE messages IN ACCESS EXCLUSIVE MODE');
+      await assert.rejects(startServer({ dir, env }), /cannot take up the sessions of the server before/);
+      await database.query('ROLLBACK');
+    });
+    life = await startServer({ dir, env });
+    relay.target = life.port;
+    const isBack = back(socket);
+    relay.up();
+    await isBack;
+    assert.equal(socket.recovered, true);
+    assert.deepEqual(texts(await heard.count(2)), ['before', 'missed']);
+    await life.stop();
+    await home.stop();
   });
 
   test('after a crash they are new', async () => {

@@ -1,4 +1,5 @@
-//! Sessions over a planned restart: kept in Postgres by the server that stops, taken by the next one that starts.
+//! Sessions over a planned restart: kept in Postgres by the server that stops, started again by the next one, and forgotten
+//! there when it opens.
 
 use std::{
     collections::HashMap,
@@ -112,12 +113,12 @@ pub(crate) async fn keep(shared: &Shared) -> Result<usize, StoreError> {
 }
 
 /// Starts the sessions that the server before has kept, in their rooms before anybody can say anything there. Returns how
-/// many.
+/// many. They stay in Postgres: this server may end before it is open.
 pub(crate) async fn restore(shared: &Arc<Shared>) -> Result<usize, StoreError> {
-    let rows = shared.store.take_sessions().await?;
     if !shared.recoveries.are_on() {
         return Ok(0);
     }
+    let rows = shared.store.find_kept_sessions().await?;
     let sessions = rows.into_iter().filter_map(|row| match serde_json::from_str::<KeptSession>(&row.state) {
         Ok(kept) => Some((Pid(row.pid), row.left, kept)),
         Err(error) => {

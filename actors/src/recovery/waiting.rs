@@ -41,7 +41,7 @@ impl WaitingSessions {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
+    use std::time::{Duration, Instant};
 
     use super::*;
     use crate::{
@@ -49,7 +49,7 @@ mod tests {
         event::EncodedEvent,
         ids::SessionId,
         outbox::{AckId, CloseReason, Outbox, Queued},
-        recovery::{Pid, Recover, Recoveries, Seat},
+        recovery::{Log, Pid, Place, Recover, Recoveries, Seat},
     };
 
     struct Nobody;
@@ -67,6 +67,29 @@ mod tests {
         let recoverable = recoveries.begin(user, Arc::new(Nobody));
         Seat::first(recoverable.clone()).leave(Some(CloseReason::TransportLost));
         recoverable.pid
+    }
+
+    #[test]
+    fn one_that_ends_while_it_waits_is_counted_no_more() {
+        let recoveries = Recoveries::new(Duration::from_secs(60), Arc::default());
+        let pid = lost(&recoveries, UserId::new());
+        let session = recoveries.sessions.get(&pid).expect("it waits").clone();
+        recoveries.forget(&session);
+        assert_eq!(recoveries.counters.get(Gauge::LostSessions), 0);
+        assert!(recoveries.waiting.0.is_empty());
+    }
+
+    #[test]
+    fn more_than_a_user_may_have_wait_after_a_restart_and_one_gives_way_to_each_that_is_lost_then() {
+        let recoveries = Recoveries::new(Duration::from_secs(60), Arc::default());
+        let user = UserId::new();
+        let restored = RECOVERY_SESSIONS_OF_USER + 4;
+        for _ in 0..restored {
+            let place = Place::Lost { until: Instant::now() + Duration::from_secs(60), missed: 0 };
+            recoveries.add(Pid::new(), SessionId::new(), user, Log::new(Arc::default()), place);
+        }
+        lost(&recoveries, user);
+        assert_eq!(recoveries.counters.get(Gauge::LostSessions), restored as i64);
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::{
+    connect::connect,
     ids::MessageId,
     message::StoredMessage,
     recovery::{KeptRow, SentMessage},
@@ -15,26 +16,38 @@ use super::{Store, StoreError, users::profile};
 const ROWS: usize = 1000;
 
 impl Store {
-    /// Stores sessions for the next server.
+    /// Stores sessions for the next server, over a connection of its own: those of the pool may have more to read than the
+    /// stop has time.
     pub(crate) async fn keep_sessions(&self, rows: &[KeptRow]) -> Result<(), StoreError> {
+        if rows.is_empty() {
+            return Ok(());
+        }
+        let (client, connection) = connect(&self.database, "horsetrust-chat sessions").await?;
+        // Ends with the client.
+        tokio::spawn(connection);
         for rows in rows.chunks(ROWS) {
             let pids: Vec<_> = rows.iter().map(|row| row.pid.as_slice()).collect();
             let left: Vec<_> = rows.iter().map(|row| i64::try_from(row.left.as_millis()).unwrap_or(i64::MAX)).collect();
             let states: Vec<_> = rows.iter().map(|row| row.state.as_str()).collect();
-            self.query(sql::KEEP_SESSIONS, &[&pids, &left, &states]).await?;
+            client.query(sql::KEEP_SESSIONS, &[&pids, &left, &states]).await?;
         }
         Ok(())
     }
 
-    /// Takes the sessions that are still waited for. Nobody else gets them.
-    pub(crate) async fn take_sessions(&self) -> Result<Vec<KeptRow>, StoreError> {
-        let rows = self.query(sql::TAKE_SESSIONS, &[]).await?;
+    /// The sessions that still wait for a server.
+    pub(crate) async fn find_kept_sessions(&self) -> Result<Vec<KeptRow>, StoreError> {
+        let rows = self.query(sql::FIND_KEPT_SESSIONS, &[]).await?;
         let kept = rows.iter().filter_map(|row| {
             let left = u64::try_from(row.get::<_, i64>(1)).ok().map(Duration::from_millis)?;
             let pid = row.get::<_, &[u8]>(0).try_into().ok()?;
             Some(KeptRow { pid, left, state: row.get(2) })
         });
         Ok(kept.collect())
+    }
+
+    /// Nobody else gets them.
+    pub(crate) async fn forget_kept_sessions(&self) -> Result<(), StoreError> {
+        self.query(sql::FORGET_KEPT_SESSIONS, &[]).await.map(drop)
     }
 
     /// The messages with these ids, as they are now.

@@ -93,6 +93,8 @@ pub struct PoolUse {
 /// The pool.
 #[derive(Clone, Debug)]
 pub struct Store {
+    /// Whose connections these are.
+    database: Config,
     pool: Pool,
     asked: Arc<Asked>,
 }
@@ -112,7 +114,8 @@ impl Store {
              -c statement_timeout={statement} -c lock_timeout={lock}"
         );
         database.options(options.trim_start());
-        let manager = Manager::from_config(database, NoTls, ManagerConfig { recycling_method: RecyclingMethod::Fast });
+        let manager =
+            Manager::from_config(database.clone(), NoTls, ManagerConfig { recycling_method: RecyclingMethod::Fast });
         let pool = Pool::builder(manager)
             .max_size(POOL_CONNECTIONS)
             .runtime(Runtime::Tokio1)
@@ -121,7 +124,7 @@ impl Store {
             .recycle_timeout(Some(CONNECT_TIMEOUT))
             .build()
             .expect("a runtime is given, which is all that can be missing");
-        Self { pool, asked: Arc::default() }
+        Self { database, pool, asked: Arc::default() }
     }
 
     /// How much of the pool is in use.
