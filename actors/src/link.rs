@@ -26,7 +26,6 @@ mod failure;
 mod lock_wait;
 
 use failure::{Failure, bounded, describe, is_passing, is_repeat, is_stale};
-
 use lock_wait::LockWait;
 
 pub(crate) use failure::explain;

@@ -1,22 +1,21 @@
 //! The keys that tokens are checked with: a secret, and public keys from files.
 
-use std::{fs::File, io, io::Read as _, ops::RangeInclusive, path::Path};
+use std::{fs::File, io, io::Read as _, path::Path};
 
 use jsonwebtoken::{
-    Algorithm, DecodingKey, DecodingKeyKind, Header, Validation,
-    crypto::verify,
-    jwk::{AlgorithmParameters, EllipticCurve, Jwk, JwkSet, KeyAlgorithm, PublicKeyUse},
+    Algorithm, DecodingKey, Header, Validation,
+    jwk::{Jwk, JwkSet, PublicKeyUse},
 };
-use rsa::{BigUint, RsaPublicKey, pkcs1};
 use serde_json::Value;
 use thiserror::Error;
+
+mod sound;
+
+use sound::{Fault, algorithm, public_key, sound};
 
 /// What each block of a PEM file begins with; jsonwebtoken reads the first block only.
 const PEM_BEGIN: &str = "-----BEGIN ";
 
-/// How long an RSA key may be, in bits: shorter ones can be broken (RFC 7518, 3.3), and with longer ones the library checks
-/// no signature.
-const RSA_BITS: RangeInclusive<usize> = 2048..=4096;
 /// Largest file of keys, in bytes.
 const FILE: u64 = 1 << 20;
 
@@ -35,6 +34,9 @@ pub enum KeyError {
     /// Who checks tokens has no need of it, and should not be able to make any.
     #[error("{0} has a private key, but the public one is wanted: `openssl pkey -in FILE -pubout` makes it")]
     Private(String),
+    /// The same in a set.
+    #[error("{0} has the private part of a key, `d`, but only the public parts are wanted")]
+    PrivatePart(String),
     /// A key in a set is none that tokens are checked with.
     #[error("{0}: the key {1} is for none of RS256, ES256 and EdDSA")]
     Unsupported(String, String),
@@ -100,7 +102,7 @@ impl Keys {
             return self.add_pem(&String::from_utf8_lossy(text), name);
         };
         if serde_json::from_slice(text).is_ok_and(|set| has_private(&set)) {
-            return Err(KeyError::Private(name));
+            return Err(KeyError::PrivatePart(name));
         }
         self.add_set(&set, name)
     }
@@ -194,70 +196,6 @@ fn read(path: &Path) -> io::Result<Vec<u8>> {
 /// Whether a set tells the private part of a key (RFC 7518, 6.2.2 and 6.3.2).
 fn has_private(set: &Value) -> bool {
     set["keys"].as_array().is_some_and(|keys| keys.iter().any(|key| key.get("d").is_some()))
-}
-
-/// Why a key is not taken.
-enum Fault {
-    NoKey,
-    /// An RSA key of so many.
-    Bits(usize),
-}
-
-/// The key of a single block, with the algorithm it is for.
-fn public_key(block: &str) -> Result<(Algorithm, DecodingKey), Fault> {
-    let kinds = [
-        (Algorithm::RS256, DecodingKey::from_rsa_pem(block.as_bytes())),
-        (Algorithm::ES256, DecodingKey::from_ec_pem(block.as_bytes())),
-        (Algorithm::EdDSA, DecodingKey::from_ed_pem(block.as_bytes())),
-    ];
-    let (algorithm, key) =
-        kinds.into_iter().find_map(|(algorithm, key)| Some((algorithm, key.ok()?))).ok_or(Fault::NoKey)?;
-    Ok((algorithm, sound(algorithm, key)?))
-}
-
-/// A public key that tokens can be checked with. jsonwebtoken finds that out with the first token only, and panics then if an
-/// Ed25519 key is too short.
-fn sound(algorithm: Algorithm, key: DecodingKey) -> Result<DecodingKey, Fault> {
-    let is_sound = match algorithm {
-        Algorithm::RS256 => {
-            let (modulus, exponent) = rsa_numbers(&key).ok_or(Fault::NoKey)?;
-            let bits = modulus.bits();
-            if !RSA_BITS.contains(&bits) {
-                return Err(Fault::Bits(bits));
-            }
-            RsaPublicKey::new(modulus, exponent).is_ok()
-        }
-        Algorithm::EdDSA => key.try_get_as_bytes().is_ok_and(|bytes| bytes.len() == 32),
-        _ => true,
-    };
-    if is_sound && verify("", b"", &key, algorithm).is_ok() { Ok(key) } else { Err(Fault::NoKey) }
-}
-
-/// Modulus and exponent.
-fn rsa_numbers(key: &DecodingKey) -> Option<(BigUint, BigUint)> {
-    let (modulus, exponent) = match key.kind() {
-        DecodingKeyKind::RsaModulusExponent { n, e } => (&n[..], &e[..]),
-        DecodingKeyKind::SecretOrDer(der) => {
-            let key = pkcs1::RsaPublicKey::try_from(&der[..]).ok()?;
-            (key.modulus.as_bytes(), key.public_exponent.as_bytes())
-        }
-    };
-    Some((BigUint::from_bytes_be(modulus), BigUint::from_bytes_be(exponent)))
-}
-
-/// Which algorithm a public key is for.
-fn algorithm(jwk: &Jwk) -> Option<Algorithm> {
-    let (algorithm, named) = match &jwk.algorithm {
-        AlgorithmParameters::RSA(_) => (Algorithm::RS256, KeyAlgorithm::RS256),
-        AlgorithmParameters::EllipticCurve(key) if key.curve == EllipticCurve::P256 => {
-            (Algorithm::ES256, KeyAlgorithm::ES256)
-        }
-        AlgorithmParameters::OctetKeyPair(key) if key.curve == EllipticCurve::Ed25519 => {
-            (Algorithm::EdDSA, KeyAlgorithm::EdDSA)
-        }
-        _ => return None,
-    };
-    jwk.common.key_algorithm.is_none_or(|other| other == named).then_some(algorithm)
 }
 
 #[cfg(test)]
@@ -361,7 +299,7 @@ mod tests {
     #[test]
     fn a_private_key_is_refused_as_such() {
         let set = rsa(2048, 0xff, &[1, 0, 1]).replace(r#""e":"#, r#""d":"AAAA","e":"#);
-        assert!(matches!(added(&set), Err(KeyError::Private(_))));
+        assert!(matches!(added(&set), Err(KeyError::PrivatePart(_))));
         for kind in ["PRIVATE KEY", "RSA PRIVATE KEY", "EC PRIVATE KEY", "ENCRYPTED PRIVATE KEY"] {
             let block = format!("-----BEGIN {kind}-----\nAAAA\n-----END {kind}-----\n");
             for file in [block.clone(), format!("{P256}{block}")] {
