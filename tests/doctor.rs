@@ -83,7 +83,7 @@ fn what_may_lose_messages_and_what_is_too_little_is_a_warning_with_its_remedy() 
     assert!(starts, "{said}");
     assert_found(&said, "warning", "durability", &["fsync is off"]);
     assert_found(&said, "warning", "open files", &["fewer than 500", "LimitNOFILE"]);
-    assert_found(&said, "ok", "connections", &["a server has up to 74"]);
+    assert_found(&said, "ok", "connections", &["a server has up to 75"]);
     // Takes a Postgres that starts again.
     sql.run("ALTER SYSTEM SET max_connections = 60");
     sql.run("ALTER SYSTEM RESET fsync");
