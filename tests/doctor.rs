@@ -94,7 +94,7 @@ fn what_may_lose_messages_and_what_is_too_little_is_a_warning_with_its_remedy() 
     let (starts, said) = examined(beside(&again).env("WORKERS", "64"));
     assert!(starts, "{said}");
     assert_found(&said, "ok", "durability", &["is kept"]);
-    assert_found(&said, "warning", "connections", &["up to 74", "max_connections"]);
+    assert_found(&said, "warning", "connections", &["up to 75", "max_connections"]);
 }
 
 #[test]
