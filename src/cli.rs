@@ -275,12 +275,16 @@ fn fail(error: &dyn Display) -> ExitCode {
 
 /// What a server prints. Nobody may be there to read it, or no place left.
 pub(crate) fn print(what: &dyn Display) {
-    if let Err(error) = writeln!(std::io::stdout(), "{what}") {
-        tracing::warn!(%error, "cannot write to standard output");
-    }
+    let line = format!("{what}\n");
+    logging::without_waiting(move || {
+        if let Err(error) = std::io::stdout().write_all(line.as_bytes()) {
+            tracing::warn!(%error, "cannot write to standard output");
+        }
+    });
 }
 
 fn say(what: &dyn Display) {
+    let line = format!("horsetrust-chat: {what}\n");
     // Nobody may be there to read it.
-    let _ = writeln!(std::io::stderr(), "horsetrust-chat: {what}");
+    logging::without_waiting(move || drop(std::io::stderr().write_all(line.as_bytes())));
 }

@@ -27,8 +27,8 @@ use crate::{
 
 /// Lines that wait to be written; more are left out.
 const LINES: usize = 8192;
-/// How long the lines that wait at the end may take.
-const END: Duration = Duration::from_secs(2);
+/// How long what is written at the start and at the end may take.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 static LEFT_OUT: OnceLock<ErrorCounter> = OnceLock::new();
 static WRITER: Mutex<Option<WorkerGuard>> = Mutex::new(None);
@@ -76,13 +76,18 @@ pub fn lines_left_out() -> usize {
 /// The process ends: what is not written yet is, as far as somebody reads it soon.
 pub fn end() {
     let Some(writer) = WRITER.lock().unwrap_or_else(PoisonError::into_inner).take() else { return };
+    // Where the lines cannot be written, to say so would wait, too.
+    without_waiting(move || drop(writer));
+}
+
+/// Writes something, and goes on if that takes too long: nobody may read what was written before.
+pub(crate) fn without_waiting(write: impl FnOnce() + Send + 'static) {
     let (done, is_done) = mpsc::channel();
-    // On a thread that nobody waits for without end: where the lines cannot be written, to say so waits, too.
     thread::spawn(move || {
-        drop(writer);
+        write();
         let _ = done.send(());
     });
-    let _ = is_done.recv_timeout(END);
+    let _ = is_done.recv_timeout(PATIENCE);
 }
 
 /// The first directive that is a single word and no level. tracing-subscriber takes it for the only module that is logged, so

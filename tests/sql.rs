@@ -74,7 +74,7 @@ async fn no_hot_statement_reads_a_large_table_from_end_to_end() {
         ("append_named_messages.sql", &[&ids, &conversations, &users, &texts, &times, &names]),
         ("mark_read.sql", &[&conversations, &users, &seqs, &times, &false]),
         ("find_messages_by_id.sql", &[&ids]),
-        ("find_room.sql", &[&conversation]),
+        ("find_rooms.sql", &[&conversations]),
         ("read_history.sql", &[&conversation, &user, &30_i64, &0_i64]),
         ("read_after.sql", &[&conversation, &user, &99_000_i64, &31_i64]),
         ("read_before.sql", &[&conversation, &user, &1_000_i64, &31_i64]),

@@ -314,9 +314,10 @@ impl Chat {
         self.0.draining.load(Ordering::SeqCst)
     }
 
-    /// The server stops: new messages are refused from now on.
+    /// The server stops: new messages are refused from now on, and reads that wait for Postgres to have time for them.
     pub fn refuse_new(&self) {
         self.0.stopping.store(true, Ordering::SeqCst);
+        self.0.store.refuse_waiting();
     }
 
     /// Whether the server stops.

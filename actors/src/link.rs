@@ -161,21 +161,25 @@ impl Connection {
         // From here on, dropping it ends the connection.
         let mut connection = UnpreparedConnection { client: Some(client), driver };
         let client = connection.client.as_ref().expect("just put there");
-        client.execute(sql::END_HOLDER_OF_LOCK, &[&lock]).await?;
-        client.execute("SELECT pg_advisory_lock($1)", &[&lock]).await?;
         // Acked means committed, whatever the database's or the role's default is.
         let settings = format!(
             "SET synchronous_commit = on; SET statement_timeout = {}; SET lock_timeout = {}",
             STATEMENT_TIMEOUT.as_millis(),
             LOCK_TIMEOUT.as_millis()
         );
+        // Before the lock: who gives up waiting leaves nobody at it, whatever became of the backend that has it.
         client.batch_execute(&settings).await?;
-        let append_one = client.prepare(sql::APPEND_MESSAGE).await?;
-        let append = client.prepare(sql::APPEND_MESSAGES).await?;
-        let append_named = client.prepare(sql::APPEND_NAMED_MESSAGES).await?;
-        let mark = client.prepare(sql::MARK_READ).await?;
-        let lock = client.prepare(sql::LOCK_CONVERSATION).await?;
-        let find = client.prepare(sql::FIND_MESSAGES_BY_ID).await?;
+        client.execute(sql::END_HOLDER_OF_LOCK, &[&lock]).await?;
+        client.execute("SELECT pg_advisory_lock($1)", &[&lock]).await?;
+        // One round trip for all of them, where Postgres is far away.
+        let (append_one, append, append_named, mark, lock, find) = tokio::try_join!(
+            client.prepare(sql::APPEND_MESSAGE),
+            client.prepare(sql::APPEND_MESSAGES),
+            client.prepare(sql::APPEND_NAMED_MESSAGES),
+            client.prepare(sql::MARK_READ),
+            client.prepare(sql::LOCK_CONVERSATION),
+            client.prepare(sql::FIND_MESSAGES_BY_ID),
+        )?;
         let (client, driver) = connection.prepared();
         Ok(Self { client, append_one, append, append_named, mark, lock, find, driver })
     }

@@ -28,7 +28,7 @@ use crate::{
     refusal::Refusal,
     reply::{Committed, Reply},
     session::Member,
-    shared::Shared,
+    shared::{RoomLoad, Shared},
     timestamp::Timestamp,
 };
 
@@ -110,12 +110,10 @@ impl Room {
     /// Loads the participants and runs the command then; nothing else is handled meanwhile, so that order is kept.
     fn load_and_run(&self, command: RoomCommand, ctx: &mut Context<Self>) {
         let (shared, conversation) = (self.shared.clone(), self.conversation);
-        let load = async move { shared.load_participants(conversation).await };
+        let load = async move { shared.load_rooms(&[conversation]).await.map(|mut found| found.pop()) };
         ctx.wait(load.into_actor(self).map(move |loaded, room, ctx| match loaded {
-            Ok(Some((two, last_seq))) => {
-                // Loaded once: nothing else is handled meanwhile.
-                let _ = room.participants.set(two);
-                room.announced = last_seq;
+            Ok(Some(load)) => {
+                room.loaded(load);
                 room.run(command, ctx);
             }
             Ok(None) => {
@@ -129,6 +127,13 @@ impl Room {
                 room.run(command, ctx);
             }
         }));
+    }
+
+    /// Once only: nothing else is handled meanwhile.
+    fn loaded(&mut self, load: RoomLoad) {
+        if self.participants.set(load.participants).is_ok() {
+            self.announced = load.last_seq;
+        }
     }
 
     /// Lets participants through.
@@ -153,6 +158,7 @@ impl Room {
             RoomCommand::Join(member, Some(since), reply) => self.resume(member, since, reply, ctx),
             RoomCommand::Leave(session, reply) => self.leave(session, reply),
             RoomCommand::Post { sender, draft, reply, room } => self.post(sender, draft, reply, room),
+            RoomCommand::Loaded(load) => self.loaded(load),
             RoomCommand::Typing { typist, session, started, reply } => {
                 self.typing(typist, session, started, ctx);
                 reply.done(None);
@@ -356,8 +362,8 @@ impl Handler<RoomCommand> for Room {
         self.waiting.taken();
         // Somebody who only looks is no reason to stay.
         self.used |= !matches!(command, RoomCommand::Describe(_));
-        let must_load =
-            self.participants.get().is_none() && self.unavailable_until.is_none_or(|until| Instant::now() >= until);
+        let can_load = self.unavailable_until.is_none_or(|until| Instant::now() >= until);
+        let must_load = self.participants.get().is_none() && can_load && !matches!(command, RoomCommand::Loaded(_));
         if must_load { self.load_and_run(command, ctx) } else { self.run(command, ctx) }
     }
 }

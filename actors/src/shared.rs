@@ -49,6 +49,13 @@ pub(crate) struct Shared {
     pub(crate) stopping: AtomicBool,
 }
 
+/// What a room is made of.
+pub(crate) struct RoomLoad {
+    pub(crate) conversation: ConversationId,
+    pub(crate) participants: [Arc<LiveProfile>; 2],
+    pub(crate) last_seq: i64,
+}
+
 impl Shared {
     pub(crate) fn room(self: &Arc<Self>, conversation: ConversationId) -> Option<RoomHandle> {
         self.directory.room(conversation, self)
@@ -68,16 +75,19 @@ impl Shared {
         self.workers.each(u64::MAX, |hub| hub.close_user(user, CloseReason::Revoked));
     }
 
-    /// The two participants of a conversation, `None` if there is no such one.
-    pub(crate) async fn load_participants(
-        &self,
-        conversation: ConversationId,
-    ) -> Result<Option<([Arc<LiveProfile>; 2], i64)>, StoreError> {
-        let Some((profiles, last_seq)) = self.store.find_room(conversation).await? else { return Ok(None) };
-        let two = profiles.map(|profile| self.profiles.hold(profile));
+    /// What rooms are made of, but for those of conversations that are not there.
+    pub(crate) async fn load_rooms(&self, conversations: &[ConversationId]) -> Result<Vec<RoomLoad>, StoreError> {
+        let found = self.store.find_rooms(conversations).await?.into_iter();
+        let loads = found.map(|(conversation, profiles, last_seq)| RoomLoad {
+            conversation,
+            participants: profiles.map(|profile| self.profiles.hold(profile)),
+            last_seq,
+        });
+        let loads: Vec<_> = loads.collect();
         // Once more, now that changes reach them: one that came since the first reading was for nobody.
-        self.read_again(&two).await?;
-        Ok(Some((two, last_seq)))
+        let profiles: Vec<_> = loads.iter().flat_map(|load| load.participants.clone()).collect();
+        self.read_again(&profiles).await?;
+        Ok(loads)
     }
 
     /// Reads profiles that are in use: whoever holds them has what was committed before, or later.

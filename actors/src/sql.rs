@@ -17,7 +17,7 @@ queries! {
     LOCK_CONVERSATION = "lock_conversation.sql",
     FIND_MESSAGES_BY_ID = "find_messages_by_id.sql",
     END_HOLDER_OF_LOCK = "end_holder_of_lock.sql",
-    FIND_ROOM = "find_room.sql",
+    FIND_ROOMS = "find_rooms.sql",
     READ_HISTORY = "read_history.sql",
     READ_AFTER = "read_after.sql",
     READ_BEFORE = "read_before.sql",

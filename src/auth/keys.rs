@@ -195,7 +195,7 @@ fn read(path: &Path) -> io::Result<Vec<u8>> {
 
 /// Whether a set tells the private part of a key (RFC 7518, 6.2.2 and 6.3.2).
 fn has_private(set: &Value) -> bool {
-    set["keys"].as_array().is_some_and(|keys| keys.iter().any(|key| key.get("d").is_some()))
+    set["keys"].as_array().is_some_and(|keys| keys.iter().any(|key| !key["d"].is_null()))
 }
 
 #[cfg(test)]

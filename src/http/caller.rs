@@ -48,9 +48,13 @@ pub(super) fn caller(request: &HttpRequest) -> Result<Caller, AuthError> {
     app.auth.admit(token.trim(), &app.chat)
 }
 
-/// Counts a call against its caller's rate.
+/// Counts a call against its caller's rate, unless the server stops.
 fn counted(request: &HttpRequest, caller: Caller) -> Result<Caller, ApiError> {
     let app = request.app_data::<Data<App>>().expect("every App of ours has it");
+    // What was asked before is answered; calls without end would keep a stop from its own work.
+    if app.chat.is_stopping() {
+        return Err(Refusal::unavailable().into());
+    }
     if caller.role != Role::Admin {
         app.rates.admit_call(caller.user)?;
     }

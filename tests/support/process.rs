@@ -36,6 +36,11 @@ impl Server {
         log.lines().filter(|line| parts.iter().all(|part| line.contains(part))).count()
     }
 
+    /// Waits until so many lines of the log have all of these; a thread of their own writes them.
+    pub(crate) fn has_logged(&self, parts: &[&str], count: usize) {
+        until(&format!("{count} lines with {parts:?}"), EVENT_LIMIT, || self.log_lines_with(parts) == count);
+    }
+
     /// Waits until nobody is there but so many sessions.
     pub(crate) fn has_sessions(&self, count: u64) {
         until(&format!("{count} sessions"), EVENT_LIMIT, || {

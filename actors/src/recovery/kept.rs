@@ -14,6 +14,7 @@ use crate::{
     ids::{ConversationId, SessionId, UserId},
     message::{Notification, StoredMessage},
     profile::Profile,
+    room::RoomHandle,
     session::start_kept,
     shared::Shared,
     store::StoreError,
@@ -21,6 +22,9 @@ use crate::{
 };
 
 use super::{Log, Pid, Place, Recoverable};
+
+/// Rooms that Postgres is asked for in one statement.
+const ROOMS_AT_ONCE: usize = 1000;
 
 /// A session, as its row has it.
 #[derive(Debug, Serialize, Deserialize)]
@@ -140,6 +144,7 @@ pub(crate) async fn restore(shared: &Arc<Shared>) -> Result<usize, StoreError> {
         };
         (offset, made.entry(offset).or_insert_with(make).clone())
     };
+    let rooms = load_rooms(shared, sessions.iter().flat_map(|(.., kept)| &kept.rooms)).await?;
     let mut restored = 0;
     for (pid, left, kept) in sessions {
         let log = Log::restored(shared.recoveries.bytes.clone(), kept.floor, kept.log.into_iter().map(&mut event));
@@ -147,5 +152,27 @@ pub(crate) async fn restore(shared: &Arc<Shared>) -> Result<usize, StoreError> {
         let recoverable = shared.recoveries.add(pid, kept.session, kept.user, log, place);
         restored += usize::from(start_kept(&recoverable, &kept.rooms, shared));
     }
+    // Not before their members hold them.
+    drop(rooms);
     Ok(restored)
+}
+
+/// Starts rooms with what they are made of. Each by itself, all at once, they would ask Postgres for longer than clients wait.
+async fn load_rooms(
+    shared: &Arc<Shared>,
+    rooms: impl Iterator<Item = &ConversationId>,
+) -> Result<Vec<RoomHandle>, StoreError> {
+    let mut ids: Vec<_> = rooms.copied().collect();
+    ids.sort_unstable();
+    ids.dedup();
+    let mut rooms = Vec::new();
+    for ids in ids.chunks(ROOMS_AT_ONCE) {
+        for load in shared.load_rooms(ids).await? {
+            if let Some(room) = shared.room(load.conversation) {
+                room.loaded(load);
+                rooms.push(room);
+            }
+        }
+    }
+    Ok(rooms)
 }

@@ -13,6 +13,7 @@ use crate::{
     refusal::Refusal,
     reply::Reply,
     session::Member,
+    shared::RoomLoad,
 };
 
 use super::{RoomDescription, RoomHandle};
@@ -20,6 +21,8 @@ use super::{RoomDescription, RoomHandle};
 #[derive(ActixMessage)]
 #[rtype(result = "()")]
 pub(super) enum RoomCommand {
+    /// By somebody else, for many rooms at once.
+    Loaded(RoomLoad),
     /// And what was said behind a seq.
     Join(Member, Option<i64>, Reply),
     /// A reply where the session has not ended.

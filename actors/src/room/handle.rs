@@ -19,7 +19,7 @@ use crate::{
     refusal::{Code, Refusal},
     reply::{Committed, PostError, Reply},
     session::Member,
-    shared::Shared,
+    shared::{RoomLoad, Shared},
 };
 
 use super::{Participants, Room, RoomCommand, RoomDescription};
@@ -62,6 +62,11 @@ impl RoomHandle {
         shared.counters.add(Gauge::Rooms);
         let address = Room::start_in_arbiter(&worker.arbiter, move |_| room);
         Self(Arc::new(Known { mailbox: Mailbox::new(address, waiting, ROOM_QUEUE), participants }))
+    }
+
+    /// What it is made of, so that it need not ask Postgres.
+    pub(crate) fn loaded(&self, load: RoomLoad) {
+        self.0.mailbox.push(RoomCommand::Loaded(load));
     }
 
     pub(crate) fn join(&self, member: Member, since: Option<i64>, reply: Reply) {

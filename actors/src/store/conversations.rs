@@ -122,13 +122,13 @@ impl Store {
         Ok(rows.first().map_or((0, 0), |row| (row.get(0), row.get(1))))
     }
 
-    /// The participants of a conversation.
-    pub(crate) async fn find_room(
+    /// Conversations with their participants and newest seqs; unknown ones are missing.
+    pub(crate) async fn find_rooms(
         &self,
-        conversation: ConversationId,
-    ) -> Result<Option<([Profile; 2], i64)>, StoreError> {
-        let rows = self.query(sql::FIND_ROOM, &[&conversation]).await?;
-        Ok(rows.first().map(|row| ([profile(row, 0), profile(row, 3)], row.get(6))))
+        conversations: &[ConversationId],
+    ) -> Result<Vec<(ConversationId, [Profile; 2], i64)>, StoreError> {
+        let rows = self.query(sql::FIND_ROOMS, &[&conversations]).await?;
+        Ok(rows.iter().map(|row| (row.get(0), [profile(row, 1), profile(row, 4)], row.get(7))).collect())
     }
 }
 

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use tokio_postgres::{Client, types::ToSql};
+
 use crate::{
     connect::connect,
     ids::MessageId,
@@ -22,16 +24,33 @@ impl Store {
         if rows.is_empty() {
             return Ok(());
         }
-        let (client, connection) = connect(&self.database, "horsetrust-chat sessions").await?;
-        // Ends with the client.
-        tokio::spawn(connection);
+        let aside = self.connect_aside().await;
         for rows in rows.chunks(ROWS) {
             let pids: Vec<_> = rows.iter().map(|row| row.pid.as_slice()).collect();
             let left: Vec<_> = rows.iter().map(|row| i64::try_from(row.left.as_millis()).unwrap_or(i64::MAX)).collect();
             let states: Vec<_> = rows.iter().map(|row| row.state.as_str()).collect();
-            client.query(sql::KEEP_SESSIONS, &[&pids, &left, &states]).await?;
+            let row: [&(dyn ToSql + Sync); 3] = [&pids, &left, &states];
+            match &aside {
+                Some(client) => drop(client.query(sql::KEEP_SESSIONS, &row).await?),
+                None => drop(self.query(sql::KEEP_SESSIONS, &row).await?),
+            }
         }
         Ok(())
+    }
+
+    /// A connection of its own, unless Postgres has none left.
+    async fn connect_aside(&self) -> Option<Client> {
+        match connect(&self.database, "horsetrust-chat sessions").await {
+            Ok((client, connection)) => {
+                // Ends with the client.
+                tokio::spawn(connection);
+                Some(client)
+            }
+            Err(error) => {
+                tracing::warn!(%error, "sessions are kept over the connections for reads");
+                None
+            }
+        }
     }
 
     /// The sessions that still wait for a server.

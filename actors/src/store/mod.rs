@@ -12,7 +12,10 @@ use std::{sync::Arc, time::Duration};
 
 use deadpool_postgres::{Manager, ManagerConfig, Object, Pool, RecyclingMethod, Runtime};
 use thiserror::Error;
-use tokio::time::{Instant, error::Elapsed, timeout, timeout_at};
+use tokio::{
+    sync::Notify,
+    time::{Instant, error::Elapsed, timeout, timeout_at},
+};
 use tokio_postgres::{Config, NoTls, Row, error::Severity, types::ToSql};
 
 pub use conversations::{Conversation, LastMessage, OpenConversationError};
@@ -97,6 +100,8 @@ pub struct Store {
     database: Config,
     pool: Pool,
     asked: Arc<Asked>,
+    /// For those who wait for a connection.
+    gives_up: Arc<Notify>,
 }
 
 impl Store {
@@ -124,7 +129,7 @@ impl Store {
             .recycle_timeout(Some(CONNECT_TIMEOUT))
             .build()
             .expect("a runtime is given, which is all that can be missing");
-        Self { database, pool, asked: Arc::default() }
+        Self { database, pool, asked: Arc::default(), gives_up: Arc::default() }
     }
 
     /// How much of the pool is in use.
@@ -132,6 +137,11 @@ impl Store {
         let status = self.pool.status();
         let used = status.size.saturating_sub(status.available);
         PoolUse { idle: status.available, used, limit: status.max_size, waiting: status.waiting }
+    }
+
+    /// Refuses those who wait for a connection at this moment: a stop has work of its own for the next ones.
+    pub(crate) fn refuse_waiting(&self) {
+        self.gives_up.notify_waiters();
     }
 
     /// Returns when all that has been asked up to now is answered, or has failed; what is asked from now on is not waited
@@ -169,7 +179,10 @@ impl Store {
     }
 
     async fn client(&self) -> Result<Object, StoreError> {
-        self.pool.get().await.map_err(|error| StoreError::Unavailable(error.to_string()))
+        tokio::select! {
+            client = self.pool.get() => client.map_err(|error| StoreError::Unavailable(error.to_string())),
+            () = self.gives_up.notified() => Err(StoreError::Unavailable("the server stops".to_owned())),
+        }
     }
 }
 
