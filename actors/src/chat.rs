@@ -108,8 +108,8 @@ impl Chat {
     /// Postgres is away: it still has those sessions, perhaps, and nobody is served.
     pub async fn open(&self) -> Result<(), StoreError> {
         // Else the server after this one might start what has gone on here since.
-        self.0.store.forget_kept_sessions().await?;
-        let _ = self.0.open.set(());
+        let generation = self.0.store.forget_kept_sessions().await?;
+        let _ = self.0.open.set(generation);
         Ok(())
     }
 

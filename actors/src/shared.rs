@@ -39,8 +39,8 @@ pub(crate) struct Shared {
     /// Deletions that were refused though they may have been carried out, since when, and whose they are.
     pub(crate) undecided_deletions: DashMap<(MessageId, UserId), Instant>,
     pub(crate) room_idle: Duration,
-    /// Filled when connections may be served.
-    pub(crate) open: SetOnce<()>,
+    /// Filled when connections may be served: how many servers have opened before on this database, and this one.
+    pub(crate) open: SetOnce<i64>,
     /// Settings of Postgres that lose what was committed.
     pub(crate) risks: Mutex<Vec<&'static str>>,
     /// The server will stop: no new connections.

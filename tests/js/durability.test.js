@@ -33,7 +33,7 @@ for (const setting of ['fsync', 'synchronous_commit']) {
     );
     assert.deepEqual([success, status, warnings.length], [true, 'ok', 1]);
     assert.ok(warnings[0].startsWith(`${setting} is off: `), warnings[0]);
-    assert.ok(server.log.some((line) => line.includes(`${setting} is off`)));
+    await eventually(() => server.log.some((line) => line.includes(`${setting} is off`)), 'a line in the log');
     await say(server, alice, conversation, 'goes on');
     await set(setting, 'on');
     await eventually(async () => !(await health()).warnings, 'the end of the warning', { limit: 30_000 });

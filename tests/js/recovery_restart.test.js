@@ -1,5 +1,5 @@
 // Connection state recovery over a restart of the server.
-import { after, afterEach, describe, test } from 'node:test';
+import { after, afterEach, before, describe, test } from 'node:test';
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { join as joinPath } from 'node:path';
@@ -141,36 +141,62 @@ describe('when the server is started again', () => {
     await life.stop();
   });
 
-  test('what a server that cannot start leaves is there for the next', async () => {
-    const home = await startServer();
-    const env = { DATABASE_URL: `postgres://horsetrust@/horsetrust?host=${encodeURIComponent(joinPath(home.dir, 'socket'))}` };
-    life = await startServer({ dir, env });
-    const relay = await Relay.to(life);
-    const { alice, bob, conversation } = await newPair(life);
-    const socket = await recoverable(relay, bob);
-    const heard = inbox(socket, 'new_message');
-    await join(socket, conversation);
-    await say(life, alice, conversation, 'before');
-    await heard.count(1);
-    const gone = once(socket, 'disconnect');
-    relay.down();
-    await gone;
-    await say(life, alice, conversation, 'missed');
-    await life.stop();
-    await withDatabase(home, async (database) => {
-      await database.query('BEGIN; LOCK TABLE messages IN ACCESS EXCLUSIVE MODE');
-      await assert.rejects(startServer({ dir, env }), /cannot take up the sessions of the server before/);
-      await database.query('ROLLBACK');
+  describe('on a database that others use, too', () => {
+    let home;
+    let env;
+    before(async () => {
+      home = await startServer();
+      env = { DATABASE_URL: `postgres://horsetrust@/horsetrust?host=${encodeURIComponent(joinPath(home.dir, 'socket'))}` };
     });
-    life = await startServer({ dir, env });
-    relay.target = life.port;
-    const isBack = back(socket);
-    relay.up();
-    await isBack;
-    assert.equal(socket.recovered, true);
-    assert.deepEqual(texts(await heard.count(2)), ['before', 'missed']);
-    await life.stop();
-    await home.stop();
+    after(() => home.stop());
+
+    /** A server with one client, which is away and has missed something. */
+    async function withOneAway() {
+      life = await startServer({ dir, env });
+      const relay = await Relay.to(life);
+      const { alice, bob, conversation } = await newPair(life);
+      const socket = await recoverable(relay, bob);
+      const heard = inbox(socket, 'new_message');
+      await join(socket, conversation);
+      await say(life, alice, conversation, 'before');
+      await heard.count(1);
+      const gone = once(socket, 'disconnect');
+      relay.down();
+      await gone;
+      await say(life, alice, conversation, 'missed');
+      const comesBack = async () => {
+        life = await startServer({ dir, env });
+        relay.target = life.port;
+        const isBack = back(socket);
+        relay.up();
+        await isBack;
+        return socket.recovered;
+      };
+      return { alice, conversation, heard, comesBack };
+    }
+
+    test('what a server that cannot start leaves is there for the next', async () => {
+      const { heard, comesBack } = await withOneAway();
+      await life.stop();
+      await withDatabase(home, async (database) => {
+        await database.query('BEGIN; LOCK TABLE messages IN ACCESS EXCLUSIVE MODE');
+        await assert.rejects(startServer({ dir, env }), /cannot take up the sessions of the server before/);
+        await database.query('ROLLBACK');
+      });
+      assert.equal(await comesBack(), true);
+      assert.deepEqual(texts(await heard.count(2)), ['before', 'missed']);
+      await life.stop();
+    });
+
+    test('what a server would keep when another one has opened is behind, and kept nowhere', async () => {
+      const { alice, conversation, comesBack } = await withOneAway();
+      const other = await startServer({ env });
+      await say(other, alice, conversation, 'of which the one before does not know');
+      await life.stop();
+      await other.stop();
+      assert.equal(await comesBack(), false);
+      await life.stop();
+    });
   });
 
   test('after a crash they are new', async () => {

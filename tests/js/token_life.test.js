@@ -323,7 +323,7 @@ describe('public keys', () => {
     const own = await startServer({ env: { JWT_KEYS: name, JWT_SECRET: '' } });
     try {
       const says = (keys, text) => own.log.some((line) => line.includes(`"keys":${keys}`) && line.includes(text));
-      assert.ok(says(1, 'tokens are checked with these keys'), own.log.join('\n'));
+      await eventually(() => says(1, 'tokens are checked with these keys'), () => own.log.join('\n'));
       const id = newId();
       assert.ok(!(await holds(own, signed(young, id))));
       file('rotated.pem', pem(old) + pem(young));

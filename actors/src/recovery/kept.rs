@@ -112,8 +112,12 @@ pub(crate) async fn keep(shared: &Shared) -> Result<usize, StoreError> {
             rows.push(KeptRow { pid: recoverable.pid.0, left, state: encode(&KeptSession { rooms, ..kept }) });
         }
     }
-    shared.store.keep_sessions(&rows).await?;
-    Ok(rows.len())
+    let generation = shared.open.get().copied().unwrap_or_default();
+    let kept = shared.store.keep_sessions(&rows, generation).await?;
+    if kept < rows.len() {
+        tracing::warn!(sessions = rows.len() - kept, "another server has opened since; clients will get new sessions");
+    }
+    Ok(kept)
 }
 
 /// Starts the sessions that the server before has kept, in their rooms before anybody can say anything there. Returns how

@@ -18,24 +18,26 @@ use super::{Store, StoreError, users::profile};
 const ROWS: usize = 1000;
 
 impl Store {
-    /// Stores sessions for the next server, over a connection of its own: those of the pool may have more to read than the
-    /// stop has time.
-    pub(crate) async fn keep_sessions(&self, rows: &[KeptRow]) -> Result<(), StoreError> {
+    /// Stores sessions for the next server, unless another one than that of this generation has opened since; returns how
+    /// many. Over a connection of its own: those of the pool may have more to read than the stop has time.
+    pub(crate) async fn keep_sessions(&self, rows: &[KeptRow], generation: i64) -> Result<usize, StoreError> {
         if rows.is_empty() {
-            return Ok(());
+            return Ok(0);
         }
         let aside = self.connect_aside().await;
+        let mut kept = 0;
         for rows in rows.chunks(ROWS) {
             let pids: Vec<_> = rows.iter().map(|row| row.pid.as_slice()).collect();
             let left: Vec<_> = rows.iter().map(|row| i64::try_from(row.left.as_millis()).unwrap_or(i64::MAX)).collect();
             let states: Vec<_> = rows.iter().map(|row| row.state.as_str()).collect();
-            let row: [&(dyn ToSql + Sync); 3] = [&pids, &left, &states];
-            match &aside {
-                Some(client) => drop(client.query(sql::KEEP_SESSIONS, &row).await?),
-                None => drop(self.query(sql::KEEP_SESSIONS, &row).await?),
-            }
+            let columns: [&(dyn ToSql + Sync); 4] = [&pids, &left, &states, &generation];
+            let stored = match &aside {
+                Some(client) => client.query(sql::KEEP_SESSIONS, &columns).await?,
+                None => self.query(sql::KEEP_SESSIONS, &columns).await?,
+            };
+            kept += stored.len();
         }
-        Ok(())
+        Ok(kept)
     }
 
     /// A connection of its own, unless Postgres has none left.
@@ -64,9 +66,10 @@ impl Store {
         Ok(kept.collect())
     }
 
-    /// Nobody else gets them.
-    pub(crate) async fn forget_kept_sessions(&self) -> Result<(), StoreError> {
-        self.query(sql::FORGET_KEPT_SESSIONS, &[]).await.map(drop)
+    /// Nobody else gets them, and no server of before keeps any from now on. Returns the generation of the one that opens.
+    pub(crate) async fn forget_kept_sessions(&self) -> Result<i64, StoreError> {
+        let rows = self.query(sql::FORGET_KEPT_SESSIONS, &[]).await?;
+        rows.first().map(|row| row.get(0)).ok_or_else(|| StoreError::Refused("server_openings is empty".to_owned()))
     }
 
     /// The messages with these ids, as they are now.
