@@ -92,6 +92,8 @@ pub enum StartError {
 struct StopSignals {
     terminate: Signal,
     interrupt: Signal,
+    /// One that came when nobody could stop for it.
+    heard: Option<&'static str>,
 }
 
 fn listen_for(kind: SignalKind) -> Result<Signal, StartError> {
@@ -100,10 +102,14 @@ fn listen_for(kind: SignalKind) -> Result<Signal, StartError> {
 
 impl StopSignals {
     fn new() -> Result<Self, StartError> {
-        Ok(Self { terminate: listen_for(SignalKind::terminate())?, interrupt: listen_for(SignalKind::interrupt())? })
+        let (terminate, interrupt) = (listen_for(SignalKind::terminate())?, listen_for(SignalKind::interrupt())?);
+        Ok(Self { terminate, interrupt, heard: None })
     }
 
     async fn next(&mut self) -> &'static str {
+        if let Some(name) = self.heard.take() {
+            return name;
+        }
         tokio::select! {
             _ = self.terminate.recv() => "SIGTERM",
             _ = self.interrupt.recv() => "SIGINT",
@@ -134,8 +140,21 @@ pub async fn serve(settings: &Settings, with_demo: bool, ways: Ways) -> Result<(
             return Ok(());
         }
     };
-    // Not left half-way: the sessions of the server before are here or there. A signal is heard afterwards.
-    let running = open(running, settings).await?;
+    // Not left half-way: the sessions of the server before are here or there.
+    let mut opening = Box::pin(open(running, settings));
+    let mut heard = None;
+    let running = loop {
+        tokio::select! {
+            running = &mut opening => break running?,
+            name = signals.next() => {
+                if heard.replace(name).is_some() {
+                    drop(opening);
+                    stop_at_once(name);
+                }
+            }
+        }
+    };
+    signals.heard = heard;
     let name = tokio::select! {
         name = signals.next() => name,
         error = prepare_demo(&running, settings, with_demo) => {
@@ -147,14 +166,16 @@ pub async fn serve(settings: &Settings, with_demo: bool, ways: Ways) -> Result<(
     let drain = Duration::from_secs(settings.drain_seconds);
     tokio::select! {
         () = stop(running, drain, Duration::from_secs(settings.stop_seconds)) => tracing::info!("stopped"),
-        name = signals.next() => {
-            tracing::warn!(signal = name, "stopped at once");
-            logging::end();
-            // Dropping what runs has told the private Postgres to stop.
-            std::process::exit(1);
-        }
+        name = signals.next() => stop_at_once(name),
     }
     Ok(())
+}
+
+/// To be called when what ran is dropped, which has told the private Postgres to stop.
+fn stop_at_once(signal: &str) -> ! {
+    tracing::warn!(signal, "stopped at once");
+    logging::end();
+    std::process::exit(1);
 }
 
 /// The database that the settings mean, private or not, with its schema up to date.

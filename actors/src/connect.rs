@@ -1,10 +1,15 @@
 //! A connection to Postgres of one's own, beside the pool's and the lanes'.
 
+use std::time::Duration;
+
 use thiserror::Error;
 use tokio::time::timeout;
 use tokio_postgres::{Client, Config, Connection, NoTls, Socket, tls::NoTlsStream};
 
 use crate::{limits::CONNECT_TIMEOUT, link::explain};
+
+/// How often the system asks whether a silent other side is still there.
+const KEEPALIVE: Duration = Duration::from_secs(10);
 
 /// Why there is none: what Postgres or the system said, or that nothing did in time.
 #[derive(Debug, Error)]
@@ -18,6 +23,8 @@ pub struct ConnectError(String);
 pub async fn connect(database: &Config, name: &str) -> Result<(Client, Connection<Socket, NoTlsStream>), ConnectError> {
     let mut database = database.clone();
     database.application_name(name).connect_timeout(CONNECT_TIMEOUT);
+    // Some of these are waited for without end, but not a machine that is gone.
+    database.keepalives_idle(KEEPALIVE).keepalives_interval(KEEPALIVE).keepalives_retries(3);
     // The driver's own limit ends with TCP's handshake.
     match timeout(CONNECT_TIMEOUT, database.connect(NoTls)).await {
         Ok(connected) => connected.map_err(|error| ConnectError(explain(&error))),

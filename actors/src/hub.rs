@@ -17,12 +17,13 @@ use crate::{
     credentials::{Credentials, Revocations},
     event::{Durability, EncodedEvent},
     ids::{ConversationId, SessionId, UserId},
-    limits::{EXIT_ACTOR_FAILED, HUB_QUEUE, TOKEN_WARNING},
+    limits::{HUB_QUEUE, TOKEN_WARNING},
     mailbox::{Mailbox, Waiting},
     outbox::{CloseReason, Outbox, Queued},
     reply::Reply,
     timestamp::Timestamp,
     way::Way,
+    workers::end_server,
 };
 
 /// Which workers have sessions of a user: a bit each.
@@ -302,8 +303,7 @@ impl Drop for Hub {
     /// The sessions of a worker without its hub would hear nothing more.
     fn drop(&mut self) {
         if std::thread::panicking() {
-            tracing::error!("a hub failed; the server ends");
-            std::process::exit(EXIT_ACTOR_FAILED);
+            end_server("a hub failed; the server ends");
         }
     }
 }

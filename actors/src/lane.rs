@@ -20,7 +20,7 @@ use crate::{
     counters::{Counters, Gauge},
     draft::Draft,
     ids::{ConversationId, MessageId, UserId},
-    limits::{BATCH_ROWS, EXIT_ACTOR_FAILED, LANE_LOOK, LANE_QUEUE, LANE_WAIT, UNKNOWN_WAIT},
+    limits::{BATCH_ROWS, LANE_LOOK, LANE_QUEUE, LANE_WAIT, UNKNOWN_WAIT},
     link::{Attempt, Link, Marked},
     mailbox::{Mailbox, Waiting},
     message::StoredMessage,
@@ -28,6 +28,7 @@ use crate::{
     reply::Reply,
     room::RoomHandle,
     timestamp::Timestamp,
+    workers::end_server,
 };
 
 /// A message on its way to its commit and back to its room.
@@ -277,8 +278,7 @@ impl Handler<LaneCommand> for Lane {
 impl Drop for Lane {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            tracing::error!("a persistence lane failed; the server ends");
-            std::process::exit(EXIT_ACTOR_FAILED);
+            end_server("a persistence lane failed; the server ends");
         }
     }
 }
@@ -286,6 +286,8 @@ impl Drop for Lane {
 #[cfg(test)]
 mod tests {
     use std::{env, process::Command, time::Duration};
+
+    use crate::limits::EXIT_ACTOR_FAILED;
 
     use super::*;
 

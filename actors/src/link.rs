@@ -167,12 +167,13 @@ impl Connection {
             STATEMENT_TIMEOUT.as_millis(),
             LOCK_TIMEOUT.as_millis()
         );
-        // Before the lock: who gives up waiting leaves nobody at it, whatever became of the backend that has it.
-        client.batch_execute(&settings).await?;
-        client.execute(sql::END_HOLDER_OF_LOCK, &[&lock]).await?;
-        client.execute("SELECT pg_advisory_lock($1)", &[&lock]).await?;
-        // One round trip for all of them, where Postgres is far away.
-        let (append_one, append, append_named, mark, lock, find) = tokio::try_join!(
+        // All behind each other in few round trips, since Postgres may be far away. The settings come before the lock: who
+        // gives up waiting leaves nobody at it, whatever became of the backend that has it.
+        let mine: [&(dyn ToSql + Sync); 1] = [&lock];
+        let ((), _, _, append_one, append, append_named, mark, lock, find) = tokio::try_join!(
+            client.batch_execute(&settings),
+            client.execute(sql::END_HOLDER_OF_LOCK, &mine),
+            client.execute("SELECT pg_advisory_lock($1)", &mine),
             client.prepare(sql::APPEND_MESSAGE),
             client.prepare(sql::APPEND_MESSAGES),
             client.prepare(sql::APPEND_NAMED_MESSAGES),

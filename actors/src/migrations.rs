@@ -2,10 +2,12 @@
 
 use refinery::error::Kind;
 use thiserror::Error;
+use tokio::time::timeout;
 use tokio_postgres::Config;
 
 use crate::{
     connect::{ConnectError, connect},
+    limits::READ_TIMEOUT,
     link::explain,
 };
 
@@ -53,7 +55,9 @@ pub(crate) fn known() -> Vec<(i64, String)> {
 pub async fn migrate(database: &Config) -> Result<Vec<String>, MigrateError> {
     let (mut client, connection) = connect(database, "horsetrust-chat migrate").await?;
     let driver = tokio::spawn(connection);
-    let encoding = client.query_one("SELECT current_setting('server_encoding')", &[]).await;
+    // The first of all that a server asks: where it is not answered, nothing will be.
+    let encoding = timeout(READ_TIMEOUT, client.query_one("SELECT current_setting('server_encoding')", &[])).await;
+    let encoding = encoding.map_err(|_| MigrateError::Migrate("no answer in time".to_owned()))?;
     let encoding: String = encoding.map_err(|error| MigrateError::Migrate(explain(&error)))?.get(0);
     if encoding != "UTF8" {
         return Err(MigrateError::Encoding(encoding));

@@ -7,6 +7,7 @@ use std::{
         Arc, OnceLock,
         atomic::{AtomicUsize, Ordering},
     },
+    time::Duration,
 };
 
 use actix::{Arbiter, ArbiterHandle};
@@ -77,8 +78,7 @@ impl Workers {
         let index = self.claimed.fetch_add(1, Ordering::SeqCst);
         if index >= self.count {
             // One has failed and is replaced; its rooms and lanes are not, and nobody could say what they had stored.
-            tracing::error!("a worker failed; the server ends");
-            std::process::exit(EXIT_ACTOR_FAILED);
+            end_server("a worker failed; the server ends");
         }
         let hub = Hub::start_here(index, self.presence.clone(), self.revocations.clone(), self.counters.clone());
         let persistence = Persistence::start_here(index, self.count, &self.database, &self.counters);
@@ -149,4 +149,12 @@ impl Workers {
 /// Which of `n` places something belongs to; the same one each time.
 pub(crate) fn spread(what: impl Hash, n: usize) -> usize {
     (BuildHasherDefault::<DefaultHasher>::default().hash_one(what) % n as u64) as usize
+}
+
+/// Ends the process for a fault after which nobody could say what is stored.
+pub(crate) fn end_server(why: &'static str) -> ! {
+    tracing::error!("{why}");
+    // Another thread writes that.
+    std::thread::sleep(Duration::from_millis(200));
+    std::process::exit(EXIT_ACTOR_FAILED);
 }
