@@ -8,7 +8,7 @@
 
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
-use actors::{Chat, ChatConfig, MigrateError};
+use actors::{Chat, ChatConfig, MigrateError, store::StoreError};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use thiserror::Error;
 use tokio::signal::unix::{Signal, SignalKind};
@@ -80,6 +80,9 @@ pub enum StartError {
          Postgres in {0}, where `horsetrust-chat migrate` would make one"
     )]
     NoDatabase(String),
+    /// Those that clients come back to; they stay in Postgres.
+    #[error("cannot take up the sessions of the server before: {0}")]
+    Sessions(StoreError),
     /// Signal handlers or the demo data.
     #[error("{0}")]
     Other(String),
@@ -108,21 +111,7 @@ pub async fn serve(settings: &Settings, with_demo: bool, ways: Ways) -> Result<(
             return Ok(());
         }
     };
-    // Not left half-way: the sessions of the server before are here or there.
-    let mut opening = Box::pin(open(running, settings));
-    let mut heard = None;
-    let running = loop {
-        tokio::select! {
-            running = &mut opening => break running?,
-            name = signals.next() => {
-                if heard.replace(name).is_some() {
-                    drop(opening);
-                    stop_at_once(name);
-                }
-            }
-        }
-    };
-    signals.heard = heard;
+    let running = open_to_the_end(running, settings, &mut signals).await?;
     let name = tokio::select! {
         name = signals.next() => name,
         error = prepare_demo(&running, settings, with_demo) => {
@@ -223,22 +212,46 @@ async fn start(settings: &Settings, with_demo: bool, ways: Ways, hangup: Signal)
     let (database, postgres) = open_database(settings).await?;
     match listen(settings, with_demo, listener, database, ways, hangup).await {
         Ok((app, listening)) => Ok(Running { app, listening, postgres }),
-        Err(error) => {
-            if let Some(postgres) = postgres {
-                postgres.stop(POSTGRES_STOP).await;
-            }
-            Err(error)
-        }
+        Err(error) => Err(given_up(postgres, error).await),
     }
+}
+
+/// There will be no server.
+async fn given_up(postgres: Option<PrivatePostgres>, error: StartError) -> StartError {
+    if let Some(postgres) = postgres {
+        postgres.stop(POSTGRES_STOP).await;
+    }
+    error
+}
+
+/// Opens, and is not left half-way: the sessions of the server before are here or there. A signal is heard afterwards, a
+/// second one at once.
+async fn open_to_the_end(
+    running: Running,
+    settings: &Settings,
+    signals: &mut StopSignals,
+) -> Result<Running, StartError> {
+    let mut opening = Box::pin(open(running, settings));
+    let mut heard = None;
+    let opened = loop {
+        tokio::select! {
+            opened = &mut opening => break opened,
+            name = signals.next() => {
+                if heard.replace(name).is_some() {
+                    drop(opening);
+                    stop_at_once(name);
+                }
+            }
+        }
+    };
+    signals.heard = heard;
+    opened
 }
 
 /// Serves connections.
 async fn open(running: Running, settings: &Settings) -> Result<Running, StartError> {
     if let Err(error) = running.app.chat.open().await {
-        if let Some(postgres) = running.postgres {
-            postgres.stop(POSTGRES_STOP).await;
-        }
-        return Err(StartError::Other(format!("cannot take over the sessions of the server before: {error}")));
+        return Err(given_up(running.postgres, StartError::Sessions(error)).await);
     }
     let address = running.listening.address;
     // For people, and for scripts that wait for it.
@@ -319,9 +332,7 @@ async fn listen(
     match app.chat.restore_sessions().await {
         Ok(0) => (),
         Ok(sessions) => tracing::info!(sessions, "took up the sessions of the server before"),
-        Err(error) => {
-            return Err(StartError::Other(format!("cannot take up the sessions of the server before: {error}")));
-        }
+        Err(error) => return Err(StartError::Sessions(error)),
     }
     Ok((app, listening))
 }
