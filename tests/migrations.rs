@@ -3,8 +3,9 @@
 mod support;
 
 use std::process::Output;
+use std::thread;
 
-use support::postgres::Sql;
+use support::postgres::{Frozen, Sql};
 use support::server::{command, output};
 use support::{DataDir, EVENT_LIMIT, Launch, Server, SocketIo, new_id, until};
 
@@ -101,4 +102,29 @@ fn a_database_that_cannot_be_reached_is_reported_without_its_password() {
     assert!(!result.status.success());
     assert!(message.contains("DATABASE_URL"), "{message:?}");
     assert!(!message.contains("the-password"), "{message:?}");
+}
+
+#[test]
+fn a_migration_waits_for_another_one_but_not_for_a_postgres_that_says_nothing_any_more() {
+    let host = Server::shared();
+    let url = fresh_database(&host);
+    let name = url.split(['/', '?']).nth(3).expect("the database's name");
+    let other = Sql::connect_to(host.directory(), name);
+    other.run("SELECT pg_advisory_lock(x'686f727365747275'::bigint)");
+    let migrating = thread::spawn({
+        let url = url.clone();
+        move || migrate(&url)
+    });
+    until("it waits for the other one", EVENT_LIMIT, || !other.connections("horsetrust-chat migrate").is_empty());
+    let frozen = Frozen::connections(&other, "horsetrust-chat migrate");
+    let result = migrating.join().expect("it ends");
+    assert_eq!(result.status.code(), Some(1));
+    let said = String::from_utf8_lossy(&result.stderr).into_owned();
+    assert!(said.contains("no answer in time"), "{said}");
+    drop(frozen);
+    let migrating = thread::spawn(move || migrate(&url));
+    until("the next one waits, too", EVENT_LIMIT, || !other.connections("horsetrust-chat migrate").is_empty());
+    drop(other);
+    let result = migrating.join().expect("it ends");
+    assert!(result.status.success(), "{}", String::from_utf8_lossy(&result.stderr));
 }

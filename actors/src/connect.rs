@@ -10,6 +10,8 @@ use crate::{limits::CONNECT_TIMEOUT, link::explain};
 
 /// How often the system asks whether a silent other side is still there.
 const KEEPALIVE: Duration = Duration::from_secs(10);
+/// How long the system waits for the other side to say that it is, asked or sent something.
+const SILENCE: Duration = Duration::from_secs(40);
 
 /// Why there is none: what Postgres or the system said, or that nothing did in time.
 #[derive(Debug, Error)]
@@ -25,6 +27,7 @@ pub async fn connect(database: &Config, name: &str) -> Result<(Client, Connectio
     database.application_name(name).connect_timeout(CONNECT_TIMEOUT);
     // Some of these are waited for without end, but not a machine that is gone.
     database.keepalives_idle(KEEPALIVE).keepalives_interval(KEEPALIVE).keepalives_retries(3);
+    database.tcp_user_timeout(SILENCE);
     // The driver's own limit ends with TCP's handshake.
     match timeout(CONNECT_TIMEOUT, database.connect(NoTls)).await {
         Ok(connected) => connected.map_err(|error| ConnectError(explain(&error))),

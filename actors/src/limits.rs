@@ -97,6 +97,8 @@ pub const POOL_CONNECTIONS: usize = 8;
 pub const POOL_WAIT: Duration = Duration::from_secs(5);
 /// How long one read may take, on its connection. Longer: refused as overloaded, and the connection is closed.
 pub const READ_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a server that starts waits for another one that is keeping its sessions. Longer: it does not start.
+pub const KEEPING_WAIT: Duration = Duration::from_secs(30);
 /// What a lock is waited for at least, where many are waited for one after the other, until they have had [`LOCK_TIMEOUT`].
 pub const BRIEF_LOCK: Duration = Duration::from_millis(20);
 /// Deletions that may have been carried out unheard, and are told of when they are repeated.

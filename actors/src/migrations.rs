@@ -1,9 +1,14 @@
 //! The schema: migrations embedded in the binary, run when a server starts and by `migrate`.
 
-use refinery::error::Kind;
+use std::{
+    pin::pin,
+    time::{Duration, Instant},
+};
+
+use refinery::{Migration, Report, error::Kind};
 use thiserror::Error;
-use tokio::time::timeout;
-use tokio_postgres::Config;
+use tokio::time::{sleep, timeout};
+use tokio_postgres::{Client, Config};
 
 use crate::{
     connect::{ConnectError, connect},
@@ -18,6 +23,10 @@ mod embedded {
 
 /// The advisory lock under which servers that start at once migrate one after the other.
 const LOCK: i64 = 0x686f_7273_6574_7275;
+/// Between two tries to get it.
+const LOCK_PAUSE: Duration = Duration::from_millis(100);
+/// How often it is said that migrations are still under way.
+const WORD_PAUSE: Duration = Duration::from_secs(10);
 
 /// Why the schema could not be brought up to date.
 #[derive(Debug, Error)]
@@ -48,23 +57,21 @@ pub(crate) fn known() -> Vec<(i64, String)> {
     known.get_migrations().iter().map(|one| (i64::from(one.version()), one.to_string())).collect()
 }
 
-/// Brings the schema up to date; safe when several do so at once. Returns the names of the migrations that were run.
+/// Brings the schema up to date; safe when several do so at once. Returns the names of the migrations that were run. These
+/// may take as long as they need to; all else that Postgres is asked for is answered within [`READ_TIMEOUT`] or fails.
 ///
 /// # Errors
 /// See [`MigrateError`].
 pub async fn migrate(database: &Config) -> Result<Vec<String>, MigrateError> {
     let (mut client, connection) = connect(database, "horsetrust-chat migrate").await?;
     let driver = tokio::spawn(connection);
-    // The first of all that a server asks: where it is not answered, nothing will be.
-    let encoding = timeout(READ_TIMEOUT, client.query_one("SELECT current_setting('server_encoding')", &[])).await;
-    let encoding = encoding.map_err(|_| MigrateError::Migrate("no answer in time".to_owned()))?;
-    let encoding: String = encoding.map_err(|error| MigrateError::Migrate(explain(&error)))?.get(0);
+    let encoding: String = answered(client.query_one("SELECT current_setting('server_encoding')", &[])).await?.get(0);
     if encoding != "UTF8" {
         return Err(MigrateError::Encoding(encoding));
     }
-    let lock = client.execute("SELECT pg_advisory_lock($1)", &[&LOCK]).await;
-    lock.map_err(|error| MigrateError::Migrate(explain(&error)))?;
-    let report = embedded::migrations::runner().run_async(&mut client).await;
+    lock(&client).await?;
+    // Where there is none in time, the connection is not waited for either.
+    let report = run(&mut client).await?;
     // The lock goes with the connection.
     drop(client);
     let _ = driver.await;
@@ -73,4 +80,49 @@ pub async fn migrate(database: &Config) -> Result<Vec<String>, MigrateError> {
         _ => MigrateError::Migrate(explain(&error)),
     })?;
     Ok(report.applied_migrations().iter().map(ToString::to_string).collect())
+}
+
+/// What Postgres says to one of the questions that it answers at once.
+async fn answered<T>(answer: impl Future<Output = Result<T, tokio_postgres::Error>>) -> Result<T, MigrateError> {
+    in_time(answer).await?.map_err(|error| MigrateError::Migrate(explain(&error)))
+}
+
+async fn in_time<T>(answer: impl Future<Output = T>) -> Result<T, MigrateError> {
+    timeout(READ_TIMEOUT, answer).await.map_err(|_| MigrateError::Migrate("no answer in time".to_owned()))
+}
+
+/// Waits while another one migrates, however long that takes.
+async fn lock(client: &Client) -> Result<(), MigrateError> {
+    let mut has_waited = false;
+    loop {
+        let locked = answered(client.query_one("SELECT pg_try_advisory_lock($1)", &[&LOCK])).await?;
+        if locked.get(0) {
+            return Ok(());
+        }
+        if !has_waited {
+            tracing::info!("another server, or `migrate`, is migrating the database: waiting for it");
+        }
+        has_waited = true;
+        sleep(LOCK_PAUSE).await;
+    }
+}
+
+async fn run(client: &mut Client) -> Result<Result<Report, refinery::Error>, MigrateError> {
+    let runner = embedded::migrations::runner();
+    let newest = runner.get_migrations().iter().map(Migration::version).max();
+    // An error where nothing has been migrated yet: what it is worth is told by the run.
+    let last = in_time(runner.get_last_applied_migration_async(client)).await?.ok().flatten();
+    let is_up_to_date = last.is_some_and(|last| Some(last.version()) >= newest);
+    let running = runner.run_async(client);
+    if is_up_to_date {
+        return in_time(running).await;
+    }
+    let mut running = pin!(running);
+    let began = Instant::now();
+    loop {
+        match timeout(WORD_PAUSE, &mut running).await {
+            Ok(report) => return Ok(report),
+            Err(_) => tracing::info!(seconds = began.elapsed().as_secs(), "still migrating the database"),
+        }
+    }
 }

@@ -28,6 +28,8 @@ queries! {
     PUT_USER = "put_user.sql",
     KEEP_SESSIONS = "keep_sessions.sql",
     FIND_KEPT_SESSIONS = "find_kept_sessions.sql",
+    AWAIT_KEEPING = "await_keeping.sql",
+    OPEN_SERVER = "open_server.sql",
     FORGET_KEPT_SESSIONS = "forget_kept_sessions.sql",
     FIND_SENT = "find_sent.sql",
     COUNT_UNREAD_HERE = "count_unread_here.sql",

@@ -1,7 +1,7 @@
 -- Keeps sessions for the next server: private ids, how long each may wait in milliseconds, their states; $4 the generation of
 -- the server that keeps them. Returns as many rows: none if another server has opened since.
 WITH mine AS MATERIALIZED (
-    -- No server opens until they are there to be started.
+    -- No server looks for sessions, or opens, until they are there.
     SELECT generation FROM server_openings WHERE generation = $4 FOR SHARE
 )
 INSERT INTO kept_sessions (pid, kept_until, state)

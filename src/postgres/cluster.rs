@@ -11,7 +11,7 @@ use std::{
 
 use nix::unistd::Pid;
 use tokio::time::sleep;
-use tokio_postgres::{Config, NoTls};
+use tokio_postgres::Config;
 
 use super::{Binaries, PostgresError, PrivatePostgres, context, owner::Owner, postmaster};
 
@@ -161,7 +161,8 @@ impl Cluster {
 
     /// Whether the database accepts connections; it is made where it is not there.
     async fn accepts(&self) -> bool {
-        let Ok((client, connection)) = self.config("postgres").connect(NoTls).await else { return false };
+        let connected = actors::connect(&self.config("postgres"), "horsetrust-chat start").await;
+        let Ok((client, connection)) = connected else { return false };
         let driver = tokio::spawn(connection);
         let found = client.query("SELECT FROM pg_database WHERE datname = $1", &[&DATABASE]).await;
         let is_there = match found {

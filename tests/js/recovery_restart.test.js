@@ -188,6 +188,25 @@ describe('when the server is started again', () => {
       await life.stop();
     });
 
+    test('what a server is keeping while the next one starts is waited for', async () => {
+      const { heard, comesBack } = await withOneAway();
+      await withDatabase(home, async (database) => {
+        await database.query(`
+          CREATE FUNCTION linger() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN PERFORM pg_sleep(3); RETURN NULL; END';
+          CREATE TRIGGER linger AFTER INSERT ON kept_sessions EXECUTE FUNCTION linger()`);
+        const before = life;
+        const stopped = before.stop();
+        const keeps = `SELECT FROM pg_stat_activity WHERE wait_event = 'PgSleep'`;
+        await eventually(async () => (await database.query(keeps)).rows.length === 1, 'a server that keeps sessions');
+        assert.equal(await comesBack(), true);
+        await stopped;
+        await database.query('DROP FUNCTION linger CASCADE');
+        assert.equal((await database.query('SELECT FROM kept_sessions')).rows.length, 0);
+      });
+      assert.deepEqual(texts(await heard.count(2)), ['before', 'missed']);
+      await life.stop();
+    });
+
     test('what a server would keep when another one has opened is behind, and kept nowhere', async () => {
       const { alice, conversation, comesBack } = await withOneAway();
       const other = await startServer({ env });

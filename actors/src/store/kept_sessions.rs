@@ -2,11 +2,13 @@
 
 use std::time::Duration;
 
+use tokio::time::{Instant, sleep};
 use tokio_postgres::{Client, types::ToSql};
 
 use crate::{
     connect::connect,
     ids::MessageId,
+    limits::KEEPING_WAIT,
     message::StoredMessage,
     recovery::{KeptRow, SentMessage},
     sql,
@@ -16,6 +18,8 @@ use super::{Store, StoreError, users::profile};
 
 /// Rows in one statement.
 const ROWS: usize = 1000;
+/// Between two looks whether another server still keeps sessions.
+const KEEPING_PAUSE: Duration = Duration::from_millis(100);
 
 impl Store {
     /// Stores sessions for the next server, unless another one than that of this generation has opened since; returns how
@@ -55,8 +59,9 @@ impl Store {
         }
     }
 
-    /// The sessions that still wait for a server.
+    /// The sessions that still wait for a server, with those that one is keeping at this moment.
     pub(crate) async fn find_kept_sessions(&self) -> Result<Vec<KeptRow>, StoreError> {
+        self.let_others_keep().await?;
         let rows = self.query(sql::FIND_KEPT_SESSIONS, &[]).await?;
         let kept = rows.iter().filter_map(|row| {
             let left = u64::try_from(row.get::<_, i64>(1)).ok().map(Duration::from_millis)?;
@@ -66,10 +71,31 @@ impl Store {
         Ok(kept.collect())
     }
 
+    /// Returns when no server is in the middle of keeping sessions.
+    async fn let_others_keep(&self) -> Result<(), StoreError> {
+        let until = Instant::now() + KEEPING_WAIT;
+        let mut has_waited = false;
+        loop {
+            match self.query(sql::AWAIT_KEEPING, &[]).await {
+                Err(StoreError::Unavailable(why)) if Instant::now() < until => {
+                    if !has_waited {
+                        tracing::info!(why, "waiting for the sessions of the server before");
+                    }
+                    has_waited = true;
+                    sleep(KEEPING_PAUSE).await;
+                }
+                answer => return answer.map(drop),
+            }
+        }
+    }
+
     /// Nobody else gets them, and no server of before keeps any from now on. Returns the generation of the one that opens.
     pub(crate) async fn forget_kept_sessions(&self) -> Result<i64, StoreError> {
-        let rows = self.query(sql::FORGET_KEPT_SESSIONS, &[]).await?;
-        rows.first().map(|row| row.get(0)).ok_or_else(|| StoreError::Refused("server_openings is empty".to_owned()))
+        let rows = self.query(sql::OPEN_SERVER, &[]).await?;
+        let generation = rows.first().map(|row| row.get(0));
+        // A statement by itself: it sees what was kept until the generation was another.
+        self.query(sql::FORGET_KEPT_SESSIONS, &[]).await?;
+        generation.ok_or_else(|| StoreError::Refused("server_openings is empty".to_owned()))
     }
 
     /// The messages with these ids, as they are now.
