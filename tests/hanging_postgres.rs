@@ -18,6 +18,9 @@ const LOCK: &str = "BEGIN; LOCK TABLE messages IN ACCESS EXCLUSIVE MODE";
 const UNLOCK: &str = "COMMIT";
 /// The connection that announces changes, as it calls itself.
 const FEED: &str = "horsetrust-chat feed";
+/// The connections that commit.
+const LANE: &str = "horsetrust-chat lane";
+const LANES: &str = "SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE 'horsetrust-chat lane%'";
 const WAITING: &str =
     "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query ILIKE '%messages%'";
 /// Longer than any caller is to be held.
@@ -214,4 +217,44 @@ fn a_stop_waits_for_calls_that_wait_for_postgres() {
         drop(frozen);
         assert_eq!(call.join().expect("no panic"), 200);
     });
+}
+
+#[test]
+fn a_lane_that_hangs_does_not_take_one_connection_after_the_other() {
+    let scene = Scene::set();
+    let lanes = scene.sql.count(LANES);
+    let frozen = Frozen::connections(&scene.sql, LANE);
+    let most = thread::scope(|scope| {
+        let sending = scope.spawn(|| scene.post("meanwhile"));
+        let began = Instant::now();
+        let mut most = 0;
+        while began.elapsed() < Duration::from_secs(40) {
+            most = most.max(scene.sql.count(LANES));
+            thread::sleep(Duration::from_millis(200));
+        }
+        sending.join().expect("the send comes to an end");
+        most
+    });
+    assert!(most > lanes, "that which hangs is replaced");
+    // The next one tries, and Postgres may not have cleared away the last try.
+    assert!(most <= lanes + 3, "{most} connections of {lanes} lanes");
+    drop(frozen);
+    until("sends work again", RECOVERY, || scene.post("after") == Told::Stored);
+}
+
+#[test]
+fn a_lane_that_is_lost_comes_back_though_postgres_is_far_away() {
+    let postgres = Server::start();
+    let directory = DataDir::new();
+    let proxy = CuttingProxy::start(directory.log_file().with_file_name("proxy"), &postgres.directory().socket());
+    let server = Launch::on(&directory).env("DATABASE_URL", &proxy.database_url()).start();
+    let (ana, ben) = (server.person("Ana"), server.person("Ben"));
+    let conversation = server.conversation(&ana, &ben);
+    server.post(&ana, &conversation, "nearby");
+    let sql = Sql::connect(postgres.directory());
+    proxy.be_late(300);
+    Frozen::connections(&sql, LANE).end();
+    let path = format!("/api/chat/conversations/{conversation}/messages");
+    let body = json!({ "text": "from far away" });
+    until("it is stored", RECOVERY, || server.rest(&ana.token, "POST", &path, Some(&body)).0 == 201);
 }

@@ -4,8 +4,8 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { join as joinPath } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { ask, closeClients, inbox, join } from './support/clients.js';
-import { waitingForLocks, withDatabase } from './support/database.js';
+import { ask, closeClients, connect, inbox, join } from './support/clients.js';
+import { query, waitingForLocks, withDatabase } from './support/database.js';
 import { back, recoverable } from './support/recovering.js';
 import { Relay, closeRelays } from './support/relay.js';
 import { call } from './support/rest.js';
@@ -79,21 +79,29 @@ describe('when the server is started again', () => {
     await life.stop();
   });
 
-  test('as planned, the sessions are kept however many calls have to wait for Postgres', async () => {
+  test('as planned, the sessions are kept however many calls and counts have to wait for Postgres', async () => {
     const READERS = 100;
+    const COUNTS = 7;
     const { sockets } = await over(async (server, connected) => {
-      const { alice, conversation } = await newPair(server);
+      const pairs = await Promise.all(range(1, COUNTS).map(() => newPair(server)));
+      const marks = await Promise.all(pairs.map(async ({ alice, bob, conversation }) => {
+        await say(server, alice, conversation, 'unread');
+        const marker = await connect(server, bob);
+        return () => ask(marker, 'mark_read', { conversation_id: conversation, up_to_seq: 1 });
+      }));
       await withDatabase(server, async (database) => {
         // It ends with the server's Postgres.
         database.on('error', () => {});
-        // Whoever reads waits until it is refused, and asks again.
-        await database.query('BEGIN; LOCK TABLE messages IN ACCESS EXCLUSIVE MODE');
+        // Whoever lists conversations waits until it is refused, and asks again; marks and counts need no such lock.
+        await database.query('BEGIN; LOCK TABLE users IN ACCESS EXCLUSIVE MODE');
         let isOver = false;
+        const list = () => call(server, 'GET', '/api/chat/conversations', { token: pairs[0].alice.token });
         const read = async () => {
-          while (!isOver) await history(server, alice, conversation, '?mark_read=false').catch(() => sleep(5));
+          while (!isOver) await list().catch(() => sleep(5));
         };
         const reading = Promise.all(Array.from({ length: READERS }, read));
         await eventually(async () => (await waitingForLocks(database)).length >= POOL, 'a pool that is in use');
+        assert.deepEqual(await Promise.all(marks.map((mark) => mark())), marks.map(() => ({ success: true })));
         const stopped = server.stop();
         await once(connected, 'disconnect');
         isOver = true;
@@ -103,6 +111,36 @@ describe('when the server is started again', () => {
       });
     });
     assert.deepEqual(sockets.map((socket) => socket.recovered), [true, true]);
+    await life.stop();
+  });
+
+  test('as planned, a session in many rooms is one in all of them, and Postgres is not asked for each', async () => {
+    const ROOMS = 300;
+    life = await startServer({ dir });
+    const relay = await Relay.to(life);
+    const { alice, bob } = await newPair(life);
+    const conversations = await query(life, `
+      INSERT INTO conversations (id, creator_id, recipient_id, horse_id, created_at, updated_at)
+      SELECT decode(lpad(to_hex(n), 24, '0'), 'hex'), decode($1, 'hex'), decode($2, 'hex'), decode(lpad(to_hex(n), 24, '0'), 'hex'),
+             now(), now()
+      FROM generate_series(1, $3::int) n
+      RETURNING encode(id, 'hex') AS id`, [alice.id, bob.id, ROOMS]);
+    const socket = await recoverable(relay, bob);
+    const heard = inbox(socket, 'new_message');
+    for (const { id } of conversations) await join(socket, id);
+    await life.stop();
+    relay.down();
+    life = await startServer({ dir });
+    relay.target = life.port;
+    const isBack = back(socket);
+    relay.up();
+    await isBack;
+    assert.equal(socket.recovered, true);
+    assert.ok((await stats(life)).rooms >= ROOMS);
+    const asked = await query(life, `SELECT pid FROM pg_stat_activity WHERE application_name = 'horsetrust-chat reads'`);
+    assert.ok(asked.length < POOL, `${asked.length} connections were needed to start`);
+    await say(life, alice, conversations.at(-1).id, 'in the last one');
+    assert.deepEqual(texts(await heard.count(1)), ['in the last one']);
     await life.stop();
   });
 

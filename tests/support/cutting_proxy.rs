@@ -1,4 +1,4 @@
-//! A proxy in front of Postgres that loses connections at the worst moments, or takes new ones and says nothing.
+//! A proxy in front of Postgres that loses connections at the worst moments, takes new ones and says nothing, or is slow.
 
 use std::{
     collections::VecDeque,
@@ -9,9 +9,10 @@ use std::{
     path::{Path, PathBuf},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
     },
     thread,
+    time::Duration,
 };
 
 /// When the connection is lost, seen from a statement.
@@ -31,6 +32,8 @@ struct Plan {
     application: &'static str,
     next: Mutex<VecDeque<Cut>>,
     done: AtomicUsize,
+    /// How late every answer is, of all connections, in milliseconds; the next ones wait with it.
+    late: AtomicU64,
 }
 
 impl Plan {
@@ -73,7 +76,12 @@ impl CuttingProxy {
         fs::create_dir_all(&directory).expect("a directory for the proxy");
         let listener = UnixListener::bind(directory.join(".s.PGSQL.5432")).expect("the proxy's socket");
         let postgres = postgres.join(".s.PGSQL.5432");
-        let plan = Arc::new(Plan { application, next: Mutex::default(), done: AtomicUsize::default() });
+        let plan = Arc::new(Plan {
+            application,
+            next: Mutex::default(),
+            done: AtomicUsize::default(),
+            late: AtomicU64::default(),
+        });
         let silence = Arc::new(Silence::default());
         let (shared, silent) = (plan.clone(), silence.clone());
         // Ends with the test's process.
@@ -103,6 +111,11 @@ impl CuttingProxy {
     /// From now on, or from now on no longer, new connections are taken and hear nothing, ever.
     pub(crate) fn silence(&self, is_kept: bool) {
         self.silence.is_kept.store(is_kept, Ordering::SeqCst);
+    }
+
+    /// From now on every answer comes so late.
+    pub(crate) fn be_late(&self, milliseconds: u64) {
+        self.plan.late.store(milliseconds, Ordering::SeqCst);
     }
 
     pub(crate) fn hear_nothing(&self) -> usize {
@@ -141,6 +154,7 @@ fn relay(client: &UnixStream, server: &UnixStream, plan: &Arc<Plan>) {
     });
     thread::spawn(move || {
         pump(down, |bytes, (from, to)| {
+            thread::sleep(Duration::from_millis(plan_down.late.load(Ordering::SeqCst)));
             let committing = concerned.load(Ordering::SeqCst) == 2;
             if committing && plan_down.take(|cut| cut == Cut::BeforeAnswer).is_some() {
                 return hang_up(from, to);

@@ -36,9 +36,9 @@ impl Sql {
         self.runtime.block_on(self.client.batch_execute(statements)).expect(statements);
     }
 
-    /// The processes that serve those who call themselves so.
+    /// The processes that serve those whose name begins so.
     pub(crate) fn connections(&self, application: &str) -> Vec<Pid> {
-        let query = "SELECT pid FROM pg_stat_activity WHERE application_name = $1";
+        let query = "SELECT pid FROM pg_stat_activity WHERE starts_with(application_name, $1)";
         let rows = self.runtime.block_on(self.client.query(query, &[&application])).expect(query);
         rows.iter().map(|row| Pid::from_raw(row.get(0))).collect()
     }
@@ -65,7 +65,7 @@ impl Frozen {
         Self(processes)
     }
 
-    /// The connections only that call themselves so.
+    /// The connections only whose name begins so.
     pub(crate) fn connections(sql: &Sql, application: &str) -> Self {
         let processes = sql.connections(application);
         assert!(!processes.is_empty(), "{application} is connected");

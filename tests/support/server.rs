@@ -2,7 +2,7 @@
 
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader};
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::{Arc, Mutex, Weak, mpsc};
@@ -143,17 +143,31 @@ pub(crate) struct Launch {
     directory: Arc<DataDir>,
     port: u16,
     demo: bool,
+    output: Option<Stdio>,
     log: Option<Stdio>,
     environment: Vec<(&'static str, Option<String>)>,
 }
 
 impl Launch {
     pub(crate) fn on(directory: &Arc<DataDir>) -> Self {
-        Self { directory: Arc::clone(directory), port: 0, demo: false, log: None, environment: Vec::new() }
+        Self {
+            directory: Arc::clone(directory),
+            port: 0,
+            demo: false,
+            output: None,
+            log: None,
+            environment: Vec::new(),
+        }
     }
 
     pub(crate) fn with_demo(mut self) -> Self {
         self.demo = true;
+        self
+    }
+
+    /// Where its standard output goes, and the port, which nobody hears of then.
+    pub(crate) fn output_to(mut self, output: impl Into<Stdio>, port: u16) -> Self {
+        (self.output, self.port) = (Some(output.into()), port);
         self
     }
 
@@ -186,7 +200,7 @@ impl Launch {
         command
             .arg("--data-dir")
             .arg(self.directory.path())
-            .stdout(Stdio::piped())
+            .stdout(self.output.take().unwrap_or_else(Stdio::piped))
             .stderr(self.log.take().unwrap_or_else(|| log.into()));
         for (name, value) in &self.environment {
             match value {
@@ -195,14 +209,15 @@ impl Launch {
             };
         }
         let mut child = command.spawn().expect("the binary runs");
-        let stdout = child.stdout.take().expect("stdout is a pipe");
         let (sender, lines) = mpsc::channel();
-        thread::spawn(move || {
-            // Goes on to the end, because a full pipe would stop the server.
-            for line in BufReader::new(stdout).lines().map_while(Result::ok) {
-                let _ = sender.send(line);
-            }
-        });
+        if let Some(stdout) = child.stdout.take() {
+            thread::spawn(move || {
+                // Goes on to the end: where nobody reads, lines are left out.
+                for line in BufReader::new(stdout).lines().map_while(Result::ok) {
+                    let _ = sender.send(line);
+                }
+            });
+        }
         Starting { lines, server: Server { child, address: ([127, 0, 0, 1], 0).into(), directory: self.directory } }
     }
 }
@@ -217,6 +232,13 @@ impl Starting {
     /// SIGTERM before it is ready, or just then.
     pub(crate) fn stop(self) -> ExitStatus {
         self.server.stop()
+    }
+
+    /// One whose output goes elsewhere, as soon as it answers.
+    pub(crate) fn ready_at(mut self, address: SocketAddr) -> Server {
+        until("it listens", START_LIMIT, || TcpStream::connect(address).is_ok());
+        self.server.address = address;
+        self.server
     }
 
     pub(crate) fn ready(mut self) -> Server {
