@@ -107,13 +107,19 @@ async fn look(settings: &Settings, findings: &mut Findings) {
         Ok(None) => (),
         Err(error) => findings.add(State::Ill, "traces", error),
     }
-    look_at_address(settings, findings);
+    let mut here = look_at_address(settings, findings);
     look_at_limits(settings, findings);
     if let Some(database) = find_database(settings, findings) {
         match diagnose(&database).await {
             Ok(diagnosis) => {
                 if settings.database_url.is_none() && PrivatePostgres::is_in_use(&settings.data_dir) {
                     findings.add(State::Well, "server", "one runs on this data directory; another would not start");
+                    here = true;
+                }
+                if diagnosis.servers > usize::from(here) {
+                    let remedy =
+                        "stop it before this one starts: clients of the one do not hear those of the other live";
+                    findings.add(State::Doubtful, "server", format_args!("another one is on this database; {remedy}"));
                 }
                 look_at_database(settings, &diagnosis, findings);
             }
@@ -136,8 +142,9 @@ async fn look(settings: &Settings, findings: &mut Findings) {
     }
 }
 
-fn look_at_address(settings: &Settings, findings: &mut Findings) {
-    let Ok(address) = settings.address() else { return };
+/// Whether a server runs there.
+fn look_at_address(settings: &Settings, findings: &mut Findings) -> bool {
+    let Ok(address) = settings.address() else { return false };
     match http::bind(address).map(drop) {
         Ok(()) => findings.add(State::Well, "address", format_args!("{address} is free")),
         Err(_) if is_ours(address) => {
@@ -146,12 +153,14 @@ fn look_at_address(settings: &Settings, findings: &mut Findings) {
                 "address",
                 format_args!("{address}: a server runs there already; another would not start"),
             );
+            return true;
         }
         Err(error) => {
             let remedy = "choose another with HOST and PORT";
             findings.add(State::Ill, "address", format_args!("{address}: {error}; {remedy}"));
         }
     }
+    false
 }
 
 /// Whether such a server has the address: it says how it is.

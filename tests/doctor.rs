@@ -7,7 +7,7 @@ use std::{fs, net::TcpListener, os::unix::fs::PermissionsExt, process::Command};
 use nix::unistd::geteuid;
 use support::postgres::Sql;
 use support::server::{command, output};
-use support::{DataDir, Launch, Server, new_id};
+use support::{DataDir, EVENT_LIMIT, Launch, Server, new_id, until};
 
 /// Runs it; whether a server would start, and all lines.
 fn examined(doctor: &mut Command) -> (bool, String) {
@@ -218,4 +218,24 @@ fn traces_that_cannot_be_sent_are_told_before_and_at_the_start() {
             assert!(!started.status.success() && complaint.contains(word), "{complaint}");
         }
     }
+}
+
+#[test]
+fn another_server_on_the_database_is_told_of_by_both() {
+    let host = Server::start();
+    let url = format!("postgresql:///horsetrust?host={}&user=horsetrust", host.directory().socket().display());
+    let sql = Sql::connect(host.directory());
+    until("it listens for changes", EVENT_LIMIT, || !sql.connections("horsetrust-chat feed").is_empty());
+    let another = ["another one is on this database"];
+    let (starts, said) = examined(doctor().env("DATABASE_URL", &url));
+    assert!(starts, "{said}");
+    assert_found(&said, "warning", "server", &another);
+    let (_, said) = examined(doctor().env("DATABASE_URL", &url).env("PORT", host.address().port().to_string()));
+    assert!(about(&said, "server").is_empty(), "it is the one of these settings: {said}");
+    let guest = Launch::on(&DataDir::new()).env("DATABASE_URL", &url).start();
+    guest.has_logged(&["other servers are connected to this database"], 1);
+    host.has_logged(&["other servers are connected to this database"], 0);
+    until("both listen", EVENT_LIMIT, || sql.connections("horsetrust-chat feed").len() == 2);
+    let (_, said) = examined(doctor().env("DATABASE_URL", &url).env("PORT", host.address().port().to_string()));
+    assert_found(&said, "warning", "server", &another);
 }

@@ -37,6 +37,8 @@ pub struct Diagnosis {
     pub unknown: Vec<i64>,
     /// How Postgres is set so that it may lose what was committed; empty if all is well.
     pub risks: Vec<&'static str>,
+    /// Servers that are connected to it.
+    pub servers: usize,
     /// Connections that are open.
     pub connections: usize,
     /// Connections that there may be, without those kept for superusers.
@@ -115,6 +117,7 @@ async fn look(client: &Client) -> Result<Diagnosis, DiagnosisError> {
         pending: known.iter().filter(|(version, _)| !run.contains(version)).map(|(_, name)| name.clone()).collect(),
         unknown: run.into_iter().filter(|version| known.iter().all(|(known, _)| known != version)).collect(),
         risks: feed::risks(client).await?,
+        servers: feed::other_servers(client).await?,
         // Without this one.
         connections: count(1).saturating_sub(1),
         max_connections: count(2),

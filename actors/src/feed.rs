@@ -89,6 +89,13 @@ async fn listen(database: &Config, shared: &Shared, outage: &mut Outage) -> Resu
     });
     in_time(client.batch_execute("LISTEN user_changed; LISTEN user_revoked")).await?;
     outage.is_over();
+    let others = in_time(other_servers(&client)).await?;
+    if others > 0 {
+        tracing::warn!(
+            others,
+            "other servers are connected to this database: their clients do not hear what is said here live"
+        );
+    }
     // A failure ends the listening, so that all are read when it begins anew.
     shared.read_again(&shared.profiles.all()).await?;
     revoke(shared).await?;
@@ -129,6 +136,12 @@ pub(crate) async fn risks(client: &Client) -> Result<Vec<&'static str>, tokio_po
     let row = client.query_one(sql::DURABILITY, &[]).await?;
     let is_off = |(column, _): &(usize, &&str)| !row.get::<_, bool>(*column);
     Ok(RISKS.iter().enumerate().filter(is_off).map(|(_, risk)| *risk).collect())
+}
+
+/// How many servers are connected to this database, beside the one that asks.
+pub(crate) async fn other_servers(client: &Client) -> Result<usize, tokio_postgres::Error> {
+    let row = client.query_one(sql::COUNT_OTHER_SERVERS, &[]).await?;
+    Ok(usize::try_from(row.get::<_, i64>(0)).unwrap_or_default())
 }
 
 /// Closes the sessions of those whose tokens were revoked since the last look.

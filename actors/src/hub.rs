@@ -193,10 +193,13 @@ impl Hub {
 
     fn renew(&mut self, session: SessionId, credentials: Credentials) {
         let Some(local) = self.sessions.get_mut(&session) else { return };
-        self.due.remove(&(local.due, session));
-        local.expires_at = credentials.expires_at;
-        local.due = credentials.expires_at.saturating_sub(TOKEN_WARNING);
-        self.due.insert((local.due, session));
+        // Whoever was warned of this moment is not warned again.
+        if local.expires_at != credentials.expires_at {
+            self.due.remove(&(local.due, session));
+            local.expires_at = credentials.expires_at;
+            local.due = credentials.expires_at.saturating_sub(TOKEN_WARNING);
+            self.due.insert((local.due, session));
+        }
         if self.revocations.concern(local.user, credentials) {
             local.outbox.close(CloseReason::Revoked);
         }

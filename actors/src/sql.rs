@@ -36,6 +36,7 @@ queries! {
     DELETE_MESSAGE = "delete_message.sql",
     REVOKE = "revoke.sql",
     DURABILITY = "durability.sql",
+    COUNT_OTHER_SERVERS = "count_other_servers.sql",
     LIST_REVOCATIONS = "list_revocations.sql",
     LOOK = "look.sql",
     LIST_MIGRATIONS = "list_migrations.sql",

@@ -32,9 +32,12 @@ async function shortLived(user, ttl, mode = 'websocket', auth = {}) {
 
 describe('a session', () => {
   for (const mode of Object.keys(MODES)) {
-    test(`over ${mode} ends with its token`, async () => {
-      const { socket, exp, expiring, expired } = await shortLived(await newUser(server), 8, mode);
+    test(`over ${mode} ends with its token, and is warned of it once`, async () => {
+      const user = await newUser(server);
+      const { socket, exp, expiring, expired } = await shortLived(user, 8, mode);
       assert.deepEqual(await expiring.count(1), [{ expires_at: isoTime(exp) }]);
+      const ack = await ask(socket, 'refresh_token', { token: mint(user.id, { exp }) });
+      assert.deepEqual(ack, { success: true, data: { expires_at: isoTime(exp) } });
       const gone = disconnected(socket);
       assert.deepEqual(await expired.count(1), [{ expires_at: isoTime(exp) }]);
       await gone;
