@@ -258,3 +258,38 @@ fn a_lane_that_is_lost_comes_back_though_postgres_is_far_away() {
     let body = json!({ "text": "from far away" });
     until("it is stored", RECOVERY, || server.rest(&ana.token, "POST", &path, Some(&body)).0 == 201);
 }
+
+#[test]
+fn what_a_synchronous_standby_may_not_have_is_not_acknowledged() {
+    let scene = Scene::set();
+    let wait_for = |standby: &str| {
+        scene.sql.run(&format!("ALTER SYSTEM SET synchronous_standby_names = '{standby}'"));
+        scene.sql.run("SELECT pg_reload_conf()");
+    };
+    // It is never there. So the commit waits, and so does the one after its connection was given up.
+    wait_for("away");
+    let told = scene.post("meanwhile");
+    assert_ne!(told, Told::Stored);
+    wait_for("");
+    scene.verify("meanwhile", &told);
+}
+
+#[test]
+fn a_server_that_was_led_to_a_standby_finds_the_primary_again() {
+    let scene = Scene::set();
+    let list = || scene.server.rest(&scene.ana.token, "GET", "/api/chat/conversations", None).0;
+    assert_eq!(list(), 200);
+    // For who connects now, and stays so: as if a name led to a standby.
+    scene.sql.run("ALTER ROLE horsetrust SET default_transaction_read_only = on");
+    for name in [LANE, "horsetrust-chat reads", FEED] {
+        Frozen::connections(&scene.sql, name).end();
+    }
+    until("it is noticed", RECOVERY, || list() == 503);
+    assert_ne!(scene.post("meanwhile"), Told::Stored);
+    scene.sql.run("ALTER ROLE horsetrust RESET default_transaction_read_only");
+    until("sends work again", RECOVERY, || scene.post("after") == Told::Stored);
+    until("reads work again", RECOVERY, || list() == 200);
+    let unread =
+        || scene.server.rest(&scene.ben.token, "GET", "/api/chat/unread-count", None).1["unread_count"].as_u64();
+    assert_eq!(unread(), Some(2));
+}

@@ -70,5 +70,17 @@ fn a_deletion_is_told_whenever_the_connection_to_postgres_is_lost() {
         }
     }
     assert_eq!(proxy.cuts(), 9, "each connection was cut");
+    // The next server does not know of those that nobody has repeated.
+    for cut in [Cut::BeforeRequest, Cut::BeforeAnswer] {
+        let message = server.post(&ana, &conversation, "perhaps not for long");
+        let path = format!("/api/chat/messages/{}", message["_id"].as_str().expect("an id"));
+        assert_eq!(server.rest(&ben.token, "DELETE", &path, None).0, 403);
+        (0..2).for_each(|_| proxy.arm(cut));
+        assert_eq!(server.rest(&ana.token, "DELETE", &path, None).0, 503, "{cut:?}");
+    }
+    let left = server.texts(&ben, &conversation);
+    assert_eq!(server.stop().code(), Some(0));
+    assert_eq!(left, ["perhaps not for long"]);
+    assert_eq!(reader.next_event("message_deleted")["seq"], 8, "the second of the two");
     assert_eq!(reader.names_of_events().iter().filter(|name| **name == "message_deleted").count(), 0, "told once");
 }

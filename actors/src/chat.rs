@@ -14,6 +14,7 @@ use tokio::sync::SetOnce;
 use tokio_postgres::Config;
 
 use crate::{
+    connect::writable,
     counters::{Counters, Gauge, Held},
     credentials::{Credentials, Revocations},
     directory::Directory,
@@ -59,12 +60,18 @@ impl Chat {
     pub fn start(config: &ChatConfig) -> Self {
         let counters = Arc::new(Counters::default());
         let (presence, revocations) = (Presence::default(), Revocations::default());
-        let database = config.database.clone();
+        let database = writable(&config.database);
         let shared = Arc::new(Shared {
             directory: Directory::default(),
             profiles: Profiles::default(),
-            store: Store::new(&config.database),
-            workers: Workers::new(config.workers, database, presence.clone(), revocations.clone(), counters.clone()),
+            store: Store::new(&database),
+            workers: Workers::new(
+                config.workers,
+                database.clone(),
+                presence.clone(),
+                revocations.clone(),
+                counters.clone(),
+            ),
             revocations,
             count_turns: Turns::default(),
             undecided_deletions: DashMap::new(),
@@ -77,7 +84,7 @@ impl Chat {
             presence,
             counters,
         });
-        actix::spawn(feed::follow(config.database.clone(), shared.clone()));
+        actix::spawn(feed::follow(database, shared.clone()));
         actix::spawn(recovery::sweep(shared.clone()));
         Self(shared)
     }
@@ -331,7 +338,23 @@ impl Chat {
     /// # Errors
     /// Postgres is away; their clients will get new sessions.
     pub async fn keep_sessions(&self) -> Result<usize, StoreError> {
+        self.tell_undecided_deletions().await?;
+        self.settled().await;
         recovery::keep(&self.0).await
+    }
+
+    /// The next server does not know that the answer to a deletion was lost, and would tell nobody when it is repeated.
+    async fn tell_undecided_deletions(&self) -> Result<(), StoreError> {
+        let undecided: Vec<_> = self.0.undecided_deletions.iter().map(|deletion| *deletion.key()).collect();
+        let messages: Vec<_> = undecided.iter().map(|(message, _)| *message).collect();
+        for (caller, deleted) in self.0.store.find_deleted(&messages).await? {
+            if undecided.contains(&(deleted.id, caller))
+                && let Some(room) = self.0.room(deleted.conversation_id)
+            {
+                room.deleted(deleted, caller, self.0.counters.hold(Gauge::Announcements));
+            }
+        }
+        Ok(())
     }
 
     /// Returns when everything that was accepted is committed and answered.

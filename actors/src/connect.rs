@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use thiserror::Error;
 use tokio::time::timeout;
-use tokio_postgres::{Client, Config, Connection, NoTls, Socket, tls::NoTlsStream};
+use tokio_postgres::{Client, Config, Connection, NoTls, Socket, config::TargetSessionAttrs, tls::NoTlsStream};
 
 use crate::{limits::CONNECT_TIMEOUT, link::explain};
 
@@ -17,6 +17,14 @@ const SILENCE: Duration = Duration::from_secs(40);
 #[derive(Debug, Error)]
 #[error("{0}")]
 pub struct ConnectError(String);
+
+/// The same database where it takes writes. A standby, to which a name, a balancer or one of several hosts may lead, would be
+/// behind; and a connection to it would stay there when the others have found the primary again.
+pub(crate) fn writable(database: &Config) -> Config {
+    let mut database = database.clone();
+    database.target_session_attrs(TargetSessionAttrs::ReadWrite);
+    database
+}
 
 /// Connects within [`CONNECT_TIMEOUT`], by the name that Postgres shows. What is returned second has to be run.
 ///

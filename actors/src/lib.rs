@@ -97,7 +97,7 @@ pub use outbox::{AckId, CloseReason, Outbox, Queued};
 pub use profile::Profile;
 pub use recovery::{Pid, Recover};
 pub use refusal::{Code, Refusal};
-pub use reply::{Committed, PostError};
+pub use reply::{Committed, PostError, Unanswered};
 pub use room::RoomDescription;
 pub use session::{Request, SessionHandle};
 pub use text::MessageText;

@@ -83,7 +83,7 @@ pub const COMMIT_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long callers of a batch with unknown outcome wait; then they are let go without an answer.
 pub const UNKNOWN_WAIT: Duration = Duration::from_secs(30);
 /// How long connecting to Postgres may take, once.
-pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
+pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(4);
 /// How often a batch is tried again in which somebody else was first to store a message.
 pub const REPEAT_TRIES: u32 = 5;
 /// How often a lane looks for rows that have waited too long.

@@ -28,7 +28,7 @@ mod lock_wait;
 use failure::{Failure, bounded, describe, is_passing, is_repeat, is_stale};
 use lock_wait::LockWait;
 
-pub(crate) use failure::explain;
+pub(crate) use failure::{explain, takes_no_writes};
 
 /// What came of trying to commit a batch.
 pub(crate) enum Attempt {
@@ -115,6 +115,13 @@ impl Link {
             let ids: Vec<_> = batch.appends.iter().map(|append| append.post.id).collect();
             let rows = bounded(connection.client.query(&connection.find, &[&ids])).await;
             known = outcomes(&rows.map_err(Failure::into_message)?);
+            if !known.is_empty() {
+                // Who committed them may have been ended while it waited for a synchronous standby. This commit waits for it, too.
+                connection
+                    .run("SELECT pg_logical_emit_message(true, 'horsetrust-chat', '')")
+                    .await
+                    .map_err(Failure::into_message)?;
+            }
             tracing::info!(rows = ids.len(), stored = known.len(), "looked up a commit's outcome");
         }
         let (appended, marked) =

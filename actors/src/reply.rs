@@ -75,7 +75,8 @@ struct Held {
 }
 
 /// One request of a session that is not answered yet.
-pub(crate) struct Unanswered {
+#[must_use]
+pub struct Unanswered {
     counters: Arc<Counters>,
     recoverable: Option<Arc<Recoverable>>,
 }

@@ -33,6 +33,7 @@ queries! {
     FORGET_KEPT_SESSIONS = "forget_kept_sessions.sql",
     FIND_SENT = "find_sent.sql",
     COUNT_UNREAD_HERE = "count_unread_here.sql",
+    FIND_DELETED = "find_deleted.sql",
     DELETE_MESSAGE = "delete_message.sql",
     REVOKE = "revoke.sql",
     DURABILITY = "durability.sql",

@@ -144,6 +144,7 @@ impl Connection {
             ) => {
                 *expected = attachments;
                 let event = Event::named(&name);
+                let begun = session.begin();
                 let parse = |()| match attachments {
                     _ if handler.chat.is_stopping() => Err(Refusal::overloaded()),
                     0 => events::parse(event, &arguments, |token| refresh(*user, token, handler)),
@@ -152,7 +153,7 @@ impl Connection {
                 match (handler.rates.admit(*user, event).and_then(parse), ack) {
                     (Ok(request), ack) => {
                         let permit = self.gate.enter(bytes.max(request.answer_bytes()));
-                        session.request(request, ack, permit);
+                        session.request(request, ack, permit, begun);
                     }
                     (Err(refusal), ack) => {
                         self.counters.refused(refusal.code);

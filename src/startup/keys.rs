@@ -6,9 +6,10 @@ use std::{
     os::unix::fs::{OpenOptionsExt, PermissionsExt},
     path::Path,
     sync::Arc,
+    time::Duration,
 };
 
-use tokio::{signal::unix::Signal, sync::oneshot};
+use tokio::{signal::unix::Signal, sync::oneshot, time::timeout};
 
 use crate::{
     auth::{Auth, Keys},
@@ -22,6 +23,8 @@ use super::StartError;
 const SECRET_BYTES: usize = 32;
 /// Where it is kept, in the data directory.
 const SECRET_FILE: &str = "jwt-secret";
+/// How long keys may take to be read when that is asked for.
+const READING: Duration = Duration::from_secs(10);
 
 /// What does not keep the server from starting, and should not be so.
 pub fn warning(settings: &Settings) -> Option<String> {
@@ -80,13 +83,18 @@ pub(super) async fn reload(mut hangup: Signal, settings: Settings, auth: Arc<Aut
             // A new secret in the place of one that is gone would end all sessions.
             let _ = read.send(with_secret(&settings, || existing_secret(&settings)));
         });
-        match keys.await {
-            Ok(Ok(keys)) => {
+        match timeout(READING, keys).await {
+            Ok(Ok(Ok(keys))) => {
                 tracing::info!(keys = keys.count(), "SIGHUP: tokens are checked with the keys as they are now");
                 auth.replace(keys);
             }
-            Ok(Err(error)) => tracing::error!(%error, "SIGHUP: tokens are checked with the same keys as before"),
-            Err(_) => tracing::error!("SIGHUP: reading the keys failed; tokens are checked with the same as before"),
+            Ok(Ok(Err(error))) => tracing::error!(%error, "SIGHUP: tokens are checked with the same keys as before"),
+            Ok(Err(_)) => {
+                tracing::error!("SIGHUP: reading the keys failed; tokens are checked with the same as before")
+            }
+            Err(_) => {
+                tracing::error!("SIGHUP: the keys take too long to be read; tokens are checked with the same as before")
+            }
         }
     }
 }

@@ -14,7 +14,7 @@ use crate::limits::COMMIT_TIMEOUT;
 pub(super) enum Failure {
     /// Postgres refused it: nothing of it is stored.
     Refused(Box<DbError>),
-    /// Anything else: it may or may not be.
+    /// Anything else: it may or may not be; another connection has to tell.
     Unknown(String),
 }
 
@@ -33,7 +33,7 @@ pub(super) async fn bounded(query: impl Future<Output = Result<Vec<Row>, Error>>
         Ok(Ok(rows)) => Ok(rows),
         Ok(Err(error)) => Err(match error.as_db_error() {
             // Anything more severe ends the connection, perhaps after the commit.
-            Some(refused) if refused.parsed_severity() == Some(Severity::Error) => {
+            Some(refused) if refused.parsed_severity() == Some(Severity::Error) && !takes_no_writes(&error) => {
                 Failure::Refused(Box::new(refused.clone()))
             }
             _ => Failure::Unknown(explain(&error)),
@@ -52,11 +52,14 @@ pub(super) fn is_stale(error: &DbError) -> bool {
     *error.code() == SqlState::CHECK_VIOLATION && error.table() == Some("conversations")
 }
 
-/// Whether the same batch may succeed later: no resources, a standby, a deadlock, a cancelled statement.
+/// Whether the same batch may succeed later: no resources, a deadlock, a cancelled statement.
 pub(super) fn is_passing(error: &DbError) -> bool {
-    let code = error.code();
-    let class = &code.code()[..2];
-    matches!(class, "40" | "53" | "55" | "57" | "58") || *code == SqlState::READ_ONLY_SQL_TRANSACTION
+    matches!(&error.code().code()[..2], "40" | "53" | "55" | "57" | "58")
+}
+
+/// Whether the connection leads to where nothing can be written now: it is of no more use.
+pub(crate) fn takes_no_writes(error: &Error) -> bool {
+    error.code() == Some(&SqlState::READ_ONLY_SQL_TRANSACTION)
 }
 
 /// A refusal without its details: those may show a row, and so the text of a message, which does not belong into a log.

@@ -88,7 +88,7 @@ fn connect(chat: &Chat, user: UserId) -> (SessionHandle, Arc<Recorder>) {
 }
 
 fn request(session: &SessionHandle, request: Request) {
-    session.request(request, Some(1), Arc::new(Gate::default()).enter(100));
+    session.request(request, Some(1), Arc::new(Gate::default()).enter(100), session.begin());
 }
 
 async fn until(holds: impl Fn() -> bool) {

@@ -32,10 +32,14 @@ pub struct SessionHandle {
 }
 
 impl SessionHandle {
-    /// Takes a request; `ack` is given where the client wants an answer. Requests are handled in the order they come.
-    pub fn request(&self, request: Request, ack: Option<AckId>, permit: Permit) {
+    /// A request has come. To be called before it is looked at whether the server stops, which waits for those that began.
+    pub fn begin(&self) -> Unanswered {
         let recoverable = self.seat.as_ref().map(|seat| seat.recoverable.clone());
-        let unanswered = Unanswered::begin(&self.counters, recoverable);
+        Unanswered::begin(&self.counters, recoverable)
+    }
+
+    /// Takes a request; `ack` is given where the client wants an answer. Requests are handled in the order they come.
+    pub fn request(&self, request: Request, ack: Option<AckId>, permit: Permit, unanswered: Unanswered) {
         let reply = Reply::session(self.outbox.clone(), ack, permit, unanswered);
         self.address.0.push(SessionCommand::Request(request, reply));
     }

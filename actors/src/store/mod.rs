@@ -27,6 +27,7 @@ use asked::Asked;
 use crate::{
     connect::ConnectError,
     limits::{CONNECT_TIMEOUT, LOCK_TIMEOUT, POOL_CONNECTIONS, POOL_WAIT, READ_TIMEOUT, STATEMENT_TIMEOUT},
+    link::takes_no_writes,
     refusal::Refusal,
 };
 
@@ -72,7 +73,8 @@ impl From<tokio_postgres::Error> for StoreError {
             // Anything more severe ends the connection, perhaps after the commit.
             Some(refused) if refused.parsed_severity() == Some(Severity::Error) => {
                 // Out of resources, out of time, a row that somebody else has: not the statement's fault.
-                let is_passing = matches!(&refused.code().code()[..2], "57" | "53" | "08" | "55" | "40");
+                let is_passing =
+                    matches!(&refused.code().code()[..2], "57" | "53" | "08" | "55" | "40") || takes_no_writes(&error);
                 if is_passing { Self::Unavailable(explained) } else { Self::Refused(explained) }
             }
             _ => Self::Unanswered(explained),
@@ -186,13 +188,12 @@ impl Store {
     }
 }
 
-/// What a connection has answered. One that has not is closed: in the pool, the next caller would wait for it.
+/// What a connection has answered. One that has not is closed: in the pool, the next caller would wait for it. So is one whose
+/// Postgres takes no writes any more: the next one is made to where it does.
 fn in_time<T>(answer: Result<Result<T, tokio_postgres::Error>, Elapsed>, client: Object) -> Result<T, StoreError> {
-    match answer {
-        Ok(answer) => Ok(answer?),
-        Err(_) => {
-            drop(Object::take(client));
-            Err(StoreError::late())
-        }
+    let answer = answer.map_err(|_| StoreError::late());
+    if answer.as_ref().map_or(true, |answer| answer.as_ref().is_err_and(takes_no_writes)) {
+        drop(Object::take(client));
     }
+    Ok(answer??)
 }
