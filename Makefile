@@ -14,6 +14,7 @@ help: ## List the targets
 
 run: ## Install what is missing, build, and run the server with demo data on a private Postgres
 	scripts/ensure.sh rust cc postgres
+	scripts/place.sh
 	$(CARGO) build --release --locked
 	exec $(or $(CARGO_TARGET_DIR),target)/release/horsetrust-chat serve --demo
 

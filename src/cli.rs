@@ -74,6 +74,8 @@ enum Command {
     /// deleted since becomes so. Documents that are refused are listed in the report, and the others are taken.
     ///
     /// The exit code is 0 when all documents were taken, 3 when some were refused, and 1 when the import failed.
+    // Else what is set in the environment seems to be required.
+    #[command(override_usage = "horsetrust-chat import --from <DIR> [OPTIONS]")]
     Import {
         /// The directory with the files
         #[arg(long, value_name = "DIR")]
@@ -83,6 +85,7 @@ enum Command {
         report: PathBuf,
     },
     /// Write users, conversations and messages as mongoexport would, all of one moment
+    #[command(override_usage = "horsetrust-chat export --to <DIR> [OPTIONS]")]
     Export {
         /// The directory for users.json, conversations.json and messages.json
         #[arg(long, value_name = "DIR")]

@@ -137,6 +137,16 @@ fn check_kinds(file: &Map<String, Value>) -> Result<(), ConfigError> {
     Ok(())
 }
 
+/// Only a file can have a field that is not known: names it.
+fn in_file(error: ::config::ConfigError, file: &Map<String, Value>) -> ::config::ConfigError {
+    match (error, file.values().find_map(Value::origin)) {
+        (::config::ConfigError::Message(message), Some(name)) if message.starts_with("unknown field") => {
+            ::config::ConfigError::Message(format!("in {name}: {message}"))
+        }
+        (error, _) => error,
+    }
+}
+
 /// The configuration as it holds.
 #[derive(Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -225,7 +235,8 @@ impl Settings {
     }
 
     fn layered(file: impl Source + Send + Sync + 'static, overrides: &Overrides) -> Result<Self, ConfigError> {
-        check_kinds(&file.collect()?)?;
+        let set_there = file.collect()?;
+        check_kinds(&set_there)?;
         // The other half is for Postgres and the network. Measured: more workers mean more hops between threads,
         // which cost more than they bring.
         let workers = std::thread::available_parallelism().map_or(1, usize::from).div_ceil(2);
@@ -256,7 +267,8 @@ impl Settings {
                 layers = layers.set_override(name, text)?;
             }
         }
-        let mut settings: Self = layers.build()?.try_deserialize()?;
+        let settings = layers.build()?.try_deserialize();
+        let mut settings: Self = settings.map_err(|error| in_file(error, &set_there))?;
         for optional in [&mut settings.database_url, &mut settings.jwt_secret] {
             optional.take_if(|text| text.is_empty());
         }
@@ -315,7 +327,7 @@ impl Settings {
             Some(Err(_)) => Some("it must be like postgres://user:password@host:5432/database"),
             Some(Ok(database)) if database.get_ssl_mode() == SslMode::Require => Some(
                 "it asks for TLS (sslmode=require), which this server does not speak to Postgres; a proxy beside it can, such \
-                 as pgbouncer or stunnel",
+                 as stunnel",
             ),
             Some(Ok(_)) | None => None,
         };

@@ -4,9 +4,10 @@
 //! | file | |
 //! | --- | --- |
 //! | `main.rs`, `cli.rs`, `config.rs`, `logging.rs`, `traces.rs` | what is typed, what is set, what is logged and traced |
-//! | `startup.rs` | start and stop, in their order |
+//! | `startup.rs`, `startup/` | start and stop, in their order |
 //! | `postgres/` | the private Postgres of a server without `DATABASE_URL` |
-//! | `auth.rs` | tokens, for both transports |
+//! | `auth.rs`, `auth/` | tokens, for both transports, and their keys |
+//! | `rates.rs` | how much one user may ask for |
 //! | `http/` | the port, the REST routes, CORS, errors as answers |
 //! | `socket_io/` | Engine.IO on actix-web's port, Socket.IO's packets, clients' events |
 //! | `console/` | the live console of operators |

@@ -244,3 +244,14 @@ fn help_and_version_are_told_on_stdout() {
         assert!(told.contains(word), "{arguments:?}: {told}");
     }
 }
+
+#[test]
+fn a_name_that_is_not_known_is_told_with_its_file() {
+    let directory = DataDir::new();
+    let file = directory.log_file().with_file_name("chat.toml");
+    fs::write(&file, "prot = 3001").expect("a file");
+    let refused = output(command(&["serve", "--check-config"]).env("CONFIG_FILE", &file));
+    let complaint = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert_eq!(refused.status.code(), Some(1));
+    assert!(complaint.contains("chat.toml: unknown field `prot`"), "{complaint}");
+}
