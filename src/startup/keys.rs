@@ -90,10 +90,12 @@ pub(super) async fn reload(mut hangup: Signal, settings: Settings, auth: Arc<Aut
             }
             Ok(Ok(Err(error))) => tracing::error!(%error, "SIGHUP: tokens are checked with the same keys as before"),
             Ok(Err(_)) => {
-                tracing::error!("SIGHUP: reading the keys failed; tokens are checked with the same as before")
+                tracing::error!("SIGHUP: reading the keys failed; tokens are checked with the same as before");
             }
             Err(_) => {
-                tracing::error!("SIGHUP: the keys take too long to be read; tokens are checked with the same as before")
+                tracing::error!(
+                    "SIGHUP: the keys take too long to be read; tokens are checked with the same as before"
+                );
             }
         }
     }
