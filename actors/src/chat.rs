@@ -73,7 +73,7 @@ impl Chat {
                 counters.clone(),
             ),
             revocations,
-            count_turns: Turns::default(),
+            count_turns: Turns::new(1),
             undecided_deletions: DashMap::new(),
             recoveries: Recoveries::new(config.recovery, counters.clone()),
             room_idle: config.room_idle,
@@ -201,7 +201,9 @@ impl Chat {
         let _told = if mark_read { Some(self.begin_announcement()?) } else { None };
         let room = self.0.room(conversation).ok_or_else(Refusal::unavailable)?;
         let participants = room.introduce(reader).await?;
-        let history = self.0.store.read_history(conversation, reader, page).await.map_err(log)?;
+        let reading = self.0.store.begin_reading(reader).await.map_err(log)?;
+        let history = self.0.store.read_history(&reading, conversation, page).await.map_err(log)?;
+        drop(reading);
         if mark_read && history.unread > 0 {
             room.mark_read_and_wait(reader, history.last_seq).await?;
         }

@@ -18,7 +18,8 @@
 //! | file | |
 //! | --- | --- |
 //! | `chat.rs` | what the layers around see of all this |
-//! | `directory.rs`, `workers.rs`, `shared.rs`, `turns.rs` | where a room is, where it runs, what all actors share, in which order a user's unread messages are counted |
+//! | `directory.rs`, `workers.rs`, `shared.rs` | where a room is, where it runs, what all actors share |
+//! | `per_user.rs`, `turns.rs` | what a user's sessions and calls share, and how much of it at the same time |
 //! | `store/` | reads through the pool, profiles and conversations in the database |
 //! | `profile.rs`, `feed.rs` | the profiles in use, and how changes in the database reach the server |
 //! | `credentials.rs` | how long a session is whose it is |
@@ -64,6 +65,7 @@ mod mailbox;
 mod message;
 mod migrations;
 mod outbox;
+mod per_user;
 mod persistence;
 mod profile;
 mod recovery;

@@ -24,9 +24,6 @@ pub const SESSION_ROOMS: usize = 1000;
 pub const RESUME_MESSAGES: usize = 100;
 /// The same in bytes, unless a single one is longer.
 pub const RESUME_BYTES: usize = 16 * 1024;
-/// Turns in which unread messages are counted, one user after the other where users share one. Each counts in about a
-/// millisecond.
-pub const COUNT_TURNS: usize = 256;
 /// How long before its token expires a client is told, in seconds.
 pub const TOKEN_WARNING: i64 = 60;
 /// How long somebody who does not say so again is taken to type.
@@ -93,7 +90,10 @@ pub const BACKOFF: (Duration, Duration) = (Duration::from_millis(50), Duration::
 
 /// Connections of the pool that serves reads.
 pub const POOL_CONNECTIONS: usize = 8;
-/// How long a read waits for a connection of the pool. Longer: refused as overloaded.
+/// Reads of one user that have a connection of the pool, or wait for one, at the same time. Reached: the others wait for
+/// these. Whoever has very many conversations can ask for more than all connections can read.
+pub const READS_OF_USER: usize = 2;
+/// How long a read waits for its turn and a connection of the pool. Longer: refused as overloaded.
 pub const POOL_WAIT: Duration = Duration::from_secs(5);
 /// How long one read may take, on its connection. Longer: refused as overloaded, and the connection is closed.
 pub const READ_TIMEOUT: Duration = Duration::from_secs(10);
@@ -115,6 +115,8 @@ pub const RETRY_AFTER: Duration = Duration::from_secs(1);
 /// Workers of one server: presence is a bit each.
 pub const WORKERS: usize = 64;
 
+// Beside them, a user's unread messages are counted over one connection.
+const _: () = assert!(READS_OF_USER < POOL_CONNECTIONS / 2);
 const _: () = assert!(BATCH_ROWS <= LANE_QUEUE);
 // An answer and an event for each unanswered packet fit beside what waits already.
 const _: () = assert!(2 * SESSION_IN_FLIGHT <= OUTBOX_PACKETS / 2);

@@ -155,7 +155,7 @@ impl Room {
                 self.join(&member);
                 reply.done(Some(&format!(r#"{{"conversation_id":"{}"}}"#, self.conversation)));
             }
-            RoomCommand::Join(member, Some(since), reply) => self.resume(member, since, reply, ctx),
+            RoomCommand::Join(member, Some(missed), reply) => self.resume(member, missed, reply, ctx),
             RoomCommand::Leave(session, reply) => self.leave(session, reply),
             RoomCommand::Post { sender, draft, reply, room } => self.post(sender, draft, reply, room),
             RoomCommand::Loaded(load) => self.loaded(load),

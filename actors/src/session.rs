@@ -6,7 +6,7 @@
 //! connection's [`Gate`](crate::Gate): a transport is not read while too much is unanswered.
 
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::{HashMap, HashSet, VecDeque},
     sync::Arc,
     time::Instant,
 };
@@ -22,7 +22,7 @@ use crate::{
     event::encode,
     hub::HubHandle,
     ids::{ConversationId, SessionId, UserId},
-    limits::{RESUME_BYTES, SESSION_IN_FLIGHT, SESSION_ROOMS, TYPING_END},
+    limits::{RESUME_BYTES, SESSION_IN_FLIGHT, TYPING_END},
     mailbox::{Mailbox, Waiting},
     message::TokenTimes,
     outbox::{CloseReason, Outbox},
@@ -36,10 +36,13 @@ use crate::{
 };
 
 mod handle;
+mod joining;
 
 pub use handle::SessionHandle;
 use handle::WeakSession;
 pub(crate) use handle::{SessionAddress, start_kept};
+use joining::Joined;
+pub(crate) use joining::{Member, Missed};
 
 /// What a client asks of the chat, valid by its types.
 pub enum Request {
@@ -81,27 +84,20 @@ pub enum Request {
 }
 
 impl Request {
+    fn conversation(&self) -> Option<ConversationId> {
+        match self {
+            Self::Join { conversation, .. }
+            | Self::Leave { conversation }
+            | Self::Send { conversation, .. }
+            | Self::MarkRead { conversation, .. }
+            | Self::Typing { conversation, .. } => Some(*conversation),
+            Self::Renew(_) => None,
+        }
+    }
+
     /// How long the answer may become, in bytes, where that is more than the request is.
     pub fn answer_bytes(&self) -> usize {
         if matches!(self, Self::Join { since: Some(_), .. }) { RESUME_BYTES } else { 0 }
-    }
-}
-
-/// A session that wants to be a room's member.
-pub(crate) struct Member {
-    pub(crate) session: SessionId,
-    pub(crate) user: UserId,
-    pub(crate) hub: HubHandle,
-    /// What the session is told then; nothing if it has asked before, and may be in the room already.
-    if_refused: Option<(WeakSession, SessionCommand)>,
-}
-
-impl Member {
-    /// The room refused.
-    pub(crate) fn not_joined(self) {
-        if let Some((session, command)) = self.if_refused {
-            session.push(command);
-        }
     }
 }
 
@@ -124,17 +120,11 @@ pub(crate) struct Session {
     /// Messages under way, all to one conversation.
     sends: Arc<Sends>,
     sends_to: Option<ConversationId>,
-    /// Requests behind a message to another conversation: rooms commit side by side, so that it has to wait.
+    /// Conversations whose room it joins when it is the user's turn to read.
+    resuming: HashSet<ConversationId>,
+    /// Requests behind one for a conversation that is resumed, or behind a message to another conversation than those under
+    /// way: rooms commit side by side, so that it has to wait.
     held: VecDeque<(Request, Reply)>,
-}
-
-/// A room that the session is in, or is about to be.
-struct Joined {
-    room: RoomHandle,
-    /// Tells it from the same conversation, joined again after it was left.
-    number: u64,
-    /// Requests to join that were not refused.
-    asked: u32,
 }
 
 #[derive(Message)]
@@ -167,6 +157,7 @@ impl Session {
             recoverable: None,
             joined: HashMap::new(),
             joins: 0,
+            resuming: HashSet::new(),
             typing: VecDeque::new(),
             latest: None,
             sends: Arc::default(),
@@ -191,7 +182,7 @@ impl Session {
 
     /// Handles a request, or holds it back: messages of one connection are stored, acknowledged and delivered in the
     /// order sent, whichever conversations they are for.
-    fn request(&mut self, request: Request, reply: Reply, ctx: &Context<Self>) {
+    fn request(&mut self, request: Request, reply: Reply, ctx: &mut Context<Self>) {
         if !self.held.is_empty() || self.has_to_wait(&request, ctx) {
             self.held.push_back((request, reply));
         } else {
@@ -199,8 +190,12 @@ impl Session {
         }
     }
 
-    /// Whether a message is for another conversation than those under way. If so, the session hears when they are done.
+    /// Whether it is for a conversation that is being resumed, or a message for another one than those under way. The session
+    /// hears when that is over.
     fn has_to_wait(&self, request: &Request, ctx: &Context<Self>) -> bool {
+        if request.conversation().is_some_and(|conversation| self.resuming.contains(&conversation)) {
+            return true;
+        }
         let Request::Send { conversation, .. } = request else { return false };
         self.sends_to != Some(*conversation) && {
             let this = self.address(ctx);
@@ -208,8 +203,8 @@ impl Session {
         }
     }
 
-    /// The messages under way are done.
-    fn release(&mut self, ctx: &Context<Self>) {
+    /// What was waited for is over.
+    fn release(&mut self, ctx: &mut Context<Self>) {
         while let Some((request, reply)) = self.held.pop_front() {
             if self.has_to_wait(&request, ctx) {
                 return self.held.push_front((request, reply));
@@ -218,10 +213,11 @@ impl Session {
         }
     }
 
-    fn handle_now(&mut self, request: Request, reply: Reply, ctx: &Context<Self>) {
+    fn handle_now(&mut self, request: Request, reply: Reply, ctx: &mut Context<Self>) {
         let (user, session) = (self.user, self.id);
         match request {
-            Request::Join { conversation, since } => self.join(conversation, since, reply, ctx),
+            Request::Join { conversation, since: None } => self.join(conversation, None, reply, ctx),
+            Request::Join { conversation, since: Some(since) } => self.resume(conversation, since, reply, ctx),
             Request::Send { conversation, draft } => {
                 self.sends_to = Some(conversation);
                 let reply = reply.counted(self.sends.begin());
@@ -250,37 +246,6 @@ impl Session {
                 }
                 None => reply.refuse(&Refusal::overloaded()),
             },
-        }
-    }
-
-    fn join(&mut self, conversation: ConversationId, since: Option<i64>, reply: Reply, ctx: &Context<Self>) {
-        if self.joined.len() >= SESSION_ROOMS && !self.joined.contains_key(&conversation) {
-            return reply.refuse(&Refusal::invalid("too many conversations joined; use another connection"));
-        }
-        let Some(room) = self.room(conversation).cloned() else { return reply.refuse(&Refusal::overloaded()) };
-        let number = self.enter(conversation, room.clone());
-        let if_refused = Some((self.address(ctx), SessionCommand::NotJoined(conversation, number)));
-        let (session, user, hub) = (self.id, self.user, self.hub.clone());
-        room.join(Member { session, user, hub, if_refused }, since, reply);
-    }
-
-    /// The room is asked to let the session in. Returns the number of the join.
-    fn enter(&mut self, conversation: ConversationId, room: RoomHandle) -> u64 {
-        self.joins += 1;
-        let joined =
-            self.joined.entry(conversation).or_insert(Joined { room: room.clone(), number: self.joins, asked: 0 });
-        // Another one may have taken the place of a room that failed.
-        joined.room = room;
-        joined.asked += 1;
-        joined.number
-    }
-
-    fn not_joined(&mut self, conversation: ConversationId, number: u64) {
-        self.latest = None;
-        let Some(joined) = self.joined.get_mut(&conversation).filter(|joined| joined.number == number) else { return };
-        joined.asked -= 1;
-        if joined.asked == 0 {
-            self.joined.remove(&conversation);
         }
     }
 

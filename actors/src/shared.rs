@@ -35,6 +35,7 @@ pub(crate) struct Shared {
     pub(crate) workers: Workers,
     pub(crate) recoveries: Recoveries,
     pub(crate) revocations: Revocations,
+    /// What is counted of a user in several rooms is counted and told in one order.
     pub(crate) count_turns: Turns,
     /// Deletions that were refused though they may have been carried out, since when, and whose they are.
     pub(crate) undecided_deletions: DashMap<(MessageId, UserId), Instant>,

@@ -5,12 +5,13 @@ import { once } from 'node:events';
 import { Agent } from 'node:http';
 import { connect as connectTcp } from 'node:net';
 import { ask, client, closeClients, connect, connected, inbox, join, refusal } from './support/clients.js';
+import { waitingForLocks, withDatabase } from './support/database.js';
 import { assertFailure, call, refused } from './support/rest.js';
 import { startServer } from './support/server.js';
-import { range } from './support/shapes.js';
+import { range, texts } from './support/shapes.js';
 import { snippets } from './support/snippet.js';
 import { eventually } from './support/wait.js';
-import { adminToken, newPair, newUser, stats } from './support/world.js';
+import { adminToken, newConversation, newPair, newUser, stats, unreadCount } from './support/world.js';
 
 const running = [];
 async function serve(env) {
@@ -225,6 +226,39 @@ describe('connections', () => {
     const ninth = connectTcp({ port: server.port, host: '127.0.0.1', localAddress: '127.0.0.4' }).on('error', () => {});
     await once(ninth, 'close');
     for (const socket of [...silent, ...sources]) socket.destroy();
+  });
+});
+
+test('one user’s reads take few of the connections to Postgres: nobody else waits for them, nor does a room', async () => {
+  const server = await serve({});
+  const { alice, bob, conversation } = await newPair(server);
+  const carol = await newUser(server);
+  const elsewhere = await newConversation(server, alice, carol);
+  const [hungry, other] = await Promise.all([connect(server, alice), connect(server, bob)]);
+  const send = (socket, room, text) => ask(socket, 'send_message', { conversation_id: room, text });
+  for (const room of [conversation, elsewhere]) assert.equal((await send(hungry, room, 'before')).success, true);
+  await join(other, conversation);
+  await withDatabase(server, async (database) => {
+    // Lists wait for it until they are refused; counts, pages and messages need it not.
+    await database.query('BEGIN; LOCK TABLE users IN ACCESS EXCLUSIVE MODE');
+    const list = () => call(server, 'GET', '/api/chat/conversations', { token: alice.token });
+    const lists = range(1, 100).map(list);
+    await eventually(async () => (await waitingForLocks(database)).length > 0, 'lists that wait');
+    const answered = [];
+    const told = async (what, answer) => (answered.push(what), answer);
+    const resumed = ask(hungry, 'join_conversation', conversation, { since_seq: 1 }).then((ack) => told('resumed', ack));
+    assert.equal((await send(hungry, elsewhere, 'meanwhile')).success, true);
+    assert.equal((await send(other, conversation, 'meanwhile')).success, true);
+    const inOrder = send(hungry, conversation, 'after').then((ack) => told('sent', ack));
+    for (let n = 0; n < 10; n += 1) assert.equal(await unreadCount(server, carol), 2);
+    assert.deepEqual(answered, []);
+    assert.ok((await waitingForLocks(database)).length <= 2);
+    await database.query('ROLLBACK');
+    assert.deepEqual(texts((await resumed).data.messages), ['meanwhile']);
+    assert.equal((await inOrder).data.seq, 3);
+    assert.deepEqual(answered, ['resumed', 'sent']);
+    for (const { status } of await Promise.all(lists)) assert.ok([200, 503].includes(status), `${status}`);
+    assert.equal((await list()).status, 200);
   });
 });
 

@@ -95,9 +95,9 @@ describe('when the server is started again', () => {
         // Whoever lists conversations waits until it is refused, and asks again; marks and counts need no such lock.
         await database.query('BEGIN; LOCK TABLE users IN ACCESS EXCLUSIVE MODE');
         let isOver = false;
-        const list = () => call(server, 'GET', '/api/chat/conversations', { token: pairs[0].alice.token });
-        const read = async () => {
-          while (!isOver) await list().catch(() => sleep(5));
+        const read = async (_, n) => {
+          const { token } = pairs[n % COUNTS].alice;
+          while (!isOver) await call(server, 'GET', '/api/chat/conversations', { token }).catch(() => sleep(5));
         };
         const reading = Promise.all(Array.from({ length: READERS }, read));
         await eventually(async () => (await waitingForLocks(database)).length >= POOL, 'a pool that is in use');

@@ -12,7 +12,7 @@ use crate::{
     message::MessageDeleted,
     refusal::Refusal,
     reply::Reply,
-    session::Member,
+    session::{Member, Missed},
     shared::RoomLoad,
 };
 
@@ -23,8 +23,7 @@ use super::{RoomDescription, RoomHandle};
 pub(super) enum RoomCommand {
     /// By somebody else, for many rooms at once.
     Loaded(RoomLoad),
-    /// And what was said behind a seq.
-    Join(Member, Option<i64>, Reply),
+    Join(Member, Option<Box<Missed>>, Reply),
     /// A reply where the session has not ended.
     Leave(SessionId, Option<Reply>),
     Post {

@@ -18,7 +18,7 @@ use crate::{
     profile::Profile,
     refusal::{Code, Refusal},
     reply::{Committed, PostError, Reply},
-    session::Member,
+    session::{Member, Missed},
     shared::{RoomLoad, Shared},
 };
 
@@ -69,8 +69,8 @@ impl RoomHandle {
         self.0.mailbox.push(RoomCommand::Loaded(load));
     }
 
-    pub(crate) fn join(&self, member: Member, since: Option<i64>, reply: Reply) {
-        self.offer(RoomCommand::Join(member, since, reply));
+    pub(crate) fn join(&self, member: Member, missed: Option<Box<Missed>>, reply: Reply) {
+        self.offer(RoomCommand::Join(member, missed, reply));
     }
 
     pub(crate) fn leave(&self, session: SessionId) {

@@ -77,7 +77,7 @@ impl Room {
                     }
                     Err(error) => tracing::debug!(%error, "what is unread will be counted again"),
                 }
-                // Others of the same turn need not wait for this one.
+                // The user's counts in other rooms need not wait for this one.
                 drop(turn);
                 tokio::time::sleep(backoff.next()).await;
                 // Nobody is left who would be told.

@@ -9,7 +9,7 @@ use crate::{
     message::MessagePage,
     profile::Profile,
     reply::Reply,
-    session::Member,
+    session::{Member, Missed},
     store::{History, Page, StoreError},
 };
 
@@ -17,14 +17,14 @@ use super::Room;
 
 impl Room {
     /// Joins with what was said before: nothing is announced meanwhile, so that the answer ends where the events begin.
-    pub(super) fn resume(&self, member: Member, since: i64, reply: Reply, ctx: &mut Context<Self>) {
+    pub(super) fn resume(&self, member: Member, missed: Box<Missed>, reply: Reply, ctx: &mut Context<Self>) {
         let Some(two) = self.participants.get() else { return };
         let two = two.each_ref().map(|profile| profile.get());
-        let (store, conversation, user) = (self.shared.store.clone(), self.conversation, member.user);
-        let page = Page::after(since, RESUME_MESSAGES as i64);
+        let (store, conversation) = (self.shared.store.clone(), self.conversation);
+        let page = Page::after(missed.since, RESUME_MESSAGES as i64);
         let in_flight: Vec<_> = self.in_flight.iter().copied().collect();
         let read = async move {
-            let history = store.read_history(conversation, user, page).await?;
+            let history = store.read_history(&missed.reading, conversation, page).await?;
             // Afterwards: what is found beyond the history changes nothing.
             let told_later = if in_flight.is_empty() { None } else { store.find_first_seq(&in_flight).await? };
             Ok::<_, StoreError>((history, told_later))

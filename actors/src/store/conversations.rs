@@ -71,7 +71,8 @@ impl Store {
     /// # Errors
     /// Postgres is away.
     pub async fn list_conversations(&self, user: UserId) -> Result<Vec<Conversation<Profile>>, StoreError> {
-        let rows = self.query(sql::LIST_CONVERSATIONS, &[&user, &CONVERSATIONS]).await?;
+        let reading = self.begin_reading(user).await?;
+        let rows = self.read(&reading, sql::LIST_CONVERSATIONS, &[&user, &CONVERSATIONS]).await?;
         Ok(rows.iter().map(listed).collect())
     }
 
@@ -85,7 +86,9 @@ impl Store {
         recipient: UserId,
         horse: Option<HorseId>,
     ) -> Result<Conversation<UserId>, OpenConversationError> {
-        let known = self.find_users(&[caller, recipient]).await?;
+        let reading = self.begin_reading(caller).await?;
+        let rows = self.read(&reading, sql::FIND_USERS, &[&[caller, recipient].as_slice()]).await?;
+        let known: Vec<_> = rows.iter().map(|row| profile(row, 0)).collect();
         if !known.iter().any(|profile| profile.id == recipient) {
             return Err(OpenConversationError::RecipientNotFound);
         }
@@ -95,7 +98,7 @@ impl Store {
         let (id, now) = (ConversationId::new(), Timestamp::now());
         // Whoever loses the race against another call finds the winner's in the next round; they are never deleted.
         for _ in 0..3 {
-            let rows = self.query(sql::OPEN_CONVERSATION, &[&id, &caller, &recipient, &horse, &now]).await?;
+            let rows = self.read(&reading, sql::OPEN_CONVERSATION, &[&id, &caller, &recipient, &horse, &now]).await?;
             if let Some(row) = rows.first() {
                 return Ok(opened(row));
             }
@@ -108,11 +111,12 @@ impl Store {
     /// # Errors
     /// Postgres is away.
     pub async fn count_unread(&self, user: UserId) -> Result<i64, StoreError> {
-        let rows = self.query(sql::COUNT_UNREAD, &[&user]).await?;
+        let reading = self.begin_reading(user).await?;
+        let rows = self.read(&reading, sql::COUNT_UNREAD, &[&user]).await?;
         Ok(rows.first().map_or(0, |row| row.get(0)))
     }
 
-    /// The same in one of them, and in all.
+    /// The same in one of them, and in all. Counts have turns of their own: see `Shared::count_turns`.
     pub(crate) async fn count_unread_here(
         &self,
         user: UserId,

@@ -9,7 +9,7 @@ use crate::{
     timestamp::Timestamp,
 };
 
-use super::{Store, StoreError};
+use super::{Reading, Store, StoreError};
 
 /// Which messages, and at most how many.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -125,24 +125,26 @@ impl Store {
         Ok(rows.iter().map(|row| row.get(1)).min())
     }
 
-    /// A page of a conversation that exists, as one of its participants sees it.
-    ///
-    /// # Errors
-    /// Postgres is away.
-    pub async fn read_history(
+    /// A page of a conversation that exists, as one of its participants sees it whose reading this is.
+    pub(crate) async fn read_history(
         &self,
+        reading: &Reading,
         conversation: ConversationId,
-        reader: UserId,
         page: Page,
     ) -> Result<History, StoreError> {
+        let reader = reading.reader();
         let one_more = page.limit + 1;
         let rows = match page.start {
             Start::Number(number) => {
                 let offset = (number - 1).saturating_mul(page.limit);
-                self.query(sql::READ_HISTORY, &[&conversation, &reader, &page.limit, &offset]).await?
+                self.read(reading, sql::READ_HISTORY, &[&conversation, &reader, &page.limit, &offset]).await?
             }
-            Start::After(seq) => self.query(sql::READ_AFTER, &[&conversation, &reader, &seq, &one_more]).await?,
-            Start::Before(seq) => self.query(sql::READ_BEFORE, &[&conversation, &reader, &seq, &one_more]).await?,
+            Start::After(seq) => {
+                self.read(reading, sql::READ_AFTER, &[&conversation, &reader, &seq, &one_more]).await?
+            }
+            Start::Before(seq) => {
+                self.read(reading, sql::READ_BEFORE, &[&conversation, &reader, &seq, &one_more]).await?
+            }
         };
         let (last_seq, unread) = rows.first().map_or((0, 0), |row| (row.get(0), row.get(1)));
         let mut messages: Vec<_> = rows.iter().filter_map(|row| StoredMessage::from_row(row, 2)).collect();

@@ -6,11 +6,12 @@ mod asked;
 mod conversations;
 mod history;
 mod kept_sessions;
+mod reading;
 mod users;
 
 use std::{sync::Arc, time::Duration};
 
-use deadpool_postgres::{Manager, ManagerConfig, Object, Pool, RecyclingMethod, Runtime};
+use deadpool_postgres::{Manager, ManagerConfig, Object, Pool, RecyclingMethod, Runtime, Timeouts};
 use thiserror::Error;
 use tokio::{
     sync::Notify,
@@ -21,14 +22,18 @@ use tokio_postgres::{Config, NoTls, Row, error::Severity, types::ToSql};
 pub use conversations::{Conversation, LastMessage, OpenConversationError};
 pub(crate) use history::Deletion;
 pub use history::{History, Page, Start};
+pub(crate) use reading::Reading;
 
 use asked::Asked;
 
 use crate::{
     connect::ConnectError,
-    limits::{CONNECT_TIMEOUT, LOCK_TIMEOUT, POOL_CONNECTIONS, POOL_WAIT, READ_TIMEOUT, STATEMENT_TIMEOUT},
+    limits::{
+        CONNECT_TIMEOUT, LOCK_TIMEOUT, POOL_CONNECTIONS, POOL_WAIT, READ_TIMEOUT, READS_OF_USER, STATEMENT_TIMEOUT,
+    },
     link::takes_no_writes,
     refusal::Refusal,
+    turns::Turns,
 };
 
 /// Why the database did not answer.
@@ -102,7 +107,8 @@ pub struct Store {
     database: Config,
     pool: Pool,
     asked: Arc<Asked>,
-    /// For those who wait for a connection.
+    readers: Arc<Turns>,
+    /// For those who wait for their turn or a connection.
     gives_up: Arc<Notify>,
 }
 
@@ -131,7 +137,8 @@ impl Store {
             .recycle_timeout(Some(CONNECT_TIMEOUT))
             .build()
             .expect("a runtime is given, which is all that can be missing");
-        Self { database, pool, asked: Arc::default(), gives_up: Arc::default() }
+        let readers = Arc::new(Turns::new(READS_OF_USER));
+        Self { database, pool, asked: Arc::default(), readers, gives_up: Arc::default() }
     }
 
     /// How much of the pool is in use.
@@ -141,7 +148,7 @@ impl Store {
         PoolUse { idle: status.available, used, limit: status.max_size, waiting: status.waiting }
     }
 
-    /// Refuses those who wait for a connection at this moment: a stop has work of its own for the next ones.
+    /// Refuses those who wait for their turn or a connection at this moment: a stop has work of its own for the next ones.
     pub(crate) fn refuse_waiting(&self) {
         self.gives_up.notify_waiters();
     }
@@ -163,15 +170,25 @@ impl Store {
     /// Postgres does not answer within a second.
     pub async fn ping(&self) -> Result<(), StoreError> {
         let until = Instant::now() + Duration::from_secs(1);
-        let client = timeout_at(until, self.client()).await.unwrap_or_else(|_| Err(StoreError::late()))?;
+        let client = timeout_at(until, self.client(POOL_WAIT)).await.unwrap_or_else(|_| Err(StoreError::late()))?;
         let answer = timeout_at(until, client.simple_query("SELECT 1")).await;
         in_time(answer, client).map(drop)
     }
 
     /// The rows of a statement.
     async fn query(&self, statement: &str, parameters: &[&(dyn ToSql + Sync)]) -> Result<Vec<Row>, StoreError> {
+        self.query_within(POOL_WAIT, statement, parameters).await
+    }
+
+    /// The same where a connection is waited for so long.
+    async fn query_within(
+        &self,
+        wait: Duration,
+        statement: &str,
+        parameters: &[&(dyn ToSql + Sync)],
+    ) -> Result<Vec<Row>, StoreError> {
         let _asking = self.asked.begin();
-        let client = self.client().await?;
+        let client = self.client(wait).await?;
         let answer = timeout(READ_TIMEOUT, async {
             let prepared = client.prepare_cached(statement).await?;
             client.query(&prepared, parameters).await
@@ -180,9 +197,16 @@ impl Store {
         in_time(answer, client)
     }
 
-    async fn client(&self) -> Result<Object, StoreError> {
+    async fn client(&self, wait: Duration) -> Result<Object, StoreError> {
+        let timeouts = Timeouts { wait: Some(wait), ..self.pool.timeouts() };
+        let client = self.unless_stopped(self.pool.timeout_get(&timeouts)).await?;
+        client.map_err(|error| StoreError::Unavailable(error.to_string()))
+    }
+
+    /// What is waited for, unless a stop refuses it meanwhile.
+    async fn unless_stopped<T>(&self, waiting: impl Future<Output = T>) -> Result<T, StoreError> {
         tokio::select! {
-            client = self.pool.get() => client.map_err(|error| StoreError::Unavailable(error.to_string())),
+            come = waiting => Ok(come),
             () = self.gives_up.notified() => Err(StoreError::Unavailable("the server stops".to_owned())),
         }
     }

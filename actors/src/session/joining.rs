@@ -1,0 +1,107 @@
+//! How a session comes into rooms.
+
+use actix::{ActorFutureExt, AsyncContext, Context, WrapFuture};
+
+use crate::{
+    hub::HubHandle,
+    ids::{ConversationId, SessionId, UserId},
+    limits::SESSION_ROOMS,
+    refusal::Refusal,
+    reply::Reply,
+    room::RoomHandle,
+    store::Reading,
+};
+
+use super::{Session, SessionCommand, WeakSession};
+
+/// A session that wants to be a room's member.
+pub(crate) struct Member {
+    pub(crate) session: SessionId,
+    pub(crate) user: UserId,
+    pub(crate) hub: HubHandle,
+    /// What the session is told then; nothing if it has asked before, and may be in the room already.
+    pub(super) if_refused: Option<(WeakSession, SessionCommand)>,
+}
+
+impl Member {
+    /// The room refused.
+    pub(crate) fn not_joined(self) {
+        if let Some((session, command)) = self.if_refused {
+            session.push(command);
+        }
+    }
+}
+
+/// What a member wants to have beside what comes from now on.
+pub(crate) struct Missed {
+    /// What was said behind this seq.
+    pub(crate) since: i64,
+    /// The member's turn to read it.
+    pub(crate) reading: Reading,
+}
+
+/// A room that the session is in, or is about to be.
+pub(super) struct Joined {
+    pub(super) room: RoomHandle,
+    /// Tells it from the same conversation, joined again after it was left.
+    number: u64,
+    /// Requests to join that were not refused.
+    asked: u32,
+}
+
+impl Session {
+    /// Joins when it is the user's turn to read what was said before: the room would wait, and with it the other participant.
+    pub(super) fn resume(&mut self, conversation: ConversationId, since: i64, reply: Reply, ctx: &mut Context<Self>) {
+        self.resuming.insert(conversation);
+        let (shared, user) = (self.shared.clone(), self.user);
+        let reading = async move { shared.store.begin_reading(user).await };
+        ctx.spawn(reading.into_actor(self).map(move |reading, session, ctx| {
+            session.resuming.remove(&conversation);
+            match reading {
+                Ok(reading) => session.join(conversation, Some(Box::new(Missed { since, reading })), reply, ctx),
+                Err(error) => {
+                    tracing::warn!(%conversation, %error, "cannot resume");
+                    reply.refuse(&error.into());
+                }
+            }
+            session.release(ctx);
+        }));
+    }
+
+    pub(super) fn join(
+        &mut self,
+        conversation: ConversationId,
+        missed: Option<Box<Missed>>,
+        reply: Reply,
+        ctx: &Context<Self>,
+    ) {
+        if self.joined.len() >= SESSION_ROOMS && !self.joined.contains_key(&conversation) {
+            return reply.refuse(&Refusal::invalid("too many conversations joined; use another connection"));
+        }
+        let Some(room) = self.room(conversation).cloned() else { return reply.refuse(&Refusal::overloaded()) };
+        let number = self.enter(conversation, room.clone());
+        let if_refused = Some((self.address(ctx), SessionCommand::NotJoined(conversation, number)));
+        let (session, user, hub) = (self.id, self.user, self.hub.clone());
+        room.join(Member { session, user, hub, if_refused }, missed, reply);
+    }
+
+    /// The room is asked to let the session in. Returns the number of the join.
+    pub(super) fn enter(&mut self, conversation: ConversationId, room: RoomHandle) -> u64 {
+        self.joins += 1;
+        let joined =
+            self.joined.entry(conversation).or_insert(Joined { room: room.clone(), number: self.joins, asked: 0 });
+        // Another one may have taken the place of a room that failed.
+        joined.room = room;
+        joined.asked += 1;
+        joined.number
+    }
+
+    pub(super) fn not_joined(&mut self, conversation: ConversationId, number: u64) {
+        self.latest = None;
+        let Some(joined) = self.joined.get_mut(&conversation).filter(|joined| joined.number == number) else { return };
+        joined.asked -= 1;
+        if joined.asked == 0 {
+            self.joined.remove(&conversation);
+        }
+    }
+}
