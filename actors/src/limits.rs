@@ -47,6 +47,8 @@ pub const RECOVERY_EVENTS: usize = 256;
 pub const RECOVERY_BYTES: usize = 256 * 1024;
 /// Bytes kept for all sessions. Reached: nothing more is kept.
 pub const RECOVERY_TOTAL_BYTES: usize = 256 << 20;
+/// The same for all sessions of one user: as much as for all that may wait. Reached: nothing more is kept for the user.
+pub const RECOVERY_USER_BYTES: usize = RECOVERY_SESSIONS_OF_USER * RECOVERY_BYTES;
 /// Sessions that wait for another connection. Reached: a lost connection ends its session.
 pub const RECOVERY_SESSIONS: i64 = 100_000;
 /// The same of one user. Reached: the one that has waited longest ends. Without it a single user could take all of them;
@@ -123,6 +125,8 @@ const _: () = assert!(2 * SESSION_IN_FLIGHT <= OUTBOX_PACKETS / 2);
 // What a session has missed fits into the outbox of its new connection.
 const _: () = assert!(RECOVERY_EVENTS <= OUTBOX_PACKETS / 2 && RECOVERY_BYTES <= OUTBOX_BYTES / 2);
 const _: () = assert!((RECOVERY_SESSIONS_OF_USER as i64) < RECOVERY_SESSIONS);
+// Many users at their bound leave something for the others.
+const _: () = assert!(32 * RECOVERY_USER_BYTES < RECOVERY_TOTAL_BYTES);
 const _: () = assert!(SESSION_IN_FLIGHT < ROOM_IN_FLIGHT && ROOM_IN_FLIGHT <= ROOM_QUEUE);
 const _: () = assert!(ROOM_IN_FLIGHT <= LANE_QUEUE);
 const _: () = assert!(WORKERS <= u64::BITS as usize);

@@ -5,8 +5,8 @@
 //! it, and everything while nobody is connected; the session stays in its rooms meanwhile. Whoever comes back with the
 //! private id, a token of the same user and the offset of the last event that came through takes the session over, also
 //! while the connection before is not known to be lost, and is sent the rest first. Bounds: [`RECOVERY_EVENTS`],
-//! [`RECOVERY_BYTES`], [`RECOVERY_SESSIONS`] and, of one user, `RECOVERY_SESSIONS_OF_USER`, [`RECOVERY_TOTAL_BYTES`], and the
-//! configured window.
+//! [`RECOVERY_BYTES`], [`RECOVERY_SESSIONS`] and [`RECOVERY_TOTAL_BYTES`], of one user `RECOVERY_SESSIONS_OF_USER` and
+//! [`RECOVERY_USER_BYTES`], and the configured window.
 
 mod kept;
 mod log;
@@ -28,7 +28,8 @@ use crate::{
     event::{EncodedEvent, Offset},
     ids::{SessionId, UserId},
     limits::{
-        RECOVERY_BYTES, RECOVERY_EVENTS, RECOVERY_SESSIONS, RECOVERY_SWEEP, RECOVERY_TOTAL_BYTES, SESSION_IN_FLIGHT,
+        RECOVERY_BYTES, RECOVERY_EVENTS, RECOVERY_SESSIONS, RECOVERY_SWEEP, RECOVERY_TOTAL_BYTES, RECOVERY_USER_BYTES,
+        SESSION_IN_FLIGHT,
     },
     outbox::{AckId, CloseReason, Outbox, Queued},
     refusal::Refusal,
@@ -36,7 +37,7 @@ use crate::{
     shared::Shared,
 };
 
-use log::Log;
+use log::{Log, Totals};
 use waiting::WaitingSessions;
 
 pub(crate) use kept::{KeptRow, SentMessage, keep, restore};
@@ -86,7 +87,7 @@ pub struct Recover {
 pub(crate) struct Recoveries {
     sessions: DashMap<Pid, Arc<Recoverable>>,
     waiting: Arc<WaitingSessions>,
-    bytes: Arc<AtomicUsize>,
+    totals: Totals,
     /// How long a session waits for its client; zero: nobody's does.
     window: Duration,
     counters: Arc<Counters>,
@@ -94,7 +95,7 @@ pub(crate) struct Recoveries {
 
 impl Recoveries {
     pub(crate) fn new(window: Duration, counters: Arc<Counters>) -> Self {
-        Self { sessions: DashMap::new(), waiting: Arc::default(), bytes: Arc::default(), window, counters }
+        Self { sessions: DashMap::new(), waiting: Arc::default(), totals: Totals::default(), window, counters }
     }
 
     pub(crate) fn are_on(&self) -> bool {
@@ -103,7 +104,7 @@ impl Recoveries {
 
     /// For a session that is about to start; `outbox` is its connection's.
     pub(crate) fn begin(&self, user: UserId, outbox: Arc<dyn Outbox>) -> Arc<Recoverable> {
-        self.add(Pid::new(), SessionId::new(), user, Log::new(self.bytes.clone()), Place::Connected(outbox))
+        self.add(Pid::new(), SessionId::new(), user, Log::new(self.totals.of(user)), Place::Connected(outbox))
     }
 
     fn add(&self, pid: Pid, session: SessionId, user: UserId, log: Log, place: Place) -> Arc<Recoverable> {

@@ -151,7 +151,8 @@ pub(crate) async fn restore(shared: &Arc<Shared>) -> Result<usize, StoreError> {
     let rooms = load_rooms(shared, sessions.iter().flat_map(|(.., kept)| &kept.rooms)).await?;
     let mut restored = 0;
     for (pid, left, kept) in sessions {
-        let log = Log::restored(shared.recoveries.bytes.clone(), kept.floor, kept.log.into_iter().map(&mut event));
+        let log =
+            Log::restored(shared.recoveries.totals.of(kept.user), kept.floor, kept.log.into_iter().map(&mut event));
         let place = Place::Lost { until: Instant::now() + left, missed: 0 };
         let recoverable = shared.recoveries.add(pid, kept.session, kept.user, log, place);
         restored += usize::from(start_kept(&recoverable, &kept.rooms, shared));

@@ -11,10 +11,12 @@ use std::{
 
 use crate::{
     event::{EncodedEvent, Offset},
+    ids::UserId,
     limits::CONFIRMED_AFTER,
+    per_user::{OfUser, PerUser},
 };
 
-use super::{RECOVERY_BYTES, RECOVERY_EVENTS, RECOVERY_TOTAL_BYTES};
+use super::{RECOVERY_BYTES, RECOVERY_EVENTS, RECOVERY_TOTAL_BYTES, RECOVERY_USER_BYTES};
 
 /// Events in the order in which they were sent.
 pub(super) struct Log {
@@ -22,8 +24,43 @@ pub(super) struct Log {
     bytes: usize,
     /// The newest of those that are not here any more.
     floor: Option<Offset>,
-    /// Bytes of all logs.
-    total: Arc<AtomicUsize>,
+    total: Total,
+}
+
+/// Bytes of all logs, together and by user.
+#[derive(Debug, Default)]
+pub(super) struct Totals {
+    all: Arc<AtomicUsize>,
+    users: PerUser<AtomicUsize>,
+}
+
+/// Those that a log of a user's is counted in.
+pub(super) struct Total {
+    all: Arc<AtomicUsize>,
+    user: Arc<OfUser<AtomicUsize>>,
+}
+
+impl Totals {
+    pub(super) fn of(&self, user: UserId) -> Total {
+        Total { all: self.all.clone(), user: self.users.hold(user, AtomicUsize::default) }
+    }
+}
+
+impl Total {
+    fn add(&self, bytes: usize) {
+        self.all.fetch_add(bytes, Ordering::Relaxed);
+        self.user.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    fn sub(&self, bytes: usize) {
+        self.all.fetch_sub(bytes, Ordering::Relaxed);
+        self.user.fetch_sub(bytes, Ordering::Relaxed);
+    }
+
+    fn is_beyond(&self) -> bool {
+        self.all.load(Ordering::Relaxed) > RECOVERY_TOTAL_BYTES
+            || self.user.load(Ordering::Relaxed) > RECOVERY_USER_BYTES
+    }
 }
 
 struct Entry {
@@ -40,13 +77,13 @@ impl Entry {
 }
 
 impl Log {
-    pub(super) fn new(total: Arc<AtomicUsize>) -> Self {
+    pub(super) fn new(total: Total) -> Self {
         Self { entries: VecDeque::new(), bytes: 0, floor: None, total }
     }
 
     /// As it was before the server was started again.
     pub(super) fn restored(
-        total: Arc<AtomicUsize>,
+        total: Total,
         floor: Option<Offset>,
         events: impl IntoIterator<Item = (Offset, Option<Arc<EncodedEvent>>)>,
     ) -> Self {
@@ -62,11 +99,11 @@ impl Log {
     /// Those that there is no room for any more are forgotten, the oldest first.
     pub(super) fn push(&mut self, offset: Offset, event: Arc<EncodedEvent>, sent: Instant) {
         self.append(Entry { offset, event: Some(event), sent });
-        if self.total.load(Ordering::Relaxed) > RECOVERY_TOTAL_BYTES {
-            self.forget(self.entries.len());
-        }
         while self.entries.len() > RECOVERY_EVENTS || self.bytes > RECOVERY_BYTES {
             self.forget(1);
+        }
+        if self.total.is_beyond() {
+            self.forget(self.entries.len());
         }
     }
 
@@ -76,7 +113,7 @@ impl Log {
 
     fn append(&mut self, entry: Entry) {
         self.bytes += entry.bytes();
-        self.total.fetch_add(entry.bytes(), Ordering::Relaxed);
+        self.total.add(entry.bytes());
         self.entries.push_back(entry);
     }
 
@@ -122,7 +159,7 @@ impl Log {
     fn forget(&mut self, count: usize) {
         for entry in self.entries.drain(..count) {
             self.bytes -= entry.bytes();
-            self.total.fetch_sub(entry.bytes(), Ordering::Relaxed);
+            self.total.sub(entry.bytes());
             self.floor = Some(entry.offset);
         }
     }
@@ -130,7 +167,7 @@ impl Log {
 
 impl Drop for Log {
     fn drop(&mut self) {
-        self.total.fetch_sub(self.bytes, Ordering::Relaxed);
+        self.total.sub(self.bytes);
     }
 }
 
@@ -145,7 +182,7 @@ mod tests {
     }
 
     fn filled(count: usize, now: Instant) -> (Log, Vec<Offset>) {
-        let mut log = Log::new(Arc::default());
+        let mut log = Log::new(Totals::default().of(UserId::new()));
         let offsets = (0..count).map(|_| {
             let (offset, event) = event("{}");
             log.push(offset, event, now);
@@ -153,6 +190,11 @@ mod tests {
         });
         let offsets = offsets.collect();
         (log, offsets)
+    }
+
+    /// In all logs, and in the user's.
+    fn counted(log: &Log) -> [usize; 2] {
+        [&*log.total.all, &**log.total.user].map(|bytes| bytes.load(Ordering::Relaxed))
     }
 
     fn rest(log: &mut Log) -> Vec<Offset> {
@@ -191,7 +233,7 @@ mod tests {
         assert_eq!(log.len(), 3);
         log.trim(now + CONFIRMED_AFTER);
         assert_eq!((log.len(), log.floor()), (0, Some(offsets[2])));
-        assert_eq!((log.bytes, log.total.load(Ordering::Relaxed)), (0, 0));
+        assert_eq!((log.bytes, counted(&log)), (0, [0, 0]));
     }
 
     #[test]
@@ -214,19 +256,36 @@ mod tests {
         log.push(offset, large.clone(), now);
         log.push(offset, large.clone(), now);
         assert_eq!(log.len(), 1);
-        assert!(log.bytes <= RECOVERY_BYTES && log.bytes == log.total.load(Ordering::Relaxed));
-        let total = log.total.clone();
-        drop(log);
-        assert_eq!(total.load(Ordering::Relaxed), 0);
+        assert!(log.bytes <= RECOVERY_BYTES && counted(&log) == [log.bytes; 2]);
     }
 
     #[test]
-    fn when_all_logs_together_are_full_one_that_grows_is_emptied() {
-        let total = Arc::new(AtomicUsize::new(RECOVERY_TOTAL_BYTES));
-        let mut log = Log::new(total.clone());
-        let (offset, one) = event("{}");
-        log.push(offset, one, Instant::now());
-        assert_eq!((log.len(), total.load(Ordering::Relaxed)), (0, RECOVERY_TOTAL_BYTES));
-        assert!(log.confirm(Some(offset)) && !log.confirm(None));
+    fn when_all_logs_or_all_of_a_user_are_full_one_that_grows_is_emptied() {
+        let (totals, user) = (Totals::default(), UserId::new());
+        for (all, of_user) in [(RECOVERY_TOTAL_BYTES, 0), (0, RECOVERY_USER_BYTES)] {
+            let mut log = Log::new(totals.of(user));
+            totals.all.store(all, Ordering::Relaxed);
+            log.total.user.store(of_user, Ordering::Relaxed);
+            let (offset, one) = event("{}");
+            log.push(offset, one, Instant::now());
+            assert_eq!((log.len(), counted(&log)), (0, [all, of_user]));
+            assert!(log.confirm(Some(offset)) && !log.confirm(None));
+        }
+    }
+
+    #[test]
+    fn what_is_counted_goes_with_the_log() {
+        let (totals, user) = (Totals::default(), UserId::new());
+        let mut logs = [Log::new(totals.of(user)), Log::new(totals.of(user))];
+        for log in &mut logs {
+            let (offset, one) = event("{}");
+            log.push(offset, one, Instant::now());
+        }
+        let [first, second] = logs;
+        assert_eq!(counted(&first), [2 * first.bytes; 2]);
+        drop(first);
+        assert_eq!(counted(&second), [second.bytes; 2]);
+        drop(second);
+        assert!(totals.users.is_empty() && totals.all.load(Ordering::Relaxed) == 0);
     }
 }

@@ -47,7 +47,8 @@ mod tests {
     use crate::{
         counters::Gauge,
         event::EncodedEvent,
-        ids::SessionId,
+        ids::{MessageId, SessionId},
+        limits::{RECOVERY_BYTES, RECOVERY_TOTAL_BYTES},
         outbox::{AckId, CloseReason, Outbox, Queued},
         recovery::{Log, Pid, Place, Recover, Recoveries, Seat},
     };
@@ -86,10 +87,25 @@ mod tests {
         let restored = RECOVERY_SESSIONS_OF_USER + 4;
         for _ in 0..restored {
             let place = Place::Lost { until: Instant::now() + Duration::from_secs(60), missed: 0 };
-            recoveries.add(Pid::new(), SessionId::new(), user, Log::new(Arc::default()), place);
+            recoveries.add(Pid::new(), SessionId::new(), user, Log::new(recoveries.totals.of(user)), place);
         }
         lost(&recoveries, user);
         assert_eq!(recoveries.counters.get(Gauge::LostSessions), restored as i64);
+    }
+
+    #[test]
+    fn a_user_of_very_many_sessions_leaves_room_for_what_others_miss() {
+        let recoveries = Recoveries::new(Duration::from_secs(60), Arc::default());
+        let large = |bytes| EncodedEvent::new_message(MessageId::new(), "x".repeat(bytes));
+        let (one, event) = (UserId::new(), large(RECOVERY_BYTES - 1024));
+        let many: Vec<_> =
+            (0..2 * RECOVERY_TOTAL_BYTES / RECOVERY_BYTES).map(|_| recoveries.begin(one, Arc::new(Nobody))).collect();
+        many.iter().for_each(|session| assert_eq!(session.event(&event), Queued::Yes));
+        let other = recoveries.begin(UserId::new(), Arc::new(Nobody));
+        assert_eq!(other.event(&event), Queued::Yes);
+        assert_eq!(other.state().log.len(), 1);
+        let kept = many.iter().filter(|session| session.state().log.len() > 0).count();
+        assert_eq!(kept, RECOVERY_SESSIONS_OF_USER);
     }
 
     #[test]
