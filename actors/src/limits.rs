@@ -20,6 +20,9 @@ pub const OUTBOX_PACKETS: usize = 1024;
 pub const OUTBOX_BYTES: usize = 4 << 20;
 /// Rooms one session may have joined. Reached: joining is refused.
 pub const SESSION_ROOMS: usize = 1000;
+/// The same for all sessions of one user, where those that were kept over a restart count and are not refused. Without it a
+/// single user could take all [`ROOMS`].
+pub const USER_ROOMS: usize = 10_000;
 /// Messages in the answer to a join that resumes. Reached: the answer says that there are more.
 pub const RESUME_MESSAGES: usize = 100;
 /// The same in bytes, unless a single one is longer.
@@ -119,6 +122,7 @@ pub const WORKERS: usize = 64;
 
 // Beside them, a user's unread messages are counted over one connection.
 const _: () = assert!(READS_OF_USER < POOL_CONNECTIONS / 2);
+const _: () = assert!(SESSION_ROOMS < USER_ROOMS && USER_ROOMS < ROOMS / 10);
 const _: () = assert!(BATCH_ROWS <= LANE_QUEUE);
 // An answer and an event for each unanswered packet fit beside what waits already.
 const _: () = assert!(2 * SESSION_IN_FLIGHT <= OUTBOX_PACKETS / 2);

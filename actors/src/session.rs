@@ -7,7 +7,7 @@
 
 use std::{
     collections::{HashMap, HashSet, VecDeque},
-    sync::Arc,
+    sync::{Arc, atomic::AtomicUsize},
     time::Instant,
 };
 
@@ -26,6 +26,7 @@ use crate::{
     mailbox::{Mailbox, Waiting},
     message::TokenTimes,
     outbox::{CloseReason, Outbox},
+    per_user::OfUser,
     recovery::Recoverable,
     refusal::Refusal,
     reply::Reply,
@@ -111,6 +112,8 @@ pub(crate) struct Session {
     /// If it outlives its connection; the outbox then, too.
     recoverable: Option<Arc<Recoverable>>,
     joined: HashMap<ConversationId, Joined>,
+    /// How many rooms all of the user's sessions have joined.
+    joined_of_user: Arc<OfUser<AtomicUsize>>,
     /// Counts conversations as they are joined.
     joins: u64,
     /// Where the user types, and since when.
@@ -156,6 +159,7 @@ impl Session {
             waiting: Waiting::default(),
             recoverable: None,
             joined: HashMap::new(),
+            joined_of_user: shared.joined.hold(user, AtomicUsize::default),
             joins: 0,
             resuming: HashSet::new(),
             typing: VecDeque::new(),

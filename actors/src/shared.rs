@@ -2,7 +2,10 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, atomic::AtomicBool},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, AtomicUsize},
+    },
     time::{Duration, Instant},
 };
 
@@ -16,6 +19,7 @@ use crate::{
     hub::Presence,
     ids::{ConversationId, MessageId, UserId},
     outbox::CloseReason,
+    per_user::PerUser,
     profile::{LiveProfile, Profiles},
     recovery::Recoveries,
     room::RoomHandle,
@@ -35,6 +39,8 @@ pub(crate) struct Shared {
     pub(crate) workers: Workers,
     pub(crate) recoveries: Recoveries,
     pub(crate) revocations: Revocations,
+    /// How many rooms a user's sessions have joined.
+    pub(crate) joined: PerUser<AtomicUsize>,
     /// What is counted of a user in several rooms is counted and told in one order.
     pub(crate) count_turns: Turns,
     /// Deletions that were refused though they may have been carried out, since when, and whose they are.

@@ -1,10 +1,16 @@
 //! Rooms, sessions and hubs together, without a database: what they leave behind, and what happens when one fails.
 
-use std::{sync::Mutex, time::Duration};
+use std::{
+    sync::{Mutex, atomic::AtomicUsize},
+    time::Duration,
+};
 
 use crate::{
     AckId, Chat, ChatConfig, CloseReason, Credentials, EncodedEvent, Gate, MessageDeleted, MessageText, Outbox, Pid,
-    Profile, Queued, Request, SessionHandle, limits::ROOM_IN_FLIGHT, store::History,
+    Profile, Queued, Request, SessionHandle,
+    limits::{ROOM_IN_FLIGHT, USER_ROOMS},
+    session::start_kept,
+    store::History,
 };
 
 use super::*;
@@ -137,6 +143,58 @@ async fn a_session_that_fails_is_closed_and_leaves_nothing() {
     until(|| outbox.is_closed_for(CloseReason::SessionFailed)).await;
     until(|| chat.counters().get(Gauge::HubMembers) == 0 && chat.counters().get(Gauge::Sessions) == 0).await;
     assert!(chat.shared().presence.is_empty());
+}
+
+#[actix::test]
+async fn all_sessions_of_a_user_join_so_many_rooms_together_and_no_more() {
+    const ELSEWHERE: usize = USER_ROOMS - 2;
+    let (chat, user, other) = (chat(), UserId::new(), UserId::new());
+    let rooms = [(); 3].map(|()| room_of(&chat, [user, other]));
+    let [first_room, second_room, third_room] = rooms.each_ref().map(|(conversation, _)| *conversation);
+    let (no_room_of_theirs, _room) = room_of(&chat, [other, UserId::new()]);
+    let joined = chat.shared().joined.hold(user, AtomicUsize::default);
+    joined.store(ELSEWHERE, Ordering::Relaxed);
+    let joined_here = || joined.load(Ordering::Relaxed) - ELSEWHERE;
+    let [(first, _), (second, refused), (others, accepted)] = [user, user, other].map(|user| connect(&chat, user));
+    let join = |session: &SessionHandle, conversation| request(session, Request::Join { conversation, since: None });
+    for _ in 0..2 {
+        join(&first, first_room);
+        join(&second, second_room);
+    }
+    until(|| chat.counters().get(Gauge::Unanswered) == 0).await;
+    assert_eq!((joined_here(), chat.counters().get(Gauge::HubMembers)), (2, 2));
+    join(&second, third_room);
+    join(&others, third_room);
+    until(|| accepted.has(&third_room.to_string())).await;
+    until(|| refused.has("too many conversations joined over all connections")).await;
+    request(&first, Request::Leave { conversation: first_room });
+    until(|| joined_here() == 1).await;
+    join(&first, no_room_of_theirs);
+    until(|| chat.counters().get(Gauge::Unanswered) == 0 && joined_here() == 1).await;
+    join(&second, third_room);
+    until(|| refused.has(&third_room.to_string())).await;
+    assert_eq!(joined_here(), 2);
+    first.end();
+    second.end();
+    until(|| joined_here() == 0).await;
+}
+
+#[actix::test]
+async fn rooms_of_a_session_that_was_kept_count_and_none_of_them_is_refused() {
+    let (chat, user) = (chat(), UserId::new());
+    let rooms = [(); 3].map(|()| room_of(&chat, [user, UserId::new()]));
+    let [kept @ .., further] = rooms.each_ref().map(|(conversation, _)| *conversation);
+    let joined = chat.shared().joined.hold(user, AtomicUsize::default);
+    joined.store(USER_ROOMS - 1, Ordering::Relaxed);
+    let recoverable = chat.shared().recoveries.begin(user, Arc::new(Recorder::default()));
+    assert!(start_kept(&recoverable, &kept, chat.shared()));
+    until(|| chat.counters().get(Gauge::HubMembers) == kept.len() as i64).await;
+    assert_eq!(joined.load(Ordering::Relaxed), USER_ROOMS + 1);
+    let (session, outbox) = connect(&chat, user);
+    request(&session, Request::Join { conversation: further, since: None });
+    until(|| outbox.has("too many conversations joined")).await;
+    recoverable.address().expect("it has started").end();
+    until(|| joined.load(Ordering::Relaxed) == USER_ROOMS - 1).await;
 }
 
 #[actix::test]

@@ -1,11 +1,17 @@
 //! How a session comes into rooms.
 
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering},
+};
+
 use actix::{ActorFutureExt, AsyncContext, Context, WrapFuture};
 
 use crate::{
     hub::HubHandle,
     ids::{ConversationId, SessionId, UserId},
-    limits::SESSION_ROOMS,
+    limits::{SESSION_ROOMS, USER_ROOMS},
+    per_user::OfUser,
     refusal::Refusal,
     reply::Reply,
     room::RoomHandle,
@@ -47,6 +53,23 @@ pub(super) struct Joined {
     number: u64,
     /// Requests to join that were not refused.
     asked: u32,
+    _counted: Counted,
+}
+
+/// One of all the rooms that a user's sessions have joined, until it is dropped.
+struct Counted(Arc<OfUser<AtomicUsize>>);
+
+impl Counted {
+    fn of(user: &Arc<OfUser<AtomicUsize>>) -> Self {
+        user.fetch_add(1, Ordering::Relaxed);
+        Self(user.clone())
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 impl Session {
@@ -75,8 +98,14 @@ impl Session {
         reply: Reply,
         ctx: &Context<Self>,
     ) {
-        if self.joined.len() >= SESSION_ROOMS && !self.joined.contains_key(&conversation) {
-            return reply.refuse(&Refusal::invalid("too many conversations joined; use another connection"));
+        if !self.joined.contains_key(&conversation) {
+            if self.joined.len() >= SESSION_ROOMS {
+                return reply.refuse(&Refusal::invalid("too many conversations joined; use another connection"));
+            }
+            if self.joined_of_user.load(Ordering::Relaxed) >= USER_ROOMS {
+                let refusal = Refusal::invalid("too many conversations joined over all connections; leave some");
+                return reply.refuse(&refusal);
+            }
         }
         let Some(room) = self.room(conversation).cloned() else { return reply.refuse(&Refusal::overloaded()) };
         let number = self.enter(conversation, room.clone());
@@ -88,8 +117,12 @@ impl Session {
     /// The room is asked to let the session in. Returns the number of the join.
     pub(super) fn enter(&mut self, conversation: ConversationId, room: RoomHandle) -> u64 {
         self.joins += 1;
-        let joined =
-            self.joined.entry(conversation).or_insert(Joined { room: room.clone(), number: self.joins, asked: 0 });
+        let joined = self.joined.entry(conversation).or_insert_with(|| Joined {
+            room: room.clone(),
+            number: self.joins,
+            asked: 0,
+            _counted: Counted::of(&self.joined_of_user),
+        });
         // Another one may have taken the place of a room that failed.
         joined.room = room;
         joined.asked += 1;
