@@ -98,7 +98,8 @@ for (const mode of Object.keys(MODES)) {
         while (goesOn) {
           await send(alice, pair.conversation, 'x');
           sent += 1;
-          if (sent % 10 === 0) await new Promise((resolve) => setTimeout(resolve, 5));
+          // No more than a user may send, and than is kept for who is away, however long that takes.
+          await new Promise((resolve) => setTimeout(resolve, 10));
         }
       })();
       for (const round of range(1, 15)) {
