@@ -92,8 +92,9 @@ impl Auth {
         let claims = claims(&keys, token)?;
         let user = UserId::parse(&claims.user_id).ok_or_else(|| AuthError::Invalid("malformed userId".to_owned()))?;
         let role = if claims.role == "admin" { Role::Admin } else { Role::Seller };
-        // Numbers beyond the type become its ends.
-        let credentials = Credentials { issued_at: claims.iat as i64, expires_at: claims.exp as i64 };
+        // As they were checked; numbers beyond the type become its ends.
+        let (issued_at, expires_at) = (claims.iat.round() as i64, claims.exp.round() as i64);
+        let credentials = Credentials { issued_at, expires_at };
         Ok(Caller { user, role, credentials })
     }
 }

@@ -3,10 +3,12 @@
 
 mod support;
 
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
+use nix::sys::socket::{Backlog, listen};
 use serde_json::json;
 use support::cutting_proxy::CuttingProxy;
 use support::http::head;
@@ -292,4 +294,52 @@ fn a_server_that_was_led_to_a_standby_finds_the_primary_again() {
     let unread =
         || scene.server.rest(&scene.ben.token, "GET", "/api/chat/unread-count", None).1["unread_count"].as_u64();
     assert_eq!(unread(), Some(2));
+}
+
+#[test]
+fn a_postgres_that_takes_no_writes_for_a_while_is_told_of_and_stores_nothing() {
+    let scene = Scene::set();
+    let takes_writes = |does: bool| {
+        scene.sql.run(&format!("ALTER SYSTEM SET default_transaction_read_only = {}", !does));
+        scene.sql.run("SELECT pg_reload_conf()");
+    };
+    takes_writes(false);
+    // Those before may still have come in time.
+    let mut told = Told::Stored;
+    until("it is refused", RECOVERY, || {
+        told = scene.post("meanwhile");
+        told != Told::Stored
+    });
+    assert_eq!(told, Told::Refused("OVERLOADED".to_owned()));
+    let stored = scene.sql.count("SELECT count(*) FROM messages");
+    assert_eq!(scene.send("meanwhile"), Told::Refused("OVERLOADED".to_owned()));
+    takes_writes(true);
+    until("sends work again", RECOVERY, || scene.post("after") == Told::Stored);
+    assert_eq!(scene.sql.count("SELECT count(*) FROM messages"), stored + 1);
+}
+
+#[test]
+fn of_several_hosts_one_that_is_gone_is_passed_over() {
+    let postgres = Server::start();
+    // Whoever knocks is not answered: nobody takes those who have, and there is place for no more.
+    let gone = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
+    listen(&gone, Backlog::new(0).expect("none")).expect("it listens already");
+    let address = gone.local_addr().expect("its address");
+    let port = address.port();
+    let knocking: Vec<_> = (0..4)
+        .map(|_| thread::spawn(move || TcpStream::connect_timeout(&address, Duration::from_secs(1)).ok()))
+        .collect();
+    let held: Vec<_> = knocking.into_iter().map(|one| one.join().expect("no panic")).collect();
+    assert!(held.iter().any(Option::is_none), "no place is left");
+    let url = format!(
+        "host=127.0.0.1,{} port={port},5432 user=horsetrust dbname=horsetrust",
+        postgres.directory().socket().display()
+    );
+    let server = Launch::on(&DataDir::new()).env("DATABASE_URL", &url).start();
+    let (ana, ben) = (server.person("Ana"), server.person("Ben"));
+    let conversation = server.conversation(&ana, &ben);
+    let path = format!("/api/chat/conversations/{conversation}/messages");
+    let body = json!({ "text": "found" });
+    until("it is stored", RECOVERY, || server.rest(&ana.token, "POST", &path, Some(&body)).0 == 201);
+    drop(held);
 }

@@ -14,7 +14,6 @@ use tokio::sync::SetOnce;
 use tokio_postgres::Config;
 
 use crate::{
-    connect::writable,
     counters::{Counters, Gauge, Held},
     credentials::{Credentials, Revocations},
     directory::Directory,
@@ -33,7 +32,7 @@ use crate::{
     room::{RoomDescription, RoomHandle},
     session::SessionHandle,
     shared::Shared,
-    store::{Deletion, Page, Store, StoreError},
+    store::{Aside, Deletion, Page, Store, StoreError},
     timestamp::Timestamp,
     turns::Turns,
     workers::Workers,
@@ -61,7 +60,7 @@ impl Chat {
     pub fn start(config: &ChatConfig) -> Self {
         let counters = Arc::new(Counters::default());
         let (presence, revocations) = (Presence::default(), Revocations::default());
-        let database = writable(&config.database);
+        let database = config.database.clone();
         let shared = Arc::new(Shared {
             directory: Directory::default(),
             profiles: Profiles::default(),
@@ -315,9 +314,9 @@ impl Chat {
         (self.0.workers.rows_waiting(), self.0.workers.lanes())
     }
 
-    /// The server will stop: no new connections from now on.
-    pub fn drain(&self) {
-        self.0.draining.store(true, Ordering::SeqCst);
+    /// The server will stop: no new connections from now on. Returns whether that was known already.
+    pub fn drain(&self) -> bool {
+        self.0.draining.swap(true, Ordering::SeqCst)
     }
 
     /// Whether the server will stop.
@@ -342,16 +341,23 @@ impl Chat {
     /// # Errors
     /// Postgres is away; their clients will get new sessions.
     pub async fn keep_sessions(&self) -> Result<usize, StoreError> {
-        self.tell_undecided_deletions().await?;
+        if !self.recovers() {
+            return Ok(0);
+        }
+        let postgres = self.0.store.aside().await;
+        self.tell_undecided_deletions(&postgres).await?;
         self.settled().await;
-        recovery::keep(&self.0).await
+        recovery::keep(&self.0, &postgres).await
     }
 
     /// The next server does not know that the answer to a deletion was lost, and would tell nobody when it is repeated.
-    async fn tell_undecided_deletions(&self) -> Result<(), StoreError> {
+    async fn tell_undecided_deletions(&self, postgres: &Aside) -> Result<(), StoreError> {
         let undecided: Vec<_> = self.0.undecided_deletions.iter().map(|deletion| *deletion.key()).collect();
+        if undecided.is_empty() {
+            return Ok(());
+        }
         let messages: Vec<_> = undecided.iter().map(|(message, _)| *message).collect();
-        for (caller, deleted) in self.0.store.find_deleted(&messages).await? {
+        for (caller, deleted) in postgres.find_deleted(&messages).await? {
             if undecided.contains(&(deleted.id, caller))
                 && let Some(room) = self.0.room(deleted.conversation_id)
             {

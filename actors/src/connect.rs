@@ -6,7 +6,10 @@ use thiserror::Error;
 use tokio::time::timeout;
 use tokio_postgres::{Client, Config, Connection, NoTls, Socket, config::TargetSessionAttrs, tls::NoTlsStream};
 
-use crate::{limits::CONNECT_TIMEOUT, link::explain};
+use crate::{
+    limits::{CONNECT_TIMEOUT, REACH_TIMEOUT},
+    link::explain,
+};
 
 /// How often the system asks whether a silent other side is still there.
 const KEEPALIVE: Duration = Duration::from_secs(10);
@@ -22,17 +25,26 @@ pub struct ConnectError(String);
 /// behind; and a connection to it would stay there when the others have found the primary again.
 pub(crate) fn writable(database: &Config) -> Config {
     let mut database = database.clone();
-    database.target_session_attrs(TargetSessionAttrs::ReadWrite);
+    database.target_session_attrs(TargetSessionAttrs::ReadWrite).connect_timeout(REACH_TIMEOUT);
     database
 }
 
-/// Connects within [`CONNECT_TIMEOUT`], by the name that Postgres shows. What is returned second has to be run.
+/// Connects within [`CONNECT_TIMEOUT`] to where the database takes writes, by the name that Postgres shows. What is returned
+/// second has to be run.
 ///
 /// # Errors
 /// Refused, unreachable, or no answer in time.
 pub async fn connect(database: &Config, name: &str) -> Result<(Client, Connection<Socket, NoTlsStream>), ConnectError> {
+    connect_anywhere(&writable(database), name).await
+}
+
+/// The same to where it takes writes or does not.
+pub(crate) async fn connect_anywhere(
+    database: &Config,
+    name: &str,
+) -> Result<(Client, Connection<Socket, NoTlsStream>), ConnectError> {
     let mut database = database.clone();
-    database.application_name(name).connect_timeout(CONNECT_TIMEOUT);
+    database.application_name(name).connect_timeout(REACH_TIMEOUT);
     // Some of these are waited for without end, but not a machine that is gone.
     database.keepalives_idle(KEEPALIVE).keepalives_interval(KEEPALIVE).keepalives_retries(3);
     database.tcp_user_timeout(SILENCE);

@@ -17,7 +17,13 @@ use tokio::{
 use tokio_postgres::{AsyncMessage, Client, Config};
 
 use crate::{
-    backoff::Backoff, connect::connect, ids::UserId, limits::READ_TIMEOUT, shared::Shared, sql, store::StoreError,
+    backoff::Backoff,
+    connect::connect,
+    ids::{MessageId, UserId},
+    limits::READ_TIMEOUT,
+    shared::Shared,
+    sql,
+    store::StoreError,
 };
 
 /// Announcements that wait; then Postgres does.
@@ -35,8 +41,10 @@ const RISKS: [&str; 2] = [
 /// Follows the announcements until the server stops.
 pub(crate) async fn follow(database: Config, shared: Arc<Shared>) {
     let mut outage = Outage::default();
+    // Its own, so that a connection that is lost, which Postgres has not noticed yet, is not taken for another server's.
+    let name = format!("horsetrust-chat feed {}", MessageId::new());
     loop {
-        let listened = listen(&database, &shared, &mut outage).await;
+        let listened = listen(&database, &name, &shared, &mut outage).await;
         if shared.stopping.load(Ordering::SeqCst) {
             return;
         }
@@ -73,8 +81,8 @@ impl Outage {
     }
 }
 
-async fn listen(database: &Config, shared: &Shared, outage: &mut Outage) -> Result<(), StoreError> {
-    let (client, mut connection) = connect(database, "horsetrust-chat feed").await?;
+async fn listen(database: &Config, name: &str, shared: &Shared, outage: &mut Outage) -> Result<(), StoreError> {
+    let (client, mut connection) = connect(database, name).await?;
     let (announce, mut announcements) = mpsc::channel(ANNOUNCED);
     // Ends with the client, or with the connection.
     tokio::spawn(async move {
@@ -88,17 +96,11 @@ async fn listen(database: &Config, shared: &Shared, outage: &mut Outage) -> Resu
         }
     });
     in_time(client.batch_execute("LISTEN user_changed; LISTEN user_revoked")).await?;
-    outage.is_over();
-    let others = in_time(other_servers(&client)).await?;
-    if others > 0 {
-        tracing::warn!(
-            others,
-            "other servers are connected to this database: their clients do not hear what is said here live"
-        );
-    }
     // A failure ends the listening, so that all are read when it begins anew.
     shared.read_again(&shared.profiles.all()).await?;
     revoke(shared).await?;
+    outage.is_over();
+    look_for_others(&client, name).await;
     let mut look = interval(SETTINGS_LOOK);
     loop {
         tokio::select! {
@@ -138,9 +140,21 @@ pub(crate) async fn risks(client: &Client) -> Result<Vec<&'static str>, tokio_po
     Ok(RISKS.iter().enumerate().filter(is_off).map(|(_, risk)| *risk).collect())
 }
 
-/// How many servers are connected to this database, beside the one that asks.
-pub(crate) async fn other_servers(client: &Client) -> Result<usize, tokio_postgres::Error> {
-    let row = client.query_one(sql::COUNT_OTHER_SERVERS, &[]).await?;
+/// Says whether there are other servers. Not every role may know.
+async fn look_for_others(client: &Client, name: &str) {
+    match in_time(other_servers(client, name)).await {
+        Ok(0) => (),
+        Ok(others) => tracing::warn!(
+            others,
+            "other servers are connected to this database: their clients do not hear what is said here live"
+        ),
+        Err(error) => tracing::debug!(%error, "cannot tell whether other servers are connected to this database"),
+    }
+}
+
+/// How many servers are connected to this database, beside the one of this name.
+pub(crate) async fn other_servers(client: &Client, name: &str) -> Result<usize, tokio_postgres::Error> {
+    let row = client.query_one(sql::COUNT_OTHER_SERVERS, &[&name]).await?;
     Ok(usize::try_from(row.get::<_, i64>(0)).unwrap_or_default())
 }
 

@@ -136,6 +136,8 @@ struct Local {
     expires_at: i64,
     /// Its place in the order of what is due.
     due: i64,
+    /// That the token will soon expire.
+    is_warned: bool,
 }
 
 #[derive(Message)]
@@ -181,7 +183,7 @@ impl Hub {
         let Credentials { expires_at, .. } = credentials;
         let due = expires_at.saturating_sub(TOKEN_WARNING);
         self.due.insert((due, session));
-        let local = Local { user, outbox, rooms: Vec::new(), expires_at, due };
+        let local = Local { user, outbox, rooms: Vec::new(), expires_at, due, is_warned: false };
         let Local { outbox, .. } = self.sessions.entry(session).or_insert(local);
         if self.revocations.concern(user, credentials) {
             // Just now: whoever revokes closes those who are here already.
@@ -193,13 +195,12 @@ impl Hub {
 
     fn renew(&mut self, session: SessionId, credentials: Credentials) {
         let Some(local) = self.sessions.get_mut(&session) else { return };
+        self.due.remove(&(local.due, session));
         // Whoever was warned of this moment is not warned again.
-        if local.expires_at != credentials.expires_at {
-            self.due.remove(&(local.due, session));
-            local.expires_at = credentials.expires_at;
-            local.due = credentials.expires_at.saturating_sub(TOKEN_WARNING);
-            self.due.insert((local.due, session));
-        }
+        local.is_warned &= local.expires_at == credentials.expires_at;
+        local.expires_at = credentials.expires_at;
+        local.due = credentials.expires_at.saturating_sub(if local.is_warned { 0 } else { TOKEN_WARNING });
+        self.due.insert((local.due, session));
         if self.revocations.concern(local.user, credentials) {
             local.outbox.close(CloseReason::Revoked);
         }
@@ -215,7 +216,9 @@ impl Hub {
             if local.expires_at > now {
                 local.due = local.expires_at;
                 self.due.insert((local.due, session));
-                local.outbox.event(&EncodedEvent::token("token_expiring", expires_at));
+                // Nobody may be there who hears it.
+                let queued = local.outbox.event(&EncodedEvent::token("token_expiring", expires_at));
+                local.is_warned = matches!(queued, Queued::Yes);
             } else {
                 local.outbox.event(&EncodedEvent::token("auth_expired", expires_at));
                 local.outbox.close(CloseReason::AuthExpired);

@@ -115,7 +115,7 @@ impl Lane {
         let waiting = Waiting::default();
         let counted = waiting.clone();
         let address = Self::start_in_arbiter(&Arbiter::current(), move |_| Self {
-            link: Some(Link::new(number, database)),
+            link: Some(Link::new(number, &database)),
             unfinished: None,
             appends: VecDeque::new(),
             marks: VecDeque::new(),

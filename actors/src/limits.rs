@@ -84,6 +84,8 @@ pub const STATEMENT_TIMEOUT: Duration = Duration::from_secs(7);
 pub const COMMIT_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long callers of a batch with unknown outcome wait; then they are let go without an answer.
 pub const UNKNOWN_WAIT: Duration = Duration::from_secs(30);
+/// How long the machine of Postgres may take to answer at all: of several, the next one is tried then.
+pub const REACH_TIMEOUT: Duration = Duration::from_secs(2);
 /// How long connecting to Postgres may take, once.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(4);
 /// How often a batch is tried again in which somebody else was first to store a message.

@@ -14,6 +14,7 @@ use tokio_postgres::{Client, Config, Error, NoTls, Row, Statement, types::ToSql}
 
 use crate::{
     batch::{Batch, Columns, Mark, Part, Receipt},
+    connect::writable,
     ids::{ConversationId, MessageId},
     lane::Outcome,
     limits::{CONNECT_TIMEOUT, LOCK_TIMEOUT, REPEAT_TRIES, STATEMENT_TIMEOUT},
@@ -77,9 +78,9 @@ impl Drop for Connection {
 }
 
 impl Link {
-    pub(crate) fn new(number: usize, mut database: Config) -> Self {
+    pub(crate) fn new(number: usize, database: &Config) -> Self {
+        let mut database = writable(database);
         database.application_name(format!("horsetrust-chat lane {number}"));
-        database.connect_timeout(CONNECT_TIMEOUT);
         // Half of a fresh ObjectId's bytes: nobody else on this database has the same.
         let [_, _, _, _, unique @ ..] = MessageId::new().bytes();
         Self { database, lock: i64::from_be_bytes(unique), connection: None, unknown: false, told: false }
@@ -95,6 +96,13 @@ impl Link {
             return if self.unknown { Attempt::Unknown } else { Attempt::Unreachable };
         }
         match self.try_commit(batch).await {
+            Ok(Attempt::Unreachable) => {
+                if !std::mem::replace(&mut self.told, true) {
+                    tracing::warn!("Postgres takes no writes over this connection: another one is sought");
+                }
+                self.connection = None;
+                Attempt::Unreachable
+            }
             Ok(done) => {
                 (self.unknown, self.told) = (false, false);
                 done
@@ -126,7 +134,11 @@ impl Link {
         }
         let (appended, marked) =
             tokio::join!(connection.append(batch, &mut known), connection.mark(batch, self.unknown));
-        appended?;
+        let (no_appends, no_marks) = (takes_none(&appended), takes_none(&marked));
+        if !self.unknown && (batch.appends.is_empty() || no_appends) && (batch.marks.is_empty() || no_marks) {
+            return Ok(Attempt::Unreachable);
+        }
+        appended.map_err(Failure::into_message)?;
         let marked = match marked {
             Err(Failure::Refused(error)) => {
                 if !is_stale(&error) {
@@ -193,14 +205,14 @@ impl Connection {
     }
 
     /// Stores the rows whose outcome is not known yet; it is afterwards.
-    async fn append(&self, batch: &Batch, known: &mut HashMap<MessageId, Outcome>) -> Result<(), String> {
+    async fn append(&self, batch: &Batch, known: &mut HashMap<MessageId, Outcome>) -> Result<(), Failure> {
         let mut parts = vec![batch.missing(known)];
         let mut repeats = 0;
         let mut wait: Option<LockWait> = None;
         // All at once; what is refused then, by conversation; what is refused then, row by row.
         while let Some(part) = parts.pop() {
             if let Some(wait) = &mut wait {
-                self.wait_within(wait).await.map_err(Failure::into_message)?;
+                self.wait_within(wait).await?;
             }
             match self.append_some(batch, &part).await {
                 Ok(more) => known.extend(more),
@@ -225,11 +237,13 @@ impl Connection {
                         }
                     }
                 }
-                Err(failure) => return Err(failure.into_message()),
+                // Of what was sent before, something may be stored.
+                Err(Failure::TakesNoWrites(error)) if !known.is_empty() => return Err(Failure::Unknown(error)),
+                Err(failure) => return Err(failure),
             }
         }
         if wait.is_some() {
-            self.set_lock_timeout(LOCK_TIMEOUT).await.map_err(Failure::into_message)?;
+            self.set_lock_timeout(LOCK_TIMEOUT).await?;
         }
         Ok(())
     }
@@ -330,6 +344,10 @@ impl Connection {
     async fn run(&self, statement: &str) -> Result<(), Failure> {
         bounded(async { self.client.batch_execute(statement).await.map(|()| Vec::new()) }).await.map(drop)
     }
+}
+
+fn takes_none<T>(answer: &Result<T, Failure>) -> bool {
+    matches!(answer, Err(Failure::TakesNoWrites(_)))
 }
 
 /// Ends the connection when it is dropped before its statements are prepared.

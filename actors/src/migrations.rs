@@ -11,7 +11,7 @@ use tokio::time::{sleep, timeout};
 use tokio_postgres::{Client, Config};
 
 use crate::{
-    connect::{ConnectError, connect, writable},
+    connect::{ConnectError, connect},
     limits::READ_TIMEOUT,
     link::explain,
 };
@@ -63,7 +63,7 @@ pub(crate) fn known() -> Vec<(i64, String)> {
 /// # Errors
 /// See [`MigrateError`].
 pub async fn migrate(database: &Config) -> Result<Vec<String>, MigrateError> {
-    let (mut client, connection) = connect(&writable(database), "horsetrust-chat migrate").await?;
+    let (mut client, connection) = connect(database, "horsetrust-chat migrate").await?;
     let driver = tokio::spawn(connection);
     let encoding: String = answered(client.query_one("SELECT current_setting('server_encoding')", &[])).await?.get(0);
     if encoding != "UTF8" {

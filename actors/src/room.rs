@@ -208,8 +208,11 @@ impl Room {
 
     fn post(&mut self, sender: UserId, draft: Draft, reply: Reply, room: RoomHandle) {
         let hub_is_full = self.shared.workers.any(self.audience(sender), |hub| hub.is_full(Durability::Durable));
+        // In this order: a stop that begins meanwhile waits for it.
+        self.shared.counters.add(Gauge::MessagesInFlight);
         let stopping = self.shared.stopping.load(Ordering::SeqCst);
         if stopping || self.in_flight.len() >= ROOM_IN_FLIGHT || hub_is_full {
+            self.shared.counters.sub(Gauge::MessagesInFlight);
             return self.refuse(sender, &draft, reply, &Refusal::overloaded());
         }
         // Never before the message ahead, even when the clock was set back.
@@ -218,11 +221,11 @@ impl Room {
         let id = MessageId::new();
         let post = Box::new(Post { id, conversation: self.conversation, sender, draft, sent_at, reply });
         match self.persistence.append(post, room) {
-            Ok(()) => {
-                self.in_flight.insert(id);
-                self.shared.counters.add(Gauge::MessagesInFlight);
+            Ok(()) => drop(self.in_flight.insert(id)),
+            Err(post) => {
+                self.shared.counters.sub(Gauge::MessagesInFlight);
+                self.refuse(post.sender, &post.draft, post.reply, &Refusal::overloaded());
             }
-            Err(post) => self.refuse(post.sender, &post.draft, post.reply, &Refusal::overloaded()),
         }
     }
 

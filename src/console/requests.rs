@@ -99,9 +99,7 @@ impl Question {
                 Ok(json!({ "userId": user, "revoked_at": revoked_at }))
             }
             // A second signal would cut everybody off.
-            Self::Drain if app.chat.is_draining() => {
-                Err(Refusal::new(Code::Overloaded, "The server is stopping already"))
-            }
+            Self::Drain if app.chat.drain() => Err(Refusal::new(Code::Overloaded, "The server is stopping already")),
             Self::Drain => {
                 tracing::info!(by, "an operator stops the server");
                 let stopped = kill(Pid::this(), Signal::SIGTERM);

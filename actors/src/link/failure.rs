@@ -14,7 +14,9 @@ use crate::limits::COMMIT_TIMEOUT;
 pub(super) enum Failure {
     /// Postgres refused it: nothing of it is stored.
     Refused(Box<DbError>),
-    /// Anything else: it may or may not be; another connection has to tell.
+    /// So it has, as it would anything over this connection.
+    TakesNoWrites(String),
+    /// Anything else: it may or may not be.
     Unknown(String),
 }
 
@@ -22,7 +24,7 @@ impl Failure {
     pub(super) fn into_message(self) -> String {
         match self {
             Self::Refused(error) => describe(&error),
-            Self::Unknown(message) => message,
+            Self::TakesNoWrites(message) | Self::Unknown(message) => message,
         }
     }
 }
@@ -32,8 +34,9 @@ pub(super) async fn bounded(query: impl Future<Output = Result<Vec<Row>, Error>>
     match timeout(COMMIT_TIMEOUT, query).await {
         Ok(Ok(rows)) => Ok(rows),
         Ok(Err(error)) => Err(match error.as_db_error() {
+            Some(_) if takes_no_writes(&error) => Failure::TakesNoWrites(explain(&error)),
             // Anything more severe ends the connection, perhaps after the commit.
-            Some(refused) if refused.parsed_severity() == Some(Severity::Error) && !takes_no_writes(&error) => {
+            Some(refused) if refused.parsed_severity() == Some(Severity::Error) => {
                 Failure::Refused(Box::new(refused.clone()))
             }
             _ => Failure::Unknown(explain(&error)),

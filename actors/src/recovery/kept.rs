@@ -17,7 +17,7 @@ use crate::{
     room::RoomHandle,
     session::start_kept,
     shared::Shared,
-    store::StoreError,
+    store::{Aside, StoreError},
     text,
 };
 
@@ -103,7 +103,7 @@ impl Recoverable {
 }
 
 /// Stores all sessions, which can be taken over on the next server only. Nothing is committed meanwhile. Returns how many.
-pub(crate) async fn keep(shared: &Shared) -> Result<usize, StoreError> {
+pub(crate) async fn keep(shared: &Shared, postgres: &Aside) -> Result<usize, StoreError> {
     let mut rows = Vec::new();
     for recoverable in shared.recoveries.all() {
         let Some(address) = recoverable.address() else { continue };
@@ -113,7 +113,7 @@ pub(crate) async fn keep(shared: &Shared) -> Result<usize, StoreError> {
         }
     }
     let generation = shared.open.get().copied().unwrap_or_default();
-    let kept = shared.store.keep_sessions(&rows, generation).await?;
+    let kept = postgres.keep_sessions(&rows, generation).await?;
     if kept < rows.len() {
         tracing::warn!(sessions = rows.len() - kept, "another server has opened since; clients will get new sessions");
     }

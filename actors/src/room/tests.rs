@@ -1,7 +1,10 @@
 //! Rooms, sessions and hubs together, without a database: what they leave behind, and what happens when one fails.
 
 use std::{
-    sync::{Mutex, atomic::AtomicUsize},
+    sync::{
+        Mutex,
+        atomic::{AtomicBool, AtomicUsize},
+    },
     time::Duration,
 };
 
@@ -20,6 +23,7 @@ use super::*;
 struct Recorder {
     frames: Mutex<Vec<String>>,
     closed: Mutex<Option<CloseReason>>,
+    is_deaf: AtomicBool,
 }
 
 impl Recorder {
@@ -28,7 +32,11 @@ impl Recorder {
     }
 
     fn has(&self, part: &str) -> bool {
-        self.frames.lock().expect("no panic").iter().any(|frame| frame.contains(part))
+        self.count(part) > 0
+    }
+
+    fn count(&self, part: &str) -> usize {
+        self.frames.lock().expect("no panic").iter().filter(|frame| frame.contains(part)).count()
     }
 
     fn is_closed_for(&self, reason: CloseReason) -> bool {
@@ -43,7 +51,7 @@ impl Outbox for Recorder {
 
     fn event(&self, event: &Arc<EncodedEvent>) -> Queued {
         self.write(format!("{} {}", event.name, event.payload));
-        Queued::Yes
+        if self.is_deaf.load(Ordering::SeqCst) { Queued::Closed } else { Queued::Yes }
     }
 
     fn ack(&self, id: AckId, body: &str) {
@@ -299,4 +307,35 @@ async fn a_deletion_that_was_never_sent_to_postgres_is_not_remembered() {
         assert_eq!(refused.code.as_str(), "OVERLOADED");
     }
     assert!(chat.shared().undecided_deletions.is_empty());
+}
+
+#[actix::test]
+async fn a_session_ends_with_its_token_however_often_it_comes_with_it() {
+    let (chat, recorder) = (chat(), Arc::new(Recorder::default()));
+    let token = Credentials { issued_at: 0, expires_at: Timestamp::now().seconds() + 2 };
+    let session = chat.connect(UserId::new(), token, recorder.clone(), None);
+    for _ in 0..2 {
+        until(|| recorder.is_closed_for(CloseReason::AuthExpired)).await;
+        recorder.closed.lock().expect("no panic").take();
+        request(&session, Request::Renew(token));
+    }
+    assert_eq!(recorder.count("token_expiring"), 1);
+}
+
+#[actix::test]
+async fn a_warning_that_nobody_heard_comes_again_and_one_that_was_heard_does_not() {
+    let (chat, recorder) = (chat(), Arc::new(Recorder::default()));
+    let expiring = |seconds| Credentials { issued_at: 0, expires_at: Timestamp::now().seconds() + seconds };
+    let (token, next) = (expiring(30), expiring(31));
+    recorder.is_deaf.store(true, Ordering::SeqCst);
+    let session = chat.connect(UserId::new(), token, recorder.clone(), None);
+    until(|| recorder.has("token_expiring")).await;
+    recorder.is_deaf.store(false, Ordering::SeqCst);
+    for (renewed, count) in [(token, 2), (token, 2), (next, 3), (next, 3)] {
+        request(&session, Request::Renew(renewed));
+        until(|| recorder.count("token_expiring") == count).await;
+        // Long enough for another look.
+        tokio::time::sleep(Duration::from_millis(1500)).await;
+        assert_eq!(recorder.count("token_expiring"), count);
+    }
 }

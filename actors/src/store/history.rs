@@ -4,7 +4,7 @@ use tokio_postgres::Row;
 
 use crate::{
     ids::{ConversationId, MessageId, UserId},
-    message::{MessageDeleted, StoredMessage},
+    message::StoredMessage,
     sql,
     timestamp::Timestamp,
 };
@@ -102,21 +102,6 @@ impl Store {
             is_first: row.get(3),
         };
         Ok(rows.first().map(deletion))
-    }
-
-    /// Those of these messages that are deleted, with their senders; waits for deletions that are under way.
-    pub(crate) async fn find_deleted(
-        &self,
-        messages: &[MessageId],
-    ) -> Result<Vec<(UserId, MessageDeleted)>, StoreError> {
-        if messages.is_empty() {
-            return Ok(Vec::new());
-        }
-        let rows = self.query(sql::FIND_DELETED, &[&messages]).await?;
-        let deleted = rows.iter().filter(|row| row.get(4));
-        let found =
-            |row: &Row| (row.get(0), MessageDeleted { conversation_id: row.get(1), id: row.get(2), seq: row.get(3) });
-        Ok(deleted.map(found).collect())
     }
 
     /// The lowest seq among those of these messages that are stored.

@@ -3,13 +3,13 @@
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
-use tokio_postgres::{Client, types::ToSql};
+use tokio_postgres::{Client, Row, types::ToSql};
 
 use crate::{
     connect::connect,
-    ids::MessageId,
+    ids::{MessageId, UserId},
     limits::KEEPING_WAIT,
-    message::StoredMessage,
+    message::{MessageDeleted, StoredMessage},
     recovery::{KeptRow, SentMessage},
     sql,
 };
@@ -22,41 +22,22 @@ const ROWS: usize = 1000;
 const KEEPING_PAUSE: Duration = Duration::from_millis(100);
 
 impl Store {
-    /// Stores sessions for the next server, unless another one than that of this generation has opened since; returns how
-    /// many. Over a connection of its own: those of the pool may have more to read than the stop has time.
-    pub(crate) async fn keep_sessions(&self, rows: &[KeptRow], generation: i64) -> Result<usize, StoreError> {
-        if rows.is_empty() {
-            return Ok(0);
-        }
-        let aside = self.connect_aside().await;
-        let mut kept = 0;
-        for rows in rows.chunks(ROWS) {
-            let pids: Vec<_> = rows.iter().map(|row| row.pid.as_slice()).collect();
-            let left: Vec<_> = rows.iter().map(|row| i64::try_from(row.left.as_millis()).unwrap_or(i64::MAX)).collect();
-            let states: Vec<_> = rows.iter().map(|row| row.state.as_str()).collect();
-            let columns: [&(dyn ToSql + Sync); 4] = [&pids, &left, &states, &generation];
-            let stored = match &aside {
-                Some(client) => client.query(sql::KEEP_SESSIONS, &columns).await?,
-                None => self.query(sql::KEEP_SESSIONS, &columns).await?,
-            };
-            kept += stored.len();
-        }
-        Ok(kept)
-    }
-
-    /// A connection of its own, unless Postgres has none left.
-    async fn connect_aside(&self) -> Option<Client> {
-        match connect(&self.database, "horsetrust-chat sessions").await {
+    /// A connection of its own for the end of a stop: those of the pool may have more to read than there is time, or be lost
+    /// without a word.
+    pub(crate) async fn aside(&self) -> Aside {
+        let client = match connect(&self.database, "horsetrust-chat sessions").await {
             Ok((client, connection)) => {
                 // Ends with the client.
                 tokio::spawn(connection);
                 Some(client)
             }
+            // Postgres may have none left.
             Err(error) => {
                 tracing::warn!(%error, "sessions are kept over the connections for reads");
                 None
             }
-        }
+        };
+        Aside { client, store: self.clone() }
     }
 
     /// The sessions that still wait for a server, with those that one is keeping at this moment.
@@ -109,5 +90,45 @@ impl Store {
             }));
         }
         Ok(found)
+    }
+}
+
+/// What a stop asks of Postgres.
+pub(crate) struct Aside {
+    client: Option<Client>,
+    store: Store,
+}
+
+impl Aside {
+    /// Stores sessions for the next server, unless another one than that of this generation has opened since; returns how
+    /// many.
+    pub(crate) async fn keep_sessions(&self, rows: &[KeptRow], generation: i64) -> Result<usize, StoreError> {
+        let mut kept = 0;
+        for rows in rows.chunks(ROWS) {
+            let pids: Vec<_> = rows.iter().map(|row| row.pid.as_slice()).collect();
+            let left: Vec<_> = rows.iter().map(|row| i64::try_from(row.left.as_millis()).unwrap_or(i64::MAX)).collect();
+            let states: Vec<_> = rows.iter().map(|row| row.state.as_str()).collect();
+            kept += self.query(sql::KEEP_SESSIONS, &[&pids, &left, &states, &generation]).await?.len();
+        }
+        Ok(kept)
+    }
+
+    /// Those of these messages that are deleted, with their senders; waits for deletions that are under way.
+    pub(crate) async fn find_deleted(
+        &self,
+        messages: &[MessageId],
+    ) -> Result<Vec<(UserId, MessageDeleted)>, StoreError> {
+        let rows = self.query(sql::FIND_DELETED, &[&messages]).await?;
+        let deleted = rows.iter().filter(|row| row.get(4));
+        let found =
+            |row: &Row| (row.get(0), MessageDeleted { conversation_id: row.get(1), id: row.get(2), seq: row.get(3) });
+        Ok(deleted.map(found).collect())
+    }
+
+    async fn query(&self, statement: &str, parameters: &[&(dyn ToSql + Sync)]) -> Result<Vec<Row>, StoreError> {
+        match &self.client {
+            Some(client) => Ok(client.query(statement, parameters).await?),
+            None => self.store.query(statement, parameters).await,
+        }
     }
 }

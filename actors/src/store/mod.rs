@@ -22,12 +22,13 @@ use tokio_postgres::{Config, NoTls, Row, error::Severity, types::ToSql};
 pub use conversations::{Conversation, LastMessage, OpenConversationError};
 pub(crate) use history::Deletion;
 pub use history::{History, Page, Start};
+pub(crate) use kept_sessions::Aside;
 pub(crate) use reading::Reading;
 
 use asked::Asked;
 
 use crate::{
-    connect::ConnectError,
+    connect::{ConnectError, writable},
     limits::{
         CONNECT_TIMEOUT, LOCK_TIMEOUT, POOL_CONNECTIONS, POOL_WAIT, READ_TIMEOUT, READS_OF_USER, STATEMENT_TIMEOUT,
     },
@@ -115,8 +116,8 @@ pub struct Store {
 impl Store {
     /// For a database whose schema is up to date. Connections are made when they are needed.
     pub fn new(database: &Config) -> Self {
-        let mut database = database.clone();
-        database.application_name("horsetrust-chat reads").connect_timeout(CONNECT_TIMEOUT);
+        let mut database = writable(database);
+        database.application_name("horsetrust-chat reads");
         // Else Postgres plans a page of a long conversation anew each time, which takes it twice as long as to fetch it. And
         // what is answered is committed, whatever the default of the database or the role is.
         let options = database.get_options().unwrap_or_default();
