@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::{Signal, kill};
 use nix::sys::socket::{Backlog, listen};
 use serde_json::json;
-use support::cutting_proxy::CuttingProxy;
+use support::cutting_proxy::Proxied;
 use support::http::head;
 use support::postgres::{Frozen, Sql};
 use support::socket_io::send_argument;
@@ -157,10 +157,7 @@ fn changes_are_told_again_though_the_connection_that_announces_them_has_died_wit
 
 #[test]
 fn changes_are_told_again_though_the_next_connection_that_announces_them_was_never_answered() {
-    let postgres = Server::start();
-    let directory = DataDir::new();
-    let proxy = CuttingProxy::start(directory.log_file().with_file_name("proxy"), &postgres.directory().socket());
-    let server = Launch::on(&directory).env("DATABASE_URL", &proxy.database_url()).start();
+    let Proxied { postgres, proxy, server } = Proxied::start(LANE);
     let sql = Sql::connect(postgres.directory());
     a_new_name_is_shown(&server, &sql, || {
         proxy.silence(true);
@@ -246,10 +243,7 @@ fn a_lane_that_hangs_does_not_take_one_connection_after_the_other() {
 
 #[test]
 fn a_lane_that_is_lost_comes_back_though_postgres_is_far_away() {
-    let postgres = Server::start();
-    let directory = DataDir::new();
-    let proxy = CuttingProxy::start(directory.log_file().with_file_name("proxy"), &postgres.directory().socket());
-    let server = Launch::on(&directory).env("DATABASE_URL", &proxy.database_url()).start();
+    let Proxied { postgres, proxy, server } = Proxied::start(LANE);
     let (ana, ben) = (server.person("Ana"), server.person("Ben"));
     let conversation = server.conversation(&ana, &ben);
     server.post(&ana, &conversation, "nearby");

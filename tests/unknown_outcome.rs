@@ -4,16 +4,13 @@ mod support;
 
 use serde_json::json;
 use support::{
-    DataDir, Launch, Server, SocketIo,
-    cutting_proxy::{Cut, CuttingProxy},
+    SocketIo,
+    cutting_proxy::{Cut, Proxied},
 };
 
 #[test]
 fn a_message_is_stored_once_and_acknowledged_whenever_the_connection_to_postgres_is_lost() {
-    let postgres = Server::start();
-    let directory = DataDir::new();
-    let proxy = CuttingProxy::start(directory.log_file().with_file_name("proxy"), &postgres.directory().socket());
-    let server = Launch::on(&directory).env("DATABASE_URL", &proxy.database_url()).start();
+    let Proxied { postgres: _postgres, proxy, server } = Proxied::start("horsetrust-chat lane");
     let (ana, ben) = (server.person("Ana"), server.person("Ben"));
     let conversation = server.conversation(&ana, &ben);
     let mut expected = Vec::new();
@@ -40,11 +37,7 @@ fn a_message_is_stored_once_and_acknowledged_whenever_the_connection_to_postgres
 
 #[test]
 fn a_deletion_is_told_whenever_the_connection_to_postgres_is_lost() {
-    let postgres = Server::start();
-    let directory = DataDir::new();
-    let socket = postgres.directory().socket();
-    let proxy = CuttingProxy::of(directory.log_file().with_file_name("proxy"), &socket, "horsetrust-chat reads");
-    let server = Launch::on(&directory).env("DATABASE_URL", &proxy.database_url()).start();
+    let Proxied { postgres: _postgres, proxy, server } = Proxied::start("horsetrust-chat reads");
     let (ana, ben) = (server.person("Ana"), server.person("Ben"));
     let conversation = server.conversation(&ana, &ben);
     let mut reader = SocketIo::connect(&server, &ben);

@@ -30,6 +30,16 @@ describe('when the server is started again', () => {
     await removeDataDir(dir);
   });
 
+  /** Starts the next server, and waits until the client is there. */
+  async function nextLife(relay, socket, env) {
+    relay.down();
+    life = await startServer({ dir, env });
+    relay.target = life.port;
+    const isBack = back(socket);
+    relay.up();
+    await isBack;
+  }
+
   /** Ends the server by `end`, while one client, which it is given, is connected and another one away, and starts the next. */
   async function over(end) {
     life = await startServer({ dir });
@@ -129,12 +139,7 @@ describe('when the server is started again', () => {
     const heard = inbox(socket, 'new_message');
     for (const { id } of conversations) await join(socket, id);
     await life.stop();
-    relay.down();
-    life = await startServer({ dir });
-    relay.target = life.port;
-    const isBack = back(socket);
-    relay.up();
-    await isBack;
+    await nextLife(relay, socket);
     assert.equal(socket.recovered, true);
     assert.ok((await stats(life)).rooms >= ROOMS);
     const asked = await query(life, `SELECT pid FROM pg_stat_activity WHERE application_name = 'horsetrust-chat reads'`);
@@ -162,12 +167,7 @@ describe('when the server is started again', () => {
       const removal = await call(life, 'DELETE', `/api/chat/messages/${id}`, { token: alice.token }).catch(() => null);
       await ended;
       await gone;
-      relay.down();
-      life = await startServer({ dir });
-      relay.target = life.port;
-      const isBack = back(socket);
-      relay.up();
-      await isBack;
+      await nextLife(relay, socket);
       assert.equal(socket.recovered, true);
       await say(life, bob, conversation, 'an end');
       const isDeleted = removal?.status === 200;
@@ -203,11 +203,7 @@ describe('when the server is started again', () => {
       await gone;
       await say(life, alice, conversation, 'missed');
       const comesBack = async () => {
-        life = await startServer({ dir, env });
-        relay.target = life.port;
-        const isBack = back(socket);
-        relay.up();
-        await isBack;
+        await nextLife(relay, socket, env);
         return socket.recovered;
       };
       return { alice, conversation, heard, comesBack };

@@ -15,6 +15,8 @@ use std::{
     time::Duration,
 };
 
+use super::{DataDir, Launch, Server};
+
 /// When the connection is lost, seen from a statement.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Cut {
@@ -64,15 +66,28 @@ struct Silence {
     hear_nothing: AtomicUsize,
 }
 
-impl CuttingProxy {
-    /// For the connections of persistence.
-    pub(crate) fn start(directory: PathBuf, postgres: &Path) -> Self {
-        Self::of(directory, postgres, "horsetrust-chat lane")
-    }
+/// A server whose way to Postgres is a proxy.
+pub(crate) struct Proxied {
+    /// Another one, whose Postgres it is; to be dropped last.
+    pub(crate) postgres: Server,
+    pub(crate) proxy: CuttingProxy,
+    pub(crate) server: Server,
+}
 
-    /// Listens in a directory of its own for what Postgres listens to in another. What it loses are connections whose
-    /// application begins so.
-    pub(crate) fn of(directory: PathBuf, postgres: &Path, application: &'static str) -> Self {
+impl Proxied {
+    /// What the proxy loses are connections whose application begins so.
+    pub(crate) fn start(application: &'static str) -> Self {
+        let (postgres, directory) = (Server::start(), DataDir::new());
+        let place = directory.log_file().with_file_name("proxy");
+        let proxy = CuttingProxy::start(place, &postgres.directory().socket(), application);
+        let server = Launch::on(&directory).env("DATABASE_URL", &proxy.database_url()).start();
+        Self { postgres, proxy, server }
+    }
+}
+
+impl CuttingProxy {
+    /// Listens in a directory of its own for what Postgres listens to in another.
+    fn start(directory: PathBuf, postgres: &Path, application: &'static str) -> Self {
         fs::create_dir_all(&directory).expect("a directory for the proxy");
         let listener = UnixListener::bind(directory.join(".s.PGSQL.5432")).expect("the proxy's socket");
         let postgres = postgres.join(".s.PGSQL.5432");
@@ -99,7 +114,7 @@ impl CuttingProxy {
         Self { directory, plan, silence }
     }
 
-    pub(crate) fn database_url(&self) -> String {
+    fn database_url(&self) -> String {
         format!("postgresql:///horsetrust?host={}&user=horsetrust", self.directory.display())
     }
 
