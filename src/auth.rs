@@ -92,8 +92,8 @@ impl Auth {
         let claims = claims(&keys, token)?;
         let user = UserId::parse(&claims.user_id).ok_or_else(|| AuthError::Invalid("malformed userId".to_owned()))?;
         let role = if claims.role == "admin" { Role::Admin } else { Role::Seller };
-        // As they were checked; numbers beyond the type become its ends.
-        let (issued_at, expires_at) = (claims.iat.round() as i64, claims.exp.round() as i64);
+        // The second in which it was issued, and that of its end as it was checked. Numbers beyond the type become its ends.
+        let (issued_at, expires_at) = (claims.iat.floor() as i64, claims.exp.round() as i64);
         let credentials = Credentials { issued_at, expires_at };
         Ok(Caller { user, role, credentials })
     }

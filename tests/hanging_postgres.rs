@@ -3,6 +3,7 @@
 
 mod support;
 
+use std::fs;
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -14,7 +15,7 @@ use support::cutting_proxy::Proxied;
 use support::http::head;
 use support::postgres::{Frozen, Sql};
 use support::socket_io::send_argument;
-use support::{Connection, DataDir, Launch, Person, Server, SocketIo, new_id, token, until};
+use support::{Connection, DataDir, Launch, Person, Plain, Server, SocketIo, new_id, token, until};
 
 const LOCK: &str = "BEGIN; LOCK TABLE messages IN ACCESS EXCLUSIVE MODE";
 const UNLOCK: &str = "COMMIT";
@@ -336,4 +337,25 @@ fn of_several_hosts_one_that_is_gone_is_passed_over() {
     let body = json!({ "text": "found" });
     until("it is stored", RECOVERY, || server.rest(&ana.token, "POST", &path, Some(&body)).0 == 201);
     drop(held);
+}
+
+#[test]
+fn a_stop_keeps_sessions_though_the_connections_for_reads_are_lost_without_a_word() {
+    let Proxied { postgres, proxy: _proxy, server } = Proxied::start(LANE);
+    let (ana, ben) = (server.person("Ana"), server.person("Ben"));
+    let conversation = server.conversation(&ana, &ben);
+    server.post(&ana, &conversation, "unread");
+    let mut reader = Plain::stranger(&server);
+    reader.send("connect", &json!({ "token": ben.token, "recover": true }));
+    reader.next_event("connect");
+    let sql = Sql::connect(postgres.directory());
+    let reads = Frozen::connections(&sql, "horsetrust-chat reads");
+    let mark = json!({ "conversation_id": conversation, "up_to_seq": 1 });
+    assert_eq!(reader.call("mark_read", &mark)["success"], true);
+    let directory = server.directory().clone();
+    assert_eq!(server.stop().code(), Some(0));
+    let log = fs::read_to_string(directory.log_file()).expect("the log");
+    assert!(log.contains("kept the sessions for the next server"), "{log}");
+    assert_eq!(reader.next_event("unread_update")["data"]["total_unread"], 0);
+    drop(reads);
 }

@@ -72,8 +72,9 @@ impl HubHandle {
     }
 
     /// A session's client has shown another token.
-    pub(crate) fn renew(&self, session: SessionId, credentials: Credentials) {
-        self.mailbox.push(HubCommand::Renew(session, credentials));
+    /// `anew`: over another connection, which was told nothing yet.
+    pub(crate) fn renew(&self, session: SessionId, credentials: Credentials, anew: bool) {
+        self.mailbox.push(HubCommand::Renew { session, credentials, anew });
     }
 
     pub(crate) fn close_user(&self, user: UserId, reason: CloseReason) {
@@ -144,7 +145,7 @@ struct Local {
 #[rtype(result = "()")]
 enum HubCommand {
     Register { session: SessionId, user: UserId, credentials: Credentials, outbox: Arc<dyn Outbox> },
-    Renew(SessionId, Credentials),
+    Renew { session: SessionId, credentials: Credentials, anew: bool },
     CloseUser(UserId, CloseReason),
     Unregister(SessionId),
     Join { conversation: ConversationId, session: SessionId },
@@ -193,11 +194,11 @@ impl Hub {
         outbox.opened(session, None);
     }
 
-    fn renew(&mut self, session: SessionId, credentials: Credentials) {
+    fn renew(&mut self, session: SessionId, credentials: Credentials, anew: bool) {
         let Some(local) = self.sessions.get_mut(&session) else { return };
         self.due.remove(&(local.due, session));
         // Whoever was warned of this moment is not warned again.
-        local.is_warned &= local.expires_at == credentials.expires_at;
+        local.is_warned &= !anew && local.expires_at == credentials.expires_at;
         local.expires_at = credentials.expires_at;
         local.due = credentials.expires_at.saturating_sub(if local.is_warned { 0 } else { TOKEN_WARNING });
         self.due.insert((local.due, session));
@@ -331,7 +332,7 @@ impl Handler<HubCommand> for Hub {
             HubCommand::Register { session, user, credentials, outbox } => {
                 self.register(session, user, credentials, outbox);
             }
-            HubCommand::Renew(session, credentials) => self.renew(session, credentials),
+            HubCommand::Renew { session, credentials, anew } => self.renew(session, credentials, anew),
             HubCommand::CloseUser(user, reason) => self.close_user(user, reason),
             HubCommand::Unregister(session) => self.unregister(session),
             HubCommand::Join { conversation, session } => self.join(conversation, session),

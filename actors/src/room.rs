@@ -16,7 +16,7 @@ use crate::{
     counters::Gauge,
     draft::Draft,
     event::{Durability, EncodedEvent, encode},
-    hub::Delivery,
+    hub::{Delivery, HubHandle},
     ids::{ConversationId, MessageId, SessionId, UserId},
     lane::{Outcome, Post},
     limits::{RETRY_AFTER, ROOM_IN_FLIGHT, UNKNOWN_ROOM},
@@ -191,18 +191,13 @@ impl Room {
     }
 
     /// With a reply, the session goes on elsewhere: its hub answers, when it delivers nothing of this room any more.
-    fn leave(&mut self, session: SessionId, mut reply: Option<Reply>) {
+    fn leave(&mut self, session: SessionId, reply: Option<(HubHandle, Reply)>) {
         self.end_typing_of(session);
         if let Some(worker) = self.members.remove(&session) {
             self.members_on[worker] -= 1;
-            self.shared.workers.each(1 << worker, |hub| {
-                if let Some(reply) = reply.take() {
-                    hub.leave(self.conversation, session, reply);
-                }
-            });
         }
-        if let Some(reply) = reply {
-            reply.done(None);
+        if let Some((hub, reply)) = reply {
+            hub.leave(self.conversation, session, reply);
         }
     }
 

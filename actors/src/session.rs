@@ -235,14 +235,18 @@ impl Session {
                 None => reply.refuse(&Refusal::overloaded()),
             },
             Request::Renew(credentials) => {
-                self.hub.renew(self.id, credentials);
+                self.hub.renew(self.id, credentials, false);
                 let expires_at = Timestamp::from_seconds(credentials.expires_at);
                 reply.done(Some(&encode(&TokenTimes { expires_at })));
             }
-            Request::Leave { conversation } => match self.joined.remove(&conversation) {
-                Some(joined) => joined.room.leave_and_say(session, reply),
-                None => reply.done(None),
-            },
+            Request::Leave { conversation } => {
+                // Asked for twice, the first one may still be under way.
+                let room = self.joined.remove(&conversation).map(|joined| joined.room);
+                match room.or_else(|| self.shared.directory.find_one(conversation)) {
+                    Some(room) => room.leave_and_say(session, self.hub.clone(), reply),
+                    None => reply.done(None),
+                }
+            }
             Request::Typing { conversation, started } => match self.room(conversation).cloned() {
                 Some(room) => {
                     self.note_typing(&room, started);
@@ -303,7 +307,7 @@ impl Handler<SessionCommand> for Session {
             SessionCommand::SendsDone => self.release(ctx),
             // Whoever asked may have gone meanwhile.
             SessionCommand::Rooms(answer) => drop(answer.send(self.joined.keys().copied().collect())),
-            SessionCommand::Renew(credentials) => self.hub.renew(self.id, credentials),
+            SessionCommand::Renew(credentials) => self.hub.renew(self.id, credentials, true),
             SessionCommand::Lost => self.stop_typing(),
             SessionCommand::Fail => {
                 self.outbox.close(CloseReason::RoomFailed);

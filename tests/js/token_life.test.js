@@ -197,6 +197,17 @@ describe('revocation', () => {
     assert.equal((await call(server, 'GET', '/api/chat/conversations', { token: undated })).status, 401);
   });
 
+  test('ends a token of the same second, whatever its part of one', async () => {
+    const user = await newUser(server);
+    // So that both are in one.
+    await new Promise((resolve) => setTimeout(resolve, 1_050 - (Date.now() % 1_000)));
+    const claims = { userId: user.id, role: 'seller', iat: now() + 0.6, exp: now() + 600 };
+    const token = forge({ alg: 'HS256', typ: 'JWT' }, claims);
+    assert.deepEqual(await conversations(server, { token }), []);
+    succeeded(await revoke(user.id));
+    assert.equal((await call(server, 'GET', '/api/chat/conversations', { token })).status, 401);
+  });
+
   test('is for admins, and for ids', async () => {
     const user = await newUser(server);
     refused(await revoke(user.id, user.token), 403, 'FORBIDDEN', 'Admin role required');

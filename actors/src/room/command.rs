@@ -7,6 +7,7 @@ use crate::{
     batch::{ReadAnswer, Receipt},
     counters::Held,
     draft::Draft,
+    hub::HubHandle,
     ids::{SessionId, UserId},
     lane::Settled,
     message::MessageDeleted,
@@ -25,7 +26,7 @@ pub(super) enum RoomCommand {
     Loaded(RoomLoad),
     Join(Member, Option<Box<Missed>>, Reply),
     /// A reply where the session has not ended.
-    Leave(SessionId, Option<Reply>),
+    Leave(SessionId, Option<(HubHandle, Reply)>),
     Post {
         sender: UserId,
         draft: Draft,
@@ -80,7 +81,7 @@ impl RoomCommand {
                 reply.refuse(refusal);
             }
             // Nobody is in a room that cannot be loaded.
-            Self::Leave(_, Some(reply)) => reply.done(None),
+            Self::Leave(_, Some((_, reply))) => reply.done(None),
             Self::Post { reply, .. } | Self::Typing { reply, .. } => reply.refuse(refusal),
             Self::MarkRead { answer, .. } => answer.finish(Err(refusal.clone())),
             Self::Introduce { answer, .. } => drop(answer.send(Err(refusal.clone()))),

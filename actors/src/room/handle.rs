@@ -10,6 +10,7 @@ use crate::{
     counters::Gauge,
     counters::Held,
     draft::Draft,
+    hub::HubHandle,
     ids::{ConversationId, SessionId, UserId},
     lane::Settled,
     limits::ROOM_QUEUE,
@@ -77,9 +78,9 @@ impl RoomHandle {
         self.0.mailbox.push(RoomCommand::Leave(session, None));
     }
 
-    /// The same for a session that goes on.
-    pub(crate) fn leave_and_say(&self, session: SessionId, reply: Reply) {
-        self.0.mailbox.push(RoomCommand::Leave(session, Some(reply)));
+    /// The same for a session that goes on, and its hub.
+    pub(crate) fn leave_and_say(&self, session: SessionId, hub: HubHandle, reply: Reply) {
+        self.0.mailbox.push(RoomCommand::Leave(session, Some((hub, reply))));
     }
 
     /// A message was deleted by its sender.

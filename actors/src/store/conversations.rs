@@ -2,11 +2,11 @@
 
 use serde::Serialize;
 use thiserror::Error;
-use tokio_postgres::Row;
+use tokio_postgres::{Row, types::ToSql};
 
 use crate::{
     ids::{ConversationId, HorseId, UserId},
-    limits::CONVERSATIONS,
+    limits::{CONVERSATIONS, POOL_WAIT},
     profile::Profile,
     sql,
     timestamp::Timestamp,
@@ -122,7 +122,8 @@ impl Store {
         user: UserId,
         conversation: ConversationId,
     ) -> Result<(i64, i64), StoreError> {
-        let rows = self.query(sql::COUNT_UNREAD_HERE, &[&user, &conversation]).await?;
+        let columns: [&(dyn ToSql + Sync); 2] = [&user, &conversation];
+        let rows = self.query_within(POOL_WAIT, sql::COUNT_UNREAD_HERE, &columns, self.patience()).await?;
         Ok(rows.first().map_or((0, 0), |row| (row.get(0), row.get(1))))
     }
 

@@ -9,13 +9,19 @@ mod kept_sessions;
 mod reading;
 mod users;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use deadpool_postgres::{Manager, ManagerConfig, Object, Pool, RecyclingMethod, Runtime, Timeouts};
 use thiserror::Error;
 use tokio::{
     sync::Notify,
-    time::{Instant, error::Elapsed, timeout, timeout_at},
+    time::{Instant, sleep, timeout, timeout_at},
 };
 use tokio_postgres::{Config, NoTls, Row, error::Severity, types::ToSql};
 
@@ -30,7 +36,8 @@ use asked::Asked;
 use crate::{
     connect::{ConnectError, writable},
     limits::{
-        CONNECT_TIMEOUT, LOCK_TIMEOUT, POOL_CONNECTIONS, POOL_WAIT, READ_TIMEOUT, READS_OF_USER, STATEMENT_TIMEOUT,
+        CONNECT_TIMEOUT, LOCK_TIMEOUT, PATIENCE_AT_STOP, POOL_CONNECTIONS, POOL_WAIT, READ_TIMEOUT, READS_OF_USER,
+        STATEMENT_TIMEOUT,
     },
     link::takes_no_writes,
     refusal::Refusal,
@@ -111,6 +118,7 @@ pub struct Store {
     readers: Arc<Turns>,
     /// For those who wait for their turn or a connection.
     gives_up: Arc<Notify>,
+    is_stopping: Arc<AtomicBool>,
 }
 
 impl Store {
@@ -139,7 +147,7 @@ impl Store {
             .build()
             .expect("a runtime is given, which is all that can be missing");
         let readers = Arc::new(Turns::new(READS_OF_USER));
-        Self { database, pool, asked: Arc::default(), readers, gives_up: Arc::default() }
+        Self { database, pool, asked: Arc::default(), readers, gives_up: Arc::default(), is_stopping: Arc::default() }
     }
 
     /// How much of the pool is in use.
@@ -150,7 +158,10 @@ impl Store {
     }
 
     /// Refuses those who wait for their turn or a connection at this moment: a stop has work of its own for the next ones.
+    /// The connections that nobody uses are closed: they may be lost without a word, which nobody has the time to find out.
     pub(crate) fn refuse_waiting(&self) {
+        self.is_stopping.store(true, Ordering::SeqCst);
+        self.pool.retain(|_, _| false);
         self.gives_up.notify_waiters();
     }
 
@@ -173,29 +184,42 @@ impl Store {
         let until = Instant::now() + Duration::from_secs(1);
         let client = timeout_at(until, self.client(POOL_WAIT)).await.unwrap_or_else(|_| Err(StoreError::late()))?;
         let answer = timeout_at(until, client.simple_query("SELECT 1")).await;
-        in_time(answer, client).map(drop)
+        in_time(answer.ok(), client).map(drop)
     }
 
     /// The rows of a statement.
     async fn query(&self, statement: &str, parameters: &[&(dyn ToSql + Sync)]) -> Result<Vec<Row>, StoreError> {
-        self.query_within(POOL_WAIT, statement, parameters).await
+        self.query_within(POOL_WAIT, statement, parameters, sleep(READ_TIMEOUT)).await
     }
 
-    /// The same where a connection is waited for so long.
+    /// The same where a connection is waited for so long, and an answer until then.
     async fn query_within(
         &self,
         wait: Duration,
         statement: &str,
         parameters: &[&(dyn ToSql + Sync)],
+        until: impl Future<Output = ()>,
     ) -> Result<Vec<Row>, StoreError> {
         let _asking = self.asked.begin();
         let client = self.client(wait).await?;
-        let answer = timeout(READ_TIMEOUT, async {
+        let answer = async {
             let prepared = client.prepare_cached(statement).await?;
             client.query(&prepared, parameters).await
-        });
-        let answer = answer.await;
+        };
+        let answer = tokio::select! {
+            answer = answer => Some(answer),
+            () = until => None,
+        };
         in_time(answer, client)
+    }
+
+    /// For what is asked again where it is not answered: soon, when a stop begins, which waits for it.
+    async fn patience(&self) {
+        let stop = async {
+            self.gives_up.notified().await;
+            sleep(PATIENCE_AT_STOP).await;
+        };
+        let _ = timeout(READ_TIMEOUT, stop).await;
     }
 
     async fn client(&self, wait: Duration) -> Result<Object, StoreError> {
@@ -215,10 +239,13 @@ impl Store {
 
 /// What a connection has answered. One that has not is closed: in the pool, the next caller would wait for it. So is one whose
 /// Postgres takes no writes any more: the next one is made to where it does.
-fn in_time<T>(answer: Result<Result<T, tokio_postgres::Error>, Elapsed>, client: Object) -> Result<T, StoreError> {
-    let answer = answer.map_err(|_| StoreError::late());
-    if answer.as_ref().map_or(true, |answer| answer.as_ref().is_err_and(takes_no_writes)) {
+fn in_time<T>(answer: Option<Result<T, tokio_postgres::Error>>, client: Object) -> Result<T, StoreError> {
+    let is_of_use = match &answer {
+        Some(answer) => !answer.as_ref().is_err_and(takes_no_writes),
+        None => false,
+    };
+    if !is_of_use {
         drop(Object::take(client));
     }
-    Ok(answer??)
+    Ok(answer.ok_or_else(StoreError::late)??)
 }

@@ -1,11 +1,15 @@
 //! Reads on behalf of a user.
 
-use std::time::Duration;
+use std::{sync::atomic::Ordering, time::Duration};
 
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, sleep, timeout};
 use tokio_postgres::{Row, types::ToSql};
 
-use crate::{ids::UserId, limits::POOL_WAIT, turns::Turn};
+use crate::{
+    ids::UserId,
+    limits::{POOL_WAIT, READ_TIMEOUT},
+    turns::Turn,
+};
 
 use super::{Store, StoreError, asked::Asking};
 
@@ -28,6 +32,9 @@ impl Store {
     /// Waits for the user's turn to read.
     pub(crate) async fn begin_reading(&self, reader: UserId) -> Result<Reading, StoreError> {
         let (asking, began) = (self.asked.begin(), Instant::now());
+        if self.is_stopping.load(Ordering::SeqCst) {
+            return Err(StoreError::Unavailable("the server stops".to_owned()));
+        }
         let turn = self.unless_stopped(timeout(POOL_WAIT, self.readers.of(reader))).await?;
         let turn = turn.map_err(|_| StoreError::Unavailable("the user's other reads take too long".to_owned()))?;
         Ok(Reading { reader, wait: POOL_WAIT.saturating_sub(began.elapsed()), _asking: asking, _turn: turn })
@@ -40,6 +47,6 @@ impl Store {
         statement: &str,
         parameters: &[&(dyn ToSql + Sync)],
     ) -> Result<Vec<Row>, StoreError> {
-        self.query_within(reading.wait, statement, parameters).await
+        self.query_within(reading.wait, statement, parameters, sleep(READ_TIMEOUT)).await
     }
 }
