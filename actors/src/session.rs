@@ -239,14 +239,10 @@ impl Session {
                 let expires_at = Timestamp::from_seconds(credentials.expires_at);
                 reply.done(Some(&encode(&TokenTimes { expires_at })));
             }
-            Request::Leave { conversation } => {
-                // Asked for twice, the first one may still be under way.
-                let room = self.joined.remove(&conversation).map(|joined| joined.room);
-                match room.or_else(|| self.shared.directory.find_one(conversation)) {
-                    Some(room) => room.leave_and_say(session, self.hub.clone(), reply),
-                    None => reply.done(None),
-                }
-            }
+            Request::Leave { conversation } => match self.joined.remove(&conversation) {
+                Some(joined) => joined.room.leave_and_say(session, self.hub.clone(), reply),
+                None => reply.done(None),
+            },
             Request::Typing { conversation, started } => match self.room(conversation).cloned() {
                 Some(room) => {
                     self.note_typing(&room, started);

@@ -342,18 +342,3 @@ async fn a_warning_that_nobody_heard_comes_again_and_one_that_was_heard_does_not
     chat.shared().workers.hub_here().renew(session.id(), next, true);
     until(|| recorder.count("token_expiring") == 4).await;
 }
-
-#[actix::test]
-async fn whoever_leaves_twice_is_told_so_when_the_first_is_done() {
-    let (chat, user) = (chat(), UserId::new());
-    let (conversation, _room) = room_of(&chat, [user, UserId::new()]);
-    let (member, outbox) = connect(&chat, user);
-    let ask = |ack, request| member.request(request, Some(ack), Arc::new(Gate::default()).enter(100), member.begin());
-    ask(7, Request::Join { conversation, since: None });
-    ask(8, Request::Leave { conversation });
-    ask(9, Request::Leave { conversation });
-    until(|| chat.counters().get(Gauge::Unanswered) == 0).await;
-    let frames = outbox.frames.lock().expect("no panic");
-    let acks: Vec<_> = frames.iter().filter_map(|frame| frame.strip_prefix("ack ")?.split(' ').next()).collect();
-    assert_eq!(acks, ["7", "8", "9"]);
-}

@@ -189,10 +189,10 @@ impl Store {
 
     /// The rows of a statement.
     async fn query(&self, statement: &str, parameters: &[&(dyn ToSql + Sync)]) -> Result<Vec<Row>, StoreError> {
-        self.query_within(POOL_WAIT, statement, parameters, sleep(READ_TIMEOUT)).await
+        self.query_within(POOL_WAIT, statement, parameters, async { sleep(READ_TIMEOUT).await }).await
     }
 
-    /// The same where a connection is waited for so long, and an answer until then.
+    /// The same where a connection is waited for so long, and then an answer until what is polled from then on is over.
     async fn query_within(
         &self,
         wait: Duration,

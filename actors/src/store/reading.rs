@@ -47,6 +47,6 @@ impl Store {
         statement: &str,
         parameters: &[&(dyn ToSql + Sync)],
     ) -> Result<Vec<Row>, StoreError> {
-        self.query_within(reading.wait, statement, parameters, sleep(READ_TIMEOUT)).await
+        self.query_within(reading.wait, statement, parameters, async { sleep(READ_TIMEOUT).await }).await
     }
 }
