@@ -64,14 +64,8 @@ impl Chat {
         let shared = Arc::new(Shared {
             directory: Directory::default(),
             profiles: Profiles::default(),
-            store: Store::new(&database),
-            workers: Workers::new(
-                config.workers,
-                database.clone(),
-                presence.clone(),
-                revocations.clone(),
-                counters.clone(),
-            ),
+            store: Store::new(&config.database),
+            workers: Workers::new(config.workers, database, presence.clone(), revocations.clone(), counters.clone()),
             revocations,
             joined: PerUser::default(),
             count_turns: Turns::new(1),
@@ -85,7 +79,7 @@ impl Chat {
             presence,
             counters,
         });
-        actix::spawn(feed::follow(database, shared.clone()));
+        actix::spawn(feed::follow(config.database.clone(), shared.clone()));
         actix::spawn(recovery::sweep(shared.clone()));
         Self(shared)
     }

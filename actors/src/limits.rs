@@ -104,7 +104,7 @@ pub const READS_OF_USER: usize = 2;
 pub const POOL_WAIT: Duration = Duration::from_secs(5);
 /// How long one read may take, on its connection. Longer: refused as overloaded, and the connection is closed.
 pub const READ_TIMEOUT: Duration = Duration::from_secs(10);
-/// How long one that is asked again has when a stop begins: then another connection is tried.
+/// How long a count that is under way when a stop begins may still take: then it is asked for over another connection.
 pub const PATIENCE_AT_STOP: Duration = Duration::from_secs(1);
 /// How long a server that starts waits for another one that is keeping its sessions. Longer: it does not start.
 pub const KEEPING_WAIT: Duration = Duration::from_secs(30);

@@ -124,7 +124,8 @@ impl Link {
             let rows = bounded(connection.client.query(&connection.find, &[&ids])).await;
             known = outcomes(&rows.map_err(Failure::into_message)?);
             if !known.is_empty() {
-                // Who committed them may have been ended while it waited for a synchronous standby. This commit waits for it, too.
+                // Who committed them may have been ended while it waited for a synchronous standby. This commit waits for
+                // it, too.
                 connection
                     .run("SELECT pg_logical_emit_message(true, 'horsetrust-chat', '')")
                     .await
@@ -134,8 +135,9 @@ impl Link {
         }
         let (appended, marked) =
             tokio::join!(connection.append(batch, &mut known), connection.mark(batch, self.unknown));
-        let (no_appends, no_marks) = (takes_none(&appended), takes_none(&marked));
-        if !self.unknown && (batch.appends.is_empty() || no_appends) && (batch.marks.is_empty() || no_marks) {
+        let stored_no_append = batch.appends.is_empty() || was_not_taken(&appended);
+        let stored_no_mark = batch.marks.is_empty() || was_not_taken(&marked);
+        if !self.unknown && stored_no_append && stored_no_mark {
             return Ok(Attempt::Unreachable);
         }
         appended.map_err(Failure::into_message)?;
@@ -346,7 +348,7 @@ impl Connection {
     }
 }
 
-fn takes_none<T>(answer: &Result<T, Failure>) -> bool {
+fn was_not_taken<T>(answer: &Result<T, Failure>) -> bool {
     matches!(answer, Err(Failure::TakesNoWrites(_)))
 }
 

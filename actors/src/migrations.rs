@@ -70,15 +70,11 @@ pub async fn migrate(database: &Config) -> Result<Vec<String>, MigrateError> {
         return Err(MigrateError::Encoding(encoding));
     }
     lock(&client).await?;
-    // Where there is none in time, the connection is not waited for either.
+    // Where that fails, there may be no answer, and so no end of the connection to wait for.
     let report = run(&mut client).await?;
     // The lock goes with the connection.
     drop(client);
     let _ = driver.await;
-    let report = report.map_err(|error| match error.kind() {
-        Kind::MissingVersion(later) => MigrateError::Later(later.version().into()),
-        _ => MigrateError::Migrate(explain(&error)),
-    })?;
     Ok(report.applied_migrations().iter().map(ToString::to_string).collect())
 }
 
@@ -107,7 +103,16 @@ async fn lock(client: &Client) -> Result<(), MigrateError> {
     }
 }
 
-async fn run(client: &mut Client) -> Result<Result<Report, refinery::Error>, MigrateError> {
+impl From<refinery::Error> for MigrateError {
+    fn from(error: refinery::Error) -> Self {
+        match error.kind() {
+            Kind::MissingVersion(later) => Self::Later(later.version().into()),
+            _ => Self::Migrate(explain(&error)),
+        }
+    }
+}
+
+async fn run(client: &mut Client) -> Result<Report, MigrateError> {
     let runner = embedded::migrations::runner();
     let newest = runner.get_migrations().iter().map(Migration::version).max();
     // An error where nothing has been migrated yet: what it is worth is told by the run.
@@ -115,13 +120,13 @@ async fn run(client: &mut Client) -> Result<Result<Report, refinery::Error>, Mig
     let is_up_to_date = last.is_some_and(|last| Some(last.version()) >= newest);
     let running = runner.run_async(client);
     if is_up_to_date {
-        return in_time(running).await;
+        return Ok(in_time(running).await??);
     }
     let mut running = pin!(running);
     let began = Instant::now();
     loop {
         match timeout(WORD_PAUSE, &mut running).await {
-            Ok(report) => return Ok(report),
+            Ok(report) => return Ok(report?),
             Err(_) => tracing::info!(seconds = began.elapsed().as_secs(), "still migrating the database"),
         }
     }

@@ -189,10 +189,10 @@ impl Store {
 
     /// The rows of a statement.
     async fn query(&self, statement: &str, parameters: &[&(dyn ToSql + Sync)]) -> Result<Vec<Row>, StoreError> {
-        self.query_within(POOL_WAIT, statement, parameters, async { sleep(READ_TIMEOUT).await }).await
+        self.query_within(POOL_WAIT, statement, parameters, read_time()).await
     }
 
-    /// The same where a connection is waited for so long, and then an answer until what is polled from then on is over.
+    /// The same where a connection is waited for so long, and an answer until `until` is over, which begins with the statement.
     async fn query_within(
         &self,
         wait: Duration,
@@ -235,6 +235,11 @@ impl Store {
             () = self.gives_up.notified() => Err(StoreError::Unavailable("the server stops".to_owned())),
         }
     }
+}
+
+/// How long a read may take. The time begins when it is awaited, not when this is called.
+async fn read_time() {
+    sleep(READ_TIMEOUT).await;
 }
 
 /// What a connection has answered. One that has not is closed: in the pool, the next caller would wait for it. So is one whose

@@ -2,16 +2,12 @@
 
 use std::{sync::atomic::Ordering, time::Duration};
 
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, timeout};
 use tokio_postgres::{Row, types::ToSql};
 
-use crate::{
-    ids::UserId,
-    limits::{POOL_WAIT, READ_TIMEOUT},
-    turns::Turn,
-};
+use crate::{ids::UserId, limits::POOL_WAIT, turns::Turn};
 
-use super::{Store, StoreError, asked::Asking};
+use super::{Store, StoreError, asked::Asking, read_time};
 
 /// A turn of a user's to read, of [`READS_OF_USER`](crate::limits::READS_OF_USER) at the same time, until it is dropped.
 pub(crate) struct Reading {
@@ -47,6 +43,6 @@ impl Store {
         statement: &str,
         parameters: &[&(dyn ToSql + Sync)],
     ) -> Result<Vec<Row>, StoreError> {
-        self.query_within(reading.wait, statement, parameters, async { sleep(READ_TIMEOUT).await }).await
+        self.query_within(reading.wait, statement, parameters, read_time()).await
     }
 }
