@@ -8,7 +8,7 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-use actors::{Chat, Credentials, UserId};
+use actors::{Chat, Credentials, Timestamp, UserId};
 use jsonwebtoken::{Algorithm, EncodingKey, Header, decode, decode_header, encode};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
@@ -92,8 +92,12 @@ impl Auth {
         let claims = claims(&keys, token)?;
         let user = UserId::parse(&claims.user_id).ok_or_else(|| AuthError::Invalid("malformed userId".to_owned()))?;
         let role = if claims.role == "admin" { Role::Admin } else { Role::Seller };
-        // The second in which it was issued, and that of its end as it was checked. Numbers beyond the type become its ends.
-        let (issued_at, expires_at) = (claims.iat.floor() as i64, claims.exp.round() as i64);
+        // The seconds in which it was issued and ends. Numbers beyond the type become its ends.
+        let (issued_at, expires_at) = (claims.iat.floor() as i64, claims.exp.floor() as i64);
+        // What checked it rounds the end up.
+        if expires_at <= Timestamp::now().seconds() {
+            return Err(AuthError::Invalid("expired in this second".to_owned()));
+        }
         let credentials = Credentials { issued_at, expires_at };
         Ok(Caller { user, role, credentials })
     }
@@ -157,6 +161,14 @@ mod tests {
         let (auth, user) = (auth(b"secret"), UserId::new());
         assert!(auth.verify(&mint(b"secret", user, Role::Seller, Duration::ZERO)).is_err());
         assert!(auth.verify(&mint(b"secret", user, Role::Seller, Duration::from_secs(5))).is_ok());
+    }
+
+    #[test]
+    fn a_token_that_expires_within_this_second_has_expired() {
+        let now = Timestamp::now().seconds();
+        let claims = serde_json::json!({"userId": UserId::new(), "exp": now as f64 + 0.7});
+        let token = encode(&Header::new(Algorithm::HS256), &claims, &EncodingKey::from_secret(b"secret"));
+        assert!(auth(b"secret").verify(&token.expect("signs")).is_err());
     }
 
     #[test]

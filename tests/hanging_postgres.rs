@@ -3,7 +3,6 @@
 
 mod support;
 
-use std::fs;
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -15,7 +14,7 @@ use support::cutting_proxy::Proxied;
 use support::http::head;
 use support::postgres::{Frozen, Sql};
 use support::socket_io::send_argument;
-use support::{Connection, DataDir, Launch, Person, Plain, Server, SocketIo, new_id, token, until};
+use support::{Connection, DataDir, Launch, Person, Server, SocketIo, new_id, token, until};
 
 const LOCK: &str = "BEGIN; LOCK TABLE messages IN ACCESS EXCLUSIVE MODE";
 const UNLOCK: &str = "COMMIT";
@@ -144,6 +143,27 @@ fn a_post_whose_outcome_stays_unknown_is_told_no_guess() {
 #[test]
 fn a_send_whose_outcome_stays_unknown_is_told_no_guess() {
     through_a_freeze(|scene| scene.send("meanwhile"));
+}
+
+#[test]
+fn read_marks_whose_outcome_stays_unknown_are_refused_in_time_and_told_of_later() {
+    let scene = Scene::set();
+    let mut sender = SocketIo::connect(&scene.server, &scene.ana);
+    sender.join(&scene.conversation);
+    let mut reader = SocketIo::connect(&scene.server, &scene.ben);
+    reader.socket.connection.wait_up_to(PATIENCE);
+    let mut caller = Connection::open(scene.server.address());
+    caller.wait_up_to(PATIENCE);
+    let frozen = Frozen::connections(&scene.sql, LANE);
+    let mark = reader.send_call("mark_read", &json!({ "conversation_id": scene.conversation, "up_to_seq": 1 }));
+    let (path, authorization) =
+        (format!("/api/chat/conversations/{}/messages", scene.conversation), format!("Bearer {}", scene.ben.token));
+    caller.send(&head("GET", &path, &[("Authorization", &authorization)], None));
+    let told = reader.try_ack(mark).expect("an answer");
+    assert_eq!(told["code"], "OVERLOADED", "{told}");
+    assert_eq!(caller.response().status, 503);
+    drop(frozen);
+    assert_eq!(sender.next_event("message_read")["up_to_seq"], 1);
 }
 
 #[test]
@@ -319,7 +339,7 @@ fn a_postgres_that_takes_no_writes_for_a_while_is_told_of_and_stores_nothing() {
 }
 
 #[test]
-fn of_several_hosts_one_that_is_gone_is_passed_over() {
+fn of_several_hosts_those_that_are_gone_are_passed_over() {
     let postgres = Server::start();
     // Whoever knocks is not answered: nobody takes those who have, and there is place for no more.
     let gone = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
@@ -332,7 +352,7 @@ fn of_several_hosts_one_that_is_gone_is_passed_over() {
     let held: Vec<_> = knocking.into_iter().map(|one| one.join().expect("no panic")).collect();
     assert!(held.iter().any(Option::is_none), "no place is left");
     let url = format!(
-        "host=127.0.0.1,{} port={port},5432 user=horsetrust dbname=horsetrust",
+        "host=127.0.0.1,127.0.0.1,{} port={port},{port},5432 user=horsetrust dbname=horsetrust",
         postgres.directory().socket().display()
     );
     let server = Launch::on(&DataDir::new()).env("DATABASE_URL", &url).start();
@@ -342,25 +362,4 @@ fn of_several_hosts_one_that_is_gone_is_passed_over() {
     let body = json!({ "text": "found" });
     until("it is stored", RECOVERY, || server.rest(&ana.token, "POST", &path, Some(&body)).0 == 201);
     drop(held);
-}
-
-#[test]
-fn a_stop_keeps_sessions_though_the_connections_for_reads_are_lost_without_a_word() {
-    let Proxied { postgres, proxy: _proxy, server } = Proxied::start(LANE);
-    let (ana, ben) = (server.person("Ana"), server.person("Ben"));
-    let conversation = server.conversation(&ana, &ben);
-    server.post(&ana, &conversation, "unread");
-    let mut reader = Plain::stranger(&server);
-    reader.send("connect", &json!({ "token": ben.token, "recover": true }));
-    reader.next_event("connect");
-    let sql = Sql::connect(postgres.directory());
-    let reads = Frozen::connections(&sql, "horsetrust-chat reads");
-    let mark = json!({ "conversation_id": conversation, "up_to_seq": 1 });
-    assert_eq!(reader.call("mark_read", &mark)["success"], true);
-    let directory = server.directory().clone();
-    assert_eq!(server.stop().code(), Some(0));
-    let log = fs::read_to_string(directory.log_file()).expect("the log");
-    assert!(log.contains("kept the sessions for the next server"), "{log}");
-    assert_eq!(reader.next_event("unread_update")["data"]["total_unread"], 0);
-    drop(reads);
 }

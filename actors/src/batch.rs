@@ -46,9 +46,19 @@ pub(crate) struct Mark {
     pub(crate) reader: UserId,
     pub(crate) seq: i64,
     pub(crate) read_at: Timestamp,
-    pub(crate) answer: ReadAnswer,
+    /// `None` when whoever asked has been told.
+    pub(crate) answer: Option<ReadAnswer>,
     pub(crate) room: RoomHandle,
     pub(crate) since: Instant,
+}
+
+impl Mark {
+    /// Tells whoever asked, unless they have been told.
+    pub(crate) fn finish(&mut self, outcome: Result<(), Refusal>) {
+        if let Some(answer) = self.answer.take() {
+            answer.finish(outcome);
+        }
+    }
 }
 
 /// Who waits until something is read.
@@ -114,11 +124,14 @@ impl Batch {
         expired
     }
 
-    /// Lets callers go that have waited longer, without an answer: nobody can give them one. The rows stay, so that the
-    /// rooms hear of them when their outcome is known.
+    /// Lets callers go that have waited longer. Senders get no answer, since nobody can give them one; whoever marks is
+    /// refused, since marking again does no harm. The rows stay, so that the rooms hear of them when their outcome is known.
     pub(crate) fn let_go_after(&mut self, wait: Duration) {
         for append in self.appends.iter_mut().filter(|append| append.since.elapsed() >= wait) {
             append.post.reply.let_go();
+        }
+        for mark in self.marks.iter_mut().filter(|mark| mark.since.elapsed() >= wait) {
+            mark.finish(Err(Refusal::unavailable()));
         }
     }
 

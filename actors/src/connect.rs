@@ -22,14 +22,36 @@ const SILENCE: Duration = Duration::from_secs(40);
 pub struct ConnectError(String);
 
 /// The same database where it takes writes. A standby, to which a name, a balancer or one of several hosts may lead, would be
-/// behind; and a connection to it would stay there when the others have found the primary again.
+/// behind; and a connection to it would stay there when the others have found the primary again. And what it acknowledges is
+/// committed, whatever the default of the database or the role is.
 pub(crate) fn writable(database: &Config) -> Config {
     let mut database = database.clone();
-    database.target_session_attrs(TargetSessionAttrs::ReadWrite).connect_timeout(REACH_TIMEOUT);
+    database.target_session_attrs(TargetSessionAttrs::ReadWrite);
+    attentive(&mut database);
+    set_at_start(&mut database, "-c synchronous_commit=on");
     database
 }
 
-/// Connects within [`CONNECT_TIMEOUT`] to where the database takes writes, by the name that Postgres shows. What is returned
+/// A connection is waited for without end by some, and lies idle in the pool: a machine that is gone is noticed all the same.
+fn attentive(database: &mut Config) {
+    database.connect_timeout(REACH_TIMEOUT);
+    database.keepalives_idle(KEEPALIVE).keepalives_interval(KEEPALIVE).keepalives_retries(3);
+    database.tcp_user_timeout(SILENCE);
+}
+
+/// Settings beside those that the database is named with.
+pub(crate) fn set_at_start(database: &mut Config, settings: &str) {
+    let options = format!("{} {settings}", database.get_options().unwrap_or_default());
+    database.options(options.trim_start());
+}
+
+/// How long connecting may take: each host that is gone takes its time before the next one is tried.
+pub(crate) fn connect_time(database: &Config) -> Duration {
+    let others = database.get_hosts().len().saturating_sub(1);
+    CONNECT_TIMEOUT + REACH_TIMEOUT * u32::try_from(others).unwrap_or(u32::MAX)
+}
+
+/// Connects within [`CONNECT_TIMEOUT`], and a while for each further host, to where the database takes writes, by the name that Postgres shows. What is returned
 /// second has to be run.
 ///
 /// # Errors
@@ -44,12 +66,10 @@ pub(crate) async fn connect_anywhere(
     name: &str,
 ) -> Result<(Client, Connection<Socket, NoTlsStream>), ConnectError> {
     let mut database = database.clone();
-    database.application_name(name).connect_timeout(REACH_TIMEOUT);
-    // Some of these are waited for without end, but not a machine that is gone.
-    database.keepalives_idle(KEEPALIVE).keepalives_interval(KEEPALIVE).keepalives_retries(3);
-    database.tcp_user_timeout(SILENCE);
+    database.application_name(name);
+    attentive(&mut database);
     // The driver's own limit ends with TCP's handshake.
-    match timeout(CONNECT_TIMEOUT, database.connect(NoTls)).await {
+    match timeout(connect_time(&database), database.connect(NoTls)).await {
         Ok(connected) => connected.map_err(|error| ConnectError(explain(&error))),
         Err(_) => Err(ConnectError("no answer in time".to_owned())),
     }

@@ -85,11 +85,14 @@ impl HubHandle {
         self.mailbox.push(HubCommand::Unregister(session));
     }
 
-    pub(crate) fn join(&self, conversation: ConversationId, session: SessionId) {
-        self.mailbox.push(HubCommand::Join { conversation, session });
+    /// A session has come into a room, or was there already: it is told so, with `data`, JSON, where what was published before
+    /// ends and what is published from now on begins.
+    pub(crate) fn join(&self, conversation: ConversationId, session: SessionId, reply: Reply, data: String) {
+        self.mailbox.push(HubCommand::Join { conversation, session, reply, data });
     }
 
-    /// A session leaves a room, and is told when it hears nothing of it any more.
+    /// A session leaves a room, and is told when it hears nothing of it any more. In a room that it has left already, what is
+    /// on its way to it is heard no more.
     pub(crate) fn leave(&self, conversation: ConversationId, session: SessionId, reply: Reply) {
         self.mailbox.push(HubCommand::Leave { conversation, session, reply });
     }
@@ -148,7 +151,7 @@ enum HubCommand {
     Renew { session: SessionId, credentials: Credentials, anew: bool },
     CloseUser(UserId, CloseReason),
     Unregister(SessionId),
-    Join { conversation: ConversationId, session: SessionId },
+    Join { conversation: ConversationId, session: SessionId, reply: Reply, data: String },
     Leave { conversation: ConversationId, session: SessionId, reply: Reply },
     Deliver(Delivery),
     CloseRoom(ConversationId, CloseReason),
@@ -218,7 +221,7 @@ impl Hub {
                 local.due = local.expires_at;
                 self.due.insert((local.due, session));
                 // Nobody may be there who hears it.
-                let queued = local.outbox.event(&EncodedEvent::token("token_expiring", expires_at));
+                let queued = Self::send(&local.outbox, &EncodedEvent::token("token_expiring", expires_at));
                 local.is_warned = matches!(queued, Queued::Yes);
             } else {
                 local.outbox.event(&EncodedEvent::token("auth_expired", expires_at));
@@ -335,7 +338,10 @@ impl Handler<HubCommand> for Hub {
             HubCommand::Renew { session, credentials, anew } => self.renew(session, credentials, anew),
             HubCommand::CloseUser(user, reason) => self.close_user(user, reason),
             HubCommand::Unregister(session) => self.unregister(session),
-            HubCommand::Join { conversation, session } => self.join(conversation, session),
+            HubCommand::Join { conversation, session, reply, data } => {
+                self.join(conversation, session);
+                reply.done(Some(&data));
+            }
             HubCommand::Leave { conversation, session, reply } => {
                 self.leave(conversation, session);
                 reply.done(None);

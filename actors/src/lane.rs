@@ -77,9 +77,10 @@ impl LaneHandle {
         answer: ReadAnswer,
         room: RoomHandle,
     ) {
-        let mark = Mark { conversation, reader, seq, read_at: Timestamp::now(), answer, room, since: Instant::now() };
-        if let Err(LaneCommand::Mark(mark)) = self.0.offer(LaneCommand::Mark(mark)) {
-            mark.answer.finish(Err(Refusal::unavailable()));
+        let (read_at, since) = (Timestamp::now(), Instant::now());
+        let mark = Mark { conversation, reader, seq, read_at, answer: Some(answer), room, since };
+        if let Err(LaneCommand::Mark(mut mark)) = self.0.offer(LaneCommand::Mark(mark)) {
+            mark.finish(Err(Refusal::unavailable()));
         }
     }
 
@@ -202,10 +203,10 @@ impl Lane {
         // Before the receipts, which may be about these messages.
         self.give_back(batch.appends.into_iter().zip(appends));
         receipts.into_iter().for_each(|(room, receipt, told)| room.marked(receipt, told));
-        for mark in batch.marks {
+        for mut mark in batch.marks {
             self.waiting.taken();
             let is_refused = marked.refused.contains(&mark.conversation);
-            mark.answer.finish(if is_refused { Err(Refusal::unavailable()) } else { Ok(()) });
+            mark.finish(if is_refused { Err(Refusal::unavailable()) } else { Ok(()) });
         }
     }
 
@@ -244,9 +245,9 @@ impl Lane {
     }
 
     fn refuse(&self, batch: Batch) {
-        for mark in batch.marks {
+        for mut mark in batch.marks {
             self.waiting.taken();
-            mark.answer.finish(Err(Refusal::unavailable()));
+            mark.finish(Err(Refusal::unavailable()));
         }
         self.give_back(batch.appends.into_iter().map(|append| (append, Outcome::Refused(Refusal::overloaded()))));
     }

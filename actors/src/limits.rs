@@ -82,11 +82,12 @@ pub const LOCK_TIMEOUT: Duration = Duration::from_secs(1);
 pub const STATEMENT_TIMEOUT: Duration = Duration::from_secs(7);
 /// How long a batch may take to commit before its connection is given up and its outcome looked up.
 pub const COMMIT_TIMEOUT: Duration = Duration::from_secs(10);
-/// How long callers of a batch with unknown outcome wait; then they are let go without an answer.
+/// How long callers of a batch with unknown outcome wait; then senders are let go without an answer, and who marks something
+/// as read is refused.
 pub const UNKNOWN_WAIT: Duration = Duration::from_secs(30);
 /// How long the machine of Postgres may take to answer at all: of several, the next one is tried then.
 pub const REACH_TIMEOUT: Duration = Duration::from_secs(2);
-/// How long connecting to Postgres may take, once.
+/// How long connecting to Postgres may take, once; beside the [`REACH_TIMEOUT`] of each further host.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(4);
 /// How often a batch is tried again in which somebody else was first to store a message.
 pub const REPEAT_TRIES: u32 = 5;
@@ -104,7 +105,7 @@ pub const READS_OF_USER: usize = 2;
 pub const POOL_WAIT: Duration = Duration::from_secs(5);
 /// How long one read may take, on its connection. Longer: refused as overloaded, and the connection is closed.
 pub const READ_TIMEOUT: Duration = Duration::from_secs(10);
-/// How long a count that is under way when a stop begins may still take: then it is asked for over another connection.
+/// How long a read or a deletion that a stop waits for may still take when it begins. Longer: as after [`READ_TIMEOUT`].
 pub const PATIENCE_AT_STOP: Duration = Duration::from_secs(1);
 /// How long a server that starts waits for another one that is keeping its sessions. Longer: it does not start.
 pub const KEEPING_WAIT: Duration = Duration::from_secs(30);

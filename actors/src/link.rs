@@ -14,10 +14,10 @@ use tokio_postgres::{Client, Config, Error, NoTls, Row, Statement, types::ToSql}
 
 use crate::{
     batch::{Batch, Columns, Mark, Part, Receipt},
-    connect::writable,
+    connect::{connect_time, writable},
     ids::{ConversationId, MessageId},
     lane::Outcome,
-    limits::{CONNECT_TIMEOUT, LOCK_TIMEOUT, REPEAT_TRIES, STATEMENT_TIMEOUT},
+    limits::{LOCK_TIMEOUT, REPEAT_TRIES, STATEMENT_TIMEOUT},
     message::StoredMessage,
     refusal::Refusal,
     sql,
@@ -165,7 +165,7 @@ impl Link {
         }
         self.connection = None;
         let connect = Connection::open(&self.database, self.lock);
-        let opened = timeout(CONNECT_TIMEOUT, connect).await;
+        let opened = timeout(connect_time(&self.database), connect).await;
         self.connection = Some(opened.map_err(|_| "connecting took too long".to_owned())?.map_err(|e| explain(&e))?);
         Ok(())
     }
@@ -182,9 +182,8 @@ impl Connection {
         // From here on, dropping it ends the connection.
         let mut connection = UnpreparedConnection { client: Some(client), driver };
         let client = connection.client.as_ref().expect("just put there");
-        // Acked means committed, whatever the database's or the role's default is.
         let settings = format!(
-            "SET synchronous_commit = on; SET statement_timeout = {}; SET lock_timeout = {}",
+            "SET statement_timeout = {}; SET lock_timeout = {}",
             STATEMENT_TIMEOUT.as_millis(),
             LOCK_TIMEOUT.as_millis()
         );

@@ -152,8 +152,8 @@ impl Room {
     fn apply(&mut self, command: RoomCommand, ctx: &mut Context<Self>) {
         match command {
             RoomCommand::Join(member, None, reply) => {
-                self.join(&member);
-                reply.done(Some(&format!(r#"{{"conversation_id":"{}"}}"#, self.conversation)));
+                let data = format!(r#"{{"conversation_id":"{}"}}"#, self.conversation);
+                self.join(&member, reply, data);
             }
             RoomCommand::Join(member, Some(missed), reply) => self.resume(member, missed, reply, ctx),
             RoomCommand::Leave(session, reply) => self.leave(session, reply),
@@ -179,15 +179,16 @@ impl Room {
         }
     }
 
-    fn join(&mut self, member: &Member) {
+    /// The member's hub answers, so that the answer has its place among the events.
+    fn join(&mut self, member: &Member, reply: Reply, data: String) {
         let worker = member.hub.index;
         if self.members.insert(member.session, worker).is_none() {
             if self.members_on.len() <= worker {
                 self.members_on.resize(worker + 1, 0);
             }
             self.members_on[worker] += 1;
-            member.hub.join(self.conversation, member.session);
         }
+        member.hub.join(self.conversation, member.session, reply, data);
     }
 
     /// With a reply, the session goes on elsewhere: its hub answers, when it delivers nothing of this room any more.

@@ -241,7 +241,7 @@ impl Session {
             }
             Request::Leave { conversation } => match self.joined.remove(&conversation) {
                 Some(joined) => joined.room.leave_and_say(session, self.hub.clone(), reply),
-                None => reply.done(None),
+                None => self.hub.leave(conversation, session, reply),
             },
             Request::Typing { conversation, started } => match self.room(conversation).cloned() {
                 Some(room) => {

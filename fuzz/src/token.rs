@@ -74,6 +74,6 @@ fn as_it_says(caller: &Caller, header: &[u8], claims: &[u8]) {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("it is after 1970").as_secs_f64();
     let expires = claims["exp"].as_f64().expect("a token that holds has an end");
     assert!(expires > now - 1.0, "it has expired");
-    assert_eq!(caller.credentials.expires_at, expires.round() as i64);
+    assert_eq!(caller.credentials.expires_at, expires.floor() as i64);
     assert!(claims["nbf"].as_f64().is_none_or(|begins| begins <= now + 1.0), "it does not hold yet");
 }

@@ -135,6 +135,37 @@ describe('a join', () => {
   });
 });
 
+for (const mode of Object.keys(MODES)) {
+  test(`over ${mode}: who joins again where they are hears after the answer only what is newer`, async () => {
+    const { alice, bob, conversation } = await newPair(server);
+    const sender = await connect(server, alice);
+    const socket = await connect(server, bob, mode);
+    await join(socket, conversation);
+    const heard = [];
+    let head = 0;
+    socket.on('new_message', ({ seq }) => heard.push({ seq, head }));
+    let streaming = true;
+    const stream = (async () => {
+      for (const _ of range(1, 15)) await Promise.all(range(1, 20).map(() => send(sender, conversation, 'more')));
+      streaming = false;
+    })();
+    while (streaming) {
+      await new Promise((done) => {
+        // A plain function, because a promise settles only after all that came in the same read.
+        socket.emit('join_conversation', conversation, { since_seq: head }, ({ data }) => {
+          head = data.head_seq;
+          done();
+        });
+      });
+    }
+    await stream;
+    await eventually(() => heard.length === 300, () => `${heard.length}`);
+    assert.deepEqual(seqs(heard), range(1, 300));
+    assert.deepEqual(heard.filter(({ seq, head: before }) => seq <= before), []);
+    for (const each of [sender, socket]) each.disconnect();
+  });
+}
+
 test('history and events have no gap and no repeat while messages stream in', async () => {
   const { alice, bob, conversation } = await newPair(server);
   const senders = await Promise.all([connect(server, alice), connect(server, bob, 'polling')]);

@@ -77,11 +77,17 @@ pub(crate) struct Proxied {
 impl Proxied {
     /// What the proxy loses are connections whose application begins so.
     pub(crate) fn start(application: &'static str) -> Self {
+        Self::start_with(application, &[])
+    }
+
+    /// The same with settings of the environment.
+    pub(crate) fn start_with(application: &'static str, settings: &[(&'static str, &str)]) -> Self {
         let (postgres, directory) = (Server::start(), DataDir::new());
         let place = directory.log_file().with_file_name("proxy");
         let proxy = CuttingProxy::start(place, &postgres.directory().socket(), application);
-        let server = Launch::on(&directory).env("DATABASE_URL", &proxy.database_url()).start();
-        Self { postgres, proxy, server }
+        let launch = Launch::on(&directory).env("DATABASE_URL", &proxy.database_url());
+        let launch = settings.iter().fold(launch, |launch, (name, value)| launch.env(name, value));
+        Self { postgres, proxy, server: launch.start() }
     }
 }
 

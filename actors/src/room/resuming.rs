@@ -31,8 +31,8 @@ impl Room {
         };
         ctx.wait(read.into_actor(self).map(move |read, room, _| match read {
             Ok((history, told_later)) => {
-                reply.done(Some(&room.behind(history, told_later, two).resumption(RESUME_BYTES)));
-                room.join(&member);
+                let data = room.behind(history, told_later, two).resumption(RESUME_BYTES);
+                room.join(&member, reply, data);
             }
             Err(error) => {
                 tracing::warn!(conversation = %room.conversation, %error, "cannot resume");

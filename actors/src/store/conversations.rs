@@ -6,7 +6,7 @@ use tokio_postgres::{Row, types::ToSql};
 
 use crate::{
     ids::{ConversationId, HorseId, UserId},
-    limits::{CONVERSATIONS, POOL_WAIT},
+    limits::CONVERSATIONS,
     profile::Profile,
     sql,
     timestamp::Timestamp,
@@ -123,7 +123,7 @@ impl Store {
         conversation: ConversationId,
     ) -> Result<(i64, i64), StoreError> {
         let columns: [&(dyn ToSql + Sync); 2] = [&user, &conversation];
-        let rows = self.query_within(POOL_WAIT, sql::COUNT_UNREAD_HERE, &columns, self.patience()).await?;
+        let rows = self.query_before_stop(sql::COUNT_UNREAD_HERE, &columns).await?;
         Ok(rows.first().map_or((0, 0), |row| (row.get(0), row.get(1))))
     }
 
@@ -132,7 +132,7 @@ impl Store {
         &self,
         conversations: &[ConversationId],
     ) -> Result<Vec<(ConversationId, [Profile; 2], i64)>, StoreError> {
-        let rows = self.query(sql::FIND_ROOMS, &[&conversations]).await?;
+        let rows = self.query_before_stop(sql::FIND_ROOMS, &[&conversations]).await?;
         Ok(rows.iter().map(|row| (row.get(0), [profile(row, 1), profile(row, 4)], row.get(7))).collect())
     }
 }

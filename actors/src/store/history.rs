@@ -94,7 +94,7 @@ impl Store {
         message: MessageId,
         caller: UserId,
     ) -> Result<Option<Deletion>, StoreError> {
-        let rows = self.query(sql::DELETE_MESSAGE, &[&message, &caller, &Timestamp::now()]).await?;
+        let rows = self.query_before_stop(sql::DELETE_MESSAGE, &[&message, &caller, &Timestamp::now()]).await?;
         let deletion = |row: &Row| Deletion {
             conversation: row.get(0),
             seq: row.get(1),
@@ -106,7 +106,7 @@ impl Store {
 
     /// The lowest seq among those of these messages that are stored.
     pub(crate) async fn find_first_seq(&self, messages: &[MessageId]) -> Result<Option<i64>, StoreError> {
-        let rows = self.query(sql::FIND_MESSAGES_BY_ID, &[&messages]).await?;
+        let rows = self.query_before_stop(sql::FIND_MESSAGES_BY_ID, &[&messages]).await?;
         Ok(rows.iter().map(|row| row.get(1)).min())
     }
 

@@ -3,6 +3,7 @@
 //! Everything here is bounded in time: waiting for a connection, making one, and the query itself.
 
 mod asked;
+mod busy;
 mod conversations;
 mod history;
 mod kept_sessions;
@@ -17,7 +18,7 @@ use std::{
     time::Duration,
 };
 
-use deadpool_postgres::{Manager, ManagerConfig, Object, Pool, RecyclingMethod, Runtime, Timeouts};
+use deadpool_postgres::{Manager, ManagerConfig, Pool, RecyclingMethod, Runtime, Timeouts};
 use thiserror::Error;
 use tokio::{
     sync::Notify,
@@ -32,16 +33,17 @@ pub(crate) use kept_sessions::Aside;
 pub(crate) use reading::Reading;
 
 use asked::Asked;
+use busy::Busy;
 
 use crate::{
-    connect::{ConnectError, writable},
+    connect::{ConnectError, connect_time, set_at_start, writable},
     limits::{
         CONNECT_TIMEOUT, LOCK_TIMEOUT, PATIENCE_AT_STOP, POOL_CONNECTIONS, POOL_WAIT, READ_TIMEOUT, READS_OF_USER,
         STATEMENT_TIMEOUT,
     },
     link::takes_no_writes,
     refusal::Refusal,
-    turns::Turns,
+    turns::{Turn, Turns},
 };
 
 /// Why the database did not answer.
@@ -59,6 +61,10 @@ pub enum StoreError {
 }
 
 impl StoreError {
+    fn stopping() -> Self {
+        Self::Unavailable("the server stops".to_owned())
+    }
+
     pub(crate) fn late() -> Self {
         Self::Unanswered("no answer in time".to_owned())
     }
@@ -108,6 +114,22 @@ pub struct PoolUse {
     pub waiting: usize,
 }
 
+/// What a statement may wait for.
+struct Terms {
+    /// Of the user who asks, until Postgres is done with it.
+    turn: Option<Arc<Turn>>,
+    /// How long for a connection.
+    wait: Duration,
+    /// How long for the answer when a stop begins, [`READ_TIMEOUT`] at most.
+    at_stop: Duration,
+}
+
+impl Terms {
+    fn new() -> Self {
+        Self { turn: None, wait: POOL_WAIT, at_stop: READ_TIMEOUT }
+    }
+}
+
 /// The pool.
 #[derive(Clone, Debug)]
 pub struct Store {
@@ -126,23 +148,19 @@ impl Store {
     pub fn new(database: &Config) -> Self {
         let mut database = writable(database);
         database.application_name("horsetrust-chat reads");
-        // Else Postgres plans a page of a long conversation anew each time, which takes it twice as long as to fetch it. And
-        // what is answered is committed, whatever the default of the database or the role is.
-        let options = database.get_options().unwrap_or_default();
-        // Postgres gives up before this server does: what is refused here is not carried out later.
+        // Postgres gives up before this server does: what is refused here is not carried out later. Without the plan, a page of a
+        // long conversation is planned anew each time, which takes twice as long as to fetch it.
         let (statement, lock) = (STATEMENT_TIMEOUT.as_millis(), LOCK_TIMEOUT.as_millis());
-        let options = format!(
-            "{options} -c plan_cache_mode=force_generic_plan -c synchronous_commit=on \
-             -c statement_timeout={statement} -c lock_timeout={lock}"
-        );
-        database.options(options.trim_start());
+        let settings =
+            format!("-c plan_cache_mode=force_generic_plan -c statement_timeout={statement} -c lock_timeout={lock}");
+        set_at_start(&mut database, &settings);
         let manager =
             Manager::from_config(database.clone(), NoTls, ManagerConfig { recycling_method: RecyclingMethod::Fast });
         let pool = Pool::builder(manager)
             .max_size(POOL_CONNECTIONS)
             .runtime(Runtime::Tokio1)
             .wait_timeout(Some(POOL_WAIT))
-            .create_timeout(Some(CONNECT_TIMEOUT))
+            .create_timeout(Some(connect_time(&database)))
             .recycle_timeout(Some(CONNECT_TIMEOUT))
             .build()
             .expect("a runtime is given, which is all that can be missing");
@@ -182,75 +200,59 @@ impl Store {
     /// Postgres does not answer within a second.
     pub async fn ping(&self) -> Result<(), StoreError> {
         let until = Instant::now() + Duration::from_secs(1);
-        let client = timeout_at(until, self.client(POOL_WAIT)).await.unwrap_or_else(|_| Err(StoreError::late()))?;
+        let client =
+            timeout_at(until, self.client(POOL_WAIT, None)).await.unwrap_or_else(|_| Err(StoreError::late()))?;
         let answer = timeout_at(until, client.simple_query("SELECT 1")).await;
-        in_time(answer.ok(), client).map(drop)
+        client.done(answer.ok()).map(drop)
     }
 
     /// The rows of a statement.
     async fn query(&self, statement: &str, parameters: &[&(dyn ToSql + Sync)]) -> Result<Vec<Row>, StoreError> {
-        self.query_within(POOL_WAIT, statement, parameters, read_time()).await
+        self.ask(Terms::new(), statement, parameters).await
     }
 
-    /// The same where a connection is waited for so long, and an answer until `until` is over, which begins with the statement.
-    async fn query_within(
+    /// The same where a stop does not go on before: it leaves less time to the answer.
+    async fn query_before_stop(
         &self,
-        wait: Duration,
         statement: &str,
         parameters: &[&(dyn ToSql + Sync)],
-        until: impl Future<Output = ()>,
+    ) -> Result<Vec<Row>, StoreError> {
+        self.ask(Terms { at_stop: PATIENCE_AT_STOP, ..Terms::new() }, statement, parameters).await
+    }
+
+    async fn ask(
+        &self,
+        terms: Terms,
+        statement: &str,
+        parameters: &[&(dyn ToSql + Sync)],
     ) -> Result<Vec<Row>, StoreError> {
         let _asking = self.asked.begin();
-        let client = self.client(wait).await?;
+        // One that begins from here on is heard. What is asked later serves the stop itself, and has its time.
+        let stop = self.gives_up.notified();
+        let client = self.client(terms.wait, terms.turn).await?;
         let answer = async {
             let prepared = client.prepare_cached(statement).await?;
             client.query(&prepared, parameters).await
         };
-        let answer = tokio::select! {
-            answer = answer => Some(answer),
-            () = until => None,
+        let hurried = async {
+            tokio::select! {
+                answer = answer => Some(answer),
+                () = async { stop.await; sleep(terms.at_stop).await } => None,
+            }
         };
-        in_time(answer, client)
+        let answer = timeout(READ_TIMEOUT, hurried).await;
+        client.done(answer.ok().flatten())
     }
 
-    /// For what is asked again where it is not answered: soon, when a stop begins, which waits for it.
-    async fn patience(&self) {
-        let stop = async {
-            self.gives_up.notified().await;
-            sleep(PATIENCE_AT_STOP).await;
-        };
-        let _ = timeout(READ_TIMEOUT, stop).await;
-    }
-
-    async fn client(&self, wait: Duration) -> Result<Object, StoreError> {
+    async fn client(&self, wait: Duration, turn: Option<Arc<Turn>>) -> Result<Busy, StoreError> {
         let timeouts = Timeouts { wait: Some(wait), ..self.pool.timeouts() };
-        let client = self.unless_stopped(self.pool.timeout_get(&timeouts)).await?;
-        client.map_err(|error| StoreError::Unavailable(error.to_string()))
-    }
-
-    /// What is waited for, unless a stop refuses it meanwhile.
-    async fn unless_stopped<T>(&self, waiting: impl Future<Output = T>) -> Result<T, StoreError> {
         tokio::select! {
-            come = waiting => Ok(come),
-            () = self.gives_up.notified() => Err(StoreError::Unavailable("the server stops".to_owned())),
+            client = self.pool.timeout_get(&timeouts) => match client {
+                Ok(client) => Ok(Busy::new(client, turn)),
+                Err(error) => Err(StoreError::Unavailable(error.to_string())),
+            },
+            // Those who ask later serve the stop.
+            () = self.gives_up.notified() => Err(StoreError::stopping()),
         }
     }
-}
-
-/// How long a read may take. The time begins when it is awaited, not when this is called.
-async fn read_time() {
-    sleep(READ_TIMEOUT).await;
-}
-
-/// What a connection has answered. One that has not is closed: in the pool, the next caller would wait for it. So is one whose
-/// Postgres takes no writes any more: the next one is made to where it does.
-fn in_time<T>(answer: Option<Result<T, tokio_postgres::Error>>, client: Object) -> Result<T, StoreError> {
-    let is_of_use = match &answer {
-        Some(answer) => !answer.as_ref().is_err_and(takes_no_writes),
-        None => false,
-    };
-    if !is_of_use {
-        drop(Object::take(client));
-    }
-    Ok(answer.ok_or_else(StoreError::late)??)
 }

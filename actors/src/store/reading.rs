@@ -1,13 +1,20 @@
 //! Reads on behalf of a user.
 
-use std::{sync::atomic::Ordering, time::Duration};
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
 
 use tokio::time::{Instant, timeout};
 use tokio_postgres::{Row, types::ToSql};
 
-use crate::{ids::UserId, limits::POOL_WAIT, turns::Turn};
+use crate::{
+    ids::UserId,
+    limits::{PATIENCE_AT_STOP, POOL_WAIT},
+    turns::Turn,
+};
 
-use super::{Store, StoreError, asked::Asking, read_time};
+use super::{Store, StoreError, Terms, asked::Asking};
 
 /// A turn of a user's to read, of [`READS_OF_USER`](crate::limits::READS_OF_USER) at the same time, until it is dropped.
 pub(crate) struct Reading {
@@ -15,7 +22,7 @@ pub(crate) struct Reading {
     /// What is left of [`POOL_WAIT`] for a connection.
     wait: Duration,
     _asking: Option<Asking>,
-    _turn: Turn,
+    turn: Arc<Turn>,
 }
 
 impl Reading {
@@ -28,12 +35,17 @@ impl Store {
     /// Waits for the user's turn to read.
     pub(crate) async fn begin_reading(&self, reader: UserId) -> Result<Reading, StoreError> {
         let (asking, began) = (self.asked.begin(), Instant::now());
+        // In this order: one that begins meanwhile is heard.
+        let stop = self.gives_up.notified();
         if self.is_stopping.load(Ordering::SeqCst) {
-            return Err(StoreError::Unavailable("the server stops".to_owned()));
+            return Err(StoreError::stopping());
         }
-        let turn = self.unless_stopped(timeout(POOL_WAIT, self.readers.of(reader))).await?;
+        let turn = tokio::select! {
+            () = stop => return Err(StoreError::stopping()),
+            turn = timeout(POOL_WAIT, self.readers.of(reader)) => turn,
+        };
         let turn = turn.map_err(|_| StoreError::Unavailable("the user's other reads take too long".to_owned()))?;
-        Ok(Reading { reader, wait: POOL_WAIT.saturating_sub(began.elapsed()), _asking: asking, _turn: turn })
+        Ok(Reading { reader, wait: POOL_WAIT.saturating_sub(began.elapsed()), _asking: asking, turn: Arc::new(turn) })
     }
 
     /// The rows of a statement.
@@ -43,6 +55,7 @@ impl Store {
         statement: &str,
         parameters: &[&(dyn ToSql + Sync)],
     ) -> Result<Vec<Row>, StoreError> {
-        self.query_within(reading.wait, statement, parameters, read_time()).await
+        let terms = Terms { turn: Some(reading.turn.clone()), wait: reading.wait, at_stop: PATIENCE_AT_STOP };
+        self.ask(terms, statement, parameters).await
     }
 }

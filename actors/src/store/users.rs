@@ -12,7 +12,7 @@ impl Store {
     /// # Errors
     /// Postgres is away.
     pub async fn find_users(&self, users: &[UserId]) -> Result<Vec<Profile>, StoreError> {
-        Ok(self.query(sql::FIND_USERS, &[&users]).await?.iter().map(|row| profile(row, 0)).collect())
+        Ok(self.query_before_stop(sql::FIND_USERS, &[&users]).await?.iter().map(|row| profile(row, 0)).collect())
     }
 
     /// A user's tokens of before do not hold any more.
