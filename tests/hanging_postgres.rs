@@ -56,6 +56,11 @@ impl Scene {
         Self { server, ana, ben, conversation, sql }
     }
 
+    fn wait_for_standby(&self, name: &str) {
+        self.sql.run(&format!("ALTER SYSTEM SET synchronous_standby_names = '{name}'"));
+        self.sql.run("SELECT pg_reload_conf()");
+    }
+
     fn post(&self, text: &str) -> Told {
         let body = json!({ "text": text }).to_string();
         let path = format!("/api/chat/conversations/{}/messages", self.conversation);
@@ -279,12 +284,8 @@ fn a_lane_that_is_lost_comes_back_though_postgres_is_far_away() {
 #[test]
 fn what_a_synchronous_standby_may_not_have_is_not_acknowledged() {
     let scene = Scene::set();
-    let wait_for = |standby: &str| {
-        scene.sql.run(&format!("ALTER SYSTEM SET synchronous_standby_names = '{standby}'"));
-        scene.sql.run("SELECT pg_reload_conf()");
-    };
     // It is never there. So the commit waits, and so does the one after its connection was given up.
-    wait_for("away");
+    scene.wait_for_standby("away");
     // Those before Postgres has read that are stored at once.
     let (mut tries, mut told) = (0, Told::Stored);
     until("one is not acknowledged", RECOVERY, || {
@@ -292,8 +293,22 @@ fn what_a_synchronous_standby_may_not_have_is_not_acknowledged() {
         told = scene.post(&format!("meanwhile {tries}"));
         told != Told::Stored
     });
-    wait_for("");
+    scene.wait_for_standby("");
     scene.verify(&format!("meanwhile {tries}"), &told);
+}
+
+#[test]
+fn a_deletion_that_a_synchronous_standby_may_not_have_is_not_acknowledged_either() {
+    let scene = Scene::set();
+    scene.wait_for_standby("away");
+    // As one whose connection was given up while it waited.
+    scene.sql.run("SET synchronous_commit = off; UPDATE messages SET deleted_at = now()");
+    let message = scene.sql.text("SELECT encode(id, 'hex') FROM messages");
+    let delete = || scene.server.rest(&scene.ana.token, "DELETE", &format!("/api/chat/messages/{message}"), None).0;
+    // Before Postgres has read that, those are acknowledged at once.
+    until("it is not acknowledged", RECOVERY, || delete() == 503);
+    scene.wait_for_standby("");
+    until("it is", RECOVERY, || delete() == 200);
 }
 
 #[test]

@@ -119,13 +119,13 @@ impl Link {
     async fn try_commit(&self, batch: &Batch) -> Result<Attempt, String> {
         let Some(connection) = &self.connection else { return Err("not connected".to_owned()) };
         let mut known = HashMap::new();
-        if self.unknown && !batch.appends.is_empty() {
+        if self.unknown {
             let ids: Vec<_> = batch.appends.iter().map(|append| append.post.id).collect();
             let rows = bounded(connection.client.query(&connection.find, &[&ids])).await;
             known = outcomes(&rows.map_err(Failure::into_message)?);
-            if !known.is_empty() {
+            if !known.is_empty() || !batch.marks.is_empty() {
                 // Who committed them may have been ended while it waited for a synchronous standby. This commit waits for
-                // it, too.
+                // it, too. Marks that are there already commit nothing.
                 connection
                     .run("SELECT pg_logical_emit_message(true, 'horsetrust-chat', '')")
                     .await

@@ -21,4 +21,8 @@ WITH found AS MATERIALIZED (
     WHERE messages.id = $1::bytea AND messages.conversation_id = locked.id AND messages.deleted_at IS NULL
     RETURNING messages.id
 )
-SELECT conversation_id, seq, by_sender, EXISTS (SELECT FROM deleted) FROM found
+SELECT found.conversation_id, found.seq, found.by_sender, EXISTS (SELECT FROM deleted)
+FROM found
+-- Also where it was deleted before: a commit that has locked something waits for a synchronous standby, which may not have the
+-- deletion yet.
+LEFT JOIN locked ON locked.id = found.conversation_id

@@ -46,6 +46,10 @@ impl Sql {
     pub(crate) fn count(&self, query: &str) -> i64 {
         self.runtime.block_on(self.client.query_one(query, &[])).expect(query).get(0)
     }
+
+    pub(crate) fn text(&self, query: &str) -> String {
+        self.runtime.block_on(self.client.query_one(query, &[])).expect(query).get(0)
+    }
 }
 
 /// A Postgres that is stopped and not dead: connections stay open and nothing answers. Dropping it lets it go on.

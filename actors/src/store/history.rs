@@ -94,7 +94,8 @@ impl Store {
         message: MessageId,
         caller: UserId,
     ) -> Result<Option<Deletion>, StoreError> {
-        let rows = self.query_before_stop(sql::DELETE_MESSAGE, &[&message, &caller, &Timestamp::now()]).await?;
+        let reading = self.begin_reading(caller).await?;
+        let rows = self.read(&reading, sql::DELETE_MESSAGE, &[&message, &caller, &Timestamp::now()]).await?;
         let deletion = |row: &Row| Deletion {
             conversation: row.get(0),
             seq: row.get(1),
