@@ -146,7 +146,7 @@ impl Chat {
     /// the moment.
     ///
     /// # Errors
-    /// Postgres is away: nothing is revoked.
+    /// Postgres is away, or has not answered: then it may be revoked all the same.
     pub async fn revoke(&self, user: UserId) -> Result<Timestamp, StoreError> {
         let now = Timestamp::now();
         self.0.store.revoke(user, now).await?;

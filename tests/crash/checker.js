@@ -3,9 +3,9 @@
  *
  * A history holds
  *
- *   attempts  every send: { text, conversation, sender, channel: 'socket' | 'rest', lane, sentAt, settledAt,
- *             outcome: 'acked' | 'refused' | 'unknown', id, seq }; `lane` names one connection of one sender, whose
- *             sends are handled in order; `sentAt` and `settledAt` are ticks of one clock that never repeats a value;
+ *   attempts  every send: { text, conversation, sender, channel, lane, sentAt, settledAt,
+ *             outcome: 'acked' | 'refused' | 'unknown', id, seq }; where `channel` is 'socket', `lane` names one
+ *             connection of one sender, whose sends are handled in order; `sentAt` and `settledAt` are ticks of one clock that never repeats a value;
  *             `id` and `seq` are those of the ack
  *   seen      every new_message, in the order of arrival: { client, connection, conversation, id, seq, text, sender }
  *   stored    the messages of the database: { conversation, id, seq, text, sender }
@@ -14,6 +14,8 @@
  *   marks     every acked mark_read: { conversation, reader, seq }
  *   unread    what the database counts as unread: { conversation, reader, counted }
  *   overheard every event that a client got who is in no conversation: { client, event }
+ *   refusals  code -> how often a participant was refused so
+ *   unanswered what got no answer, though its connection went on: { client, event }
  *
  * A stored message also has `read`, whether the other one has read it, and `key`, its client_msg_id if it has one. A client
  * whose session is recovered goes on with the same `connection`; one that follows by seq has one connection for all its life.
@@ -23,6 +25,9 @@
 export function violations(history) {
   return Object.entries(RULES).flatMap(([rule, broken]) => broken(history).map((detail) => ({ rule, detail })));
 }
+
+/** What a participant may be told while something fails; NOT_FOUND, say, would be a lie. */
+const PASSING = new Set(['OVERLOADED', 'INTERNAL', 'RATE_LIMITED']);
 
 export const RULES = {
   'an acked message is stored exactly once': ({ attempts, stored }) => {
@@ -131,6 +136,12 @@ export const RULES = {
       const others = stored.filter((m) => m.conversation === conversation && m.sender !== reader && !m.read);
       return others.length === counted ? [] : [`${conversation} ${reader}: ${counted} counted, ${others.length} unread`];
     }),
+
+  'a participant is refused for a time only': ({ refusals }) =>
+    [...refusals].filter(([code]) => !PASSING.has(code)).map(([code, times]) => `${code}: ${times} times`),
+
+  'what is asked is answered, or its connection ends': ({ unanswered }) =>
+    unanswered.map(({ client, event }) => `${client}: ${event}`),
 
   'who is in no conversation hears nothing': ({ overheard }) => overheard.map(({ client, event }) => `${client}: ${event}`),
 

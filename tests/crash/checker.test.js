@@ -33,6 +33,8 @@ function goodHistory() {
     marks: [{ conversation: CONVERSATION, reader: 'ben', seq: 3 }],
     unread: [{ conversation: CONVERSATION, reader: 'ben', counted: 0 }],
     overheard: [],
+    refusals: new Map([['OVERLOADED', 2]]),
+    unanswered: [],
   };
 }
 
@@ -197,6 +199,16 @@ const CASES = [
     name: 'a count that is not true',
     spoil: (history) => (history.unread[0].counted = 1),
     rules: ['what is counted as unread is unread'],
+  },
+  {
+    name: 'a participant who is told a lie',
+    spoil: (history) => history.refusals.set('NOT_FOUND', 1),
+    rules: ['a participant is refused for a time only'],
+  },
+  {
+    name: 'a request that was forgotten',
+    spoil: (history) => history.unanswered.push({ client: 'ana', event: 'mark_read' }),
+    rules: ['what is asked is answered, or its connection ends'],
   },
   {
     name: 'a stranger who hears something',

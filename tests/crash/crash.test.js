@@ -37,9 +37,6 @@ const PAIRS = [
   { name: 'upgrade', transports: ['polling', 'websocket'] },
 ];
 
-/** What a participant may be told while Postgres is away; NOT_FOUND, say, would be a lie. */
-const HONEST_REFUSALS = new Set(['OVERLOADED', 'INTERNAL']);
-
 /** Two socket clients and two REST clients in a conversation for each way to connect. */
 async function openClients(server, history, cleanup) {
   const clients = [];
@@ -113,8 +110,6 @@ async function crash(t, { server, victims, kills, where, cleanup }) {
   t.diagnostic(JSON.stringify(counts));
   const found = violations({ ...history, stored, heads, unread });
   assert.deepEqual(firstOfEachRule(found), [], `${found.length} violations`);
-  const dishonest = [...history.refusals.keys()].filter((code) => !HONEST_REFUSALS.has(code));
-  assert.deepEqual(dishonest, [], 'refusals with a code that does not tell the truth');
   assert.ok(counts.acked > kills * clients.length * PROGRESS, 'every round had its acks');
 }
 

@@ -8,6 +8,7 @@ export class History {
   marks = [];
   overheard = [];
   refusals = new Map();
+  unanswered = [];
   #clock = 0;
 
   tick() {
@@ -30,6 +31,10 @@ export class History {
 
   refused(attempt, code) {
     Object.assign(attempt, { outcome: 'refused', settledAt: this.tick() });
+    this.wasRefused(code);
+  }
+
+  wasRefused(code) {
     this.refusals.set(code, (this.refusals.get(code) ?? 0) + 1);
   }
 
@@ -40,6 +45,17 @@ export class History {
 
   sawRead(client, connection, { conversation_id: conversation, reader_id: reader, up_to_seq: seq }) {
     this.reads.push({ client, connection, conversation, reader, seq });
+  }
+
+  /** How many sends over a socket began while another one over the same connection was not answered. */
+  get inFlightTogether() {
+    const sends = this.attempts.filter(({ channel, outcome }) => channel === 'socket' && outcome === 'acked');
+    const latest = new Map();
+    return sends.filter(({ lane, sentAt, settledAt }) => {
+      const before = latest.get(lane) ?? 0;
+      latest.set(lane, Math.max(before, settledAt));
+      return sentAt < before;
+    }).length;
   }
 
   counts(stored) {
@@ -56,6 +72,8 @@ export class History {
       seen: this.seen.length,
       reads: this.reads.length,
       marks: this.marks.length,
+      'in flight together': this.inFlightTogether,
+      unanswered: this.unanswered.length,
     };
   }
 }

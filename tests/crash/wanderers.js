@@ -8,7 +8,10 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { io } from 'socket.io-client';
 
 /** Longer than the server lets anybody wait for an outcome that is not known. */
-const ANSWER_MS = 40_000;
+const ANSWER_MS = 45_000;
+/** Less than that, and more than an answer takes when nothing fails. */
+const SOON_MS = 5_000;
+const IN_FLIGHT = 3;
 const RETRY_MS = 100;
 const PAUSE_MS = 120;
 
@@ -56,7 +59,8 @@ class Wanderer {
     const seq = Math.ceil(this.newest * (this.random() < 0.7 ? 1 : this.random()));
     if (seq === 0 || !this.socket.connected) return;
     const mark = { conversation_id: this.conversation, up_to_seq: seq };
-    const ack = await this.socket.timeout(ANSWER_MS).emitWithAck('mark_read', mark).catch(() => null);
+    const ack = await this.ask('mark_read', mark);
+    if (ack && !ack.success) this.history.wasRefused(ack.code);
     if (ack?.success) this.history.marks.push({ conversation: this.conversation, reader: this.person.id, seq });
   }
 
@@ -64,7 +68,22 @@ class Wanderer {
   async fetchPage() {
     const seq = this.newest;
     const answer = await this.rest('GET', `/api/chat/conversations/${this.conversation}/messages`);
+    if (answer?.success === false) this.history.wasRefused(answer.code);
     if (answer?.success) this.history.marks.push({ conversation: this.conversation, reader: this.person.id, seq });
+  }
+
+  /** The answer; nothing where none came, which is noted where the connection goes on and answers something else. */
+  async ask(event, ...values) {
+    const { engine } = this.socket.io;
+    try {
+      return await this.socket.timeout(ANSWER_MS).emitWithAck(event, ...values);
+    } catch {
+      const goesOn = () => this.socket.connected && this.socket.io.engine === engine;
+      if (!goesOn()) return null;
+      const answer = await this.socket.timeout(SOON_MS).emitWithAck('leave_conversation', 'none').catch(() => null);
+      if (answer && goesOn()) this.history.unanswered.push({ client: this.name, event });
+      return null;
+    }
   }
 
   /** The answer; nothing where none came. */
@@ -134,7 +153,7 @@ export class Recoverer extends Wanderer {
     super({ ...options, recover: true });
     this.socket.on('connect', () => this.#begin());
     this.socket.on('new_message', (message) => this.saw(message, this.#session));
-    this.repeat(() => this.#send());
+    this.repeat(() => this.#sendSome());
     this.repeat(() => this.fidget());
     this.repeat(() => this.markRead());
   }
@@ -148,19 +167,24 @@ export class Recoverer extends Wanderer {
     else this.#session += 1;
     const session = this.#session;
     while (this.socket.connected && this.#session === session && this.#joined !== session) {
-      const join = this.socket.timeout(ANSWER_MS).emitWithAck('join_conversation', this.conversation);
-      const ack = await join.catch(() => null);
+      const ack = await this.ask('join_conversation', this.conversation);
+      if (ack && !ack.success) this.history.wasRefused(ack.code);
       if (ack?.success && this.#session === session) this.#joined = session;
       else await sleep(RETRY_MS);
     }
   }
 
-  async #send() {
+  /** All at once. */
+  async #sendSome() {
     if (!this.socket.connected) return;
+    const some = 1 + Math.floor(IN_FLIGHT * this.random());
+    await Promise.all(Array.from({ length: some }, () => this.#send()));
+  }
+
+  async #send() {
     const lane = `${this.name} ${this.socket.id} ${this.recoveries}`;
-    const attempt = this.history.attempt(this.conversation, this.person.id, 'by the way', lane);
-    const message = { conversation_id: this.conversation, text: attempt.text };
-    const ack = await this.socket.timeout(ANSWER_MS).emitWithAck('send_message', message).catch(() => null);
+    const attempt = this.history.attempt(this.conversation, this.person.id, 'socket', lane);
+    const ack = await this.ask('send_message', { conversation_id: this.conversation, text: attempt.text });
     if (ack?.success) {
       this.history.acked(attempt, ack.data);
       this.acks += 1;
@@ -192,7 +216,7 @@ export class Stranger extends Wanderer {
       ['mark_read', { conversation_id: conversation, up_to_seq: 1 }],
     ];
     const attempt = attempts[Math.floor(this.random() * attempts.length)];
-    const ack = await this.socket.timeout(ANSWER_MS).emitWithAck(...attempt).catch(() => null);
+    const ack = await this.ask(...attempt);
     if (ack?.success) this.history.overheard.push({ client: this.name, event: `success of ${attempt[0]}` });
     if (ack) this.refusals += 1;
   }

@@ -11,7 +11,7 @@ import { eventually } from './support/wait.js';
 import { malformedIds, newConversation, newId, newPair, newUser, say, stats } from './support/world.js';
 
 const server = await serverForFile();
-const { typist, watchTyping } = await snippets('typing.md');
+const { listen, typist, watchTyping } = await snippets('typing.md');
 afterEach(() => closeClients());
 
 const pause = (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds));
@@ -152,6 +152,24 @@ describe('leave_conversation', () => {
       assert.deepEqual(seqs(heard.all), [...new Set(seqs(heard.all))].sort((a, b) => a - b));
     });
   }
+
+  test('as the documented client does it', async () => {
+    const { alice, conversation, sockets } = await watched('websocket');
+    const shown = [];
+    const before = (await stats(server)).hub_members;
+    const leave = listen(sockets.bob, conversation, ({ text }) => shown.push(text));
+    await say(server, alice, conversation, 'before');
+    await eventually(() => shown.length === 1, 'heard');
+    sockets.bob.disconnect().connect();
+    await eventually(() => sockets.bob.connected, 'another connection');
+    await eventually(async () => (await stats(server)).hub_members === before, 'back in the room');
+    await say(server, alice, conversation, 'after');
+    await eventually(() => shown.length === 2, 'heard again');
+    await leave();
+    await say(server, alice, conversation, 'unheard');
+    assert.equal((await stats(server)).hub_members, before - 1);
+    assert.deepEqual(shown, ['before', 'after']);
+  });
 
   test('and joining go by their order, however fast', async () => {
     const { alice, conversation, sockets } = await watched('websocket');

@@ -140,7 +140,7 @@ pub(crate) fn start_kept(recoverable: &Arc<Recoverable>, rooms: &[ConversationId
     let address = session.start(Credentials::NONE_YET, arbiter);
     recoverable.started(address.clone());
     for room in rooms.values() {
-        let if_refused = Some((address.downgrade(), SessionCommand::Fail));
+        let if_refused = (address.downgrade(), SessionCommand::Fail);
         let (session, user, hub) = (recoverable.session(), recoverable.user(), hub.clone());
         room.join(Member { session, user, hub, if_refused }, None, Reply::nobody());
     }

@@ -25,16 +25,15 @@ pub(crate) struct Member {
     pub(crate) session: SessionId,
     pub(crate) user: UserId,
     pub(crate) hub: HubHandle,
-    /// What the session is told then; nothing if it has asked before, and may be in the room already.
-    pub(super) if_refused: Option<(WeakSession, SessionCommand)>,
+    /// What the session is told then.
+    pub(super) if_refused: (WeakSession, SessionCommand),
 }
 
 impl Member {
     /// The room refused.
     pub(crate) fn not_joined(self) {
-        if let Some((session, command)) = self.if_refused {
-            session.push(command);
-        }
+        let (session, command) = self.if_refused;
+        session.push(command);
     }
 }
 
@@ -74,17 +73,25 @@ impl Drop for Counted {
 
 impl Session {
     /// Joins when it is the user's turn to read what was said before: the room would wait, and with it the other participant.
+    /// The turn does not wait for the room.
     pub(super) fn resume(&mut self, conversation: ConversationId, since: i64, reply: Reply, ctx: &mut Context<Self>) {
+        let Some(room) = self.room(conversation).cloned() else { return reply.refuse(&Refusal::overloaded()) };
         self.resuming.insert(conversation);
         let (shared, user) = (self.shared.clone(), self.user);
-        let reading = async move { shared.store.begin_reading(user).await };
+        let reading = async move {
+            room.introduce(user).await?;
+            shared.store.begin_reading(user).await.map_err(|error| {
+                tracing::warn!(%conversation, %error, "cannot resume");
+                Refusal::from(error)
+            })
+        };
         ctx.spawn(reading.into_actor(self).map(move |reading, session, ctx| {
             session.resuming.remove(&conversation);
             match reading {
                 Ok(reading) => session.join(conversation, Some(Box::new(Missed { since, reading })), reply, ctx),
-                Err(error) => {
-                    tracing::warn!(%conversation, %error, "cannot resume");
-                    reply.refuse(&error.into());
+                Err(refusal) => {
+                    session.latest = None;
+                    reply.refuse(&refusal);
                 }
             }
             session.release(ctx);
@@ -109,7 +116,7 @@ impl Session {
         }
         let Some(room) = self.room(conversation).cloned() else { return reply.refuse(&Refusal::overloaded()) };
         let number = self.enter(conversation, room.clone());
-        let if_refused = Some((self.address(ctx), SessionCommand::NotJoined(conversation, number)));
+        let if_refused = (self.address(ctx), SessionCommand::NotJoined(conversation, number));
         let (session, user, hub) = (self.id, self.user, self.hub.clone());
         room.join(Member { session, user, hub, if_refused }, missed, reply);
     }
