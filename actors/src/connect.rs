@@ -47,7 +47,7 @@ pub(crate) fn set_at_start(database: &mut Config, settings: &str) {
 
 /// How long connecting may take: each host that is gone takes its time before the next one is tried.
 pub(crate) fn connect_time(database: &Config) -> Duration {
-    let others = database.get_hosts().len().saturating_sub(1);
+    let others = database.get_hosts().len().max(database.get_hostaddrs().len()).saturating_sub(1);
     CONNECT_TIMEOUT + REACH_TIMEOUT * u32::try_from(others).unwrap_or(u32::MAX)
 }
 

@@ -30,6 +30,11 @@ impl Directory {
         })
     }
 
+    /// The room, if there is one.
+    pub(crate) fn find_room(&self, conversation: ConversationId) -> Option<RoomHandle> {
+        self.0.get(&conversation).filter(|room| room.is_alive()).map(|room| room.clone())
+    }
+
     /// Conversations with a room whose id begins so, so many at most; and how many there are.
     pub(crate) fn find(&self, begins: &str, limit: usize) -> (usize, Vec<RoomHandle>) {
         let mut found: Vec<_> = self

@@ -91,8 +91,7 @@ impl HubHandle {
         self.mailbox.push(HubCommand::Join { conversation, session, reply, data });
     }
 
-    /// A session leaves a room, and is told when it hears nothing of it any more. In a room that it has left already, what is
-    /// on its way to it is heard no more.
+    /// A session leaves a room, and is told when it hears nothing of it any more.
     pub(crate) fn leave(&self, conversation: ConversationId, session: SessionId, reply: Reply) {
         self.mailbox.push(HubCommand::Leave { conversation, session, reply });
     }

@@ -362,7 +362,9 @@ impl Handler<RoomCommand> for Room {
         // Somebody who only looks is no reason to stay.
         self.used |= !matches!(command, RoomCommand::Describe(_));
         let can_load = self.unavailable_until.is_none_or(|until| Instant::now() >= until);
-        let must_load = self.participants.get().is_none() && can_load && !matches!(command, RoomCommand::Loaded(_));
+        // Nobody is in a room that is not loaded.
+        let needs_none = matches!(command, RoomCommand::Loaded(_) | RoomCommand::Leave(..));
+        let must_load = self.participants.get().is_none() && can_load && !needs_none;
         if must_load { self.load_and_run(command, ctx) } else { self.run(command, ctx) }
     }
 }

@@ -239,10 +239,14 @@ impl Session {
                 let expires_at = Timestamp::from_seconds(credentials.expires_at);
                 reply.done(Some(&encode(&TokenTimes { expires_at })));
             }
-            Request::Leave { conversation } => match self.joined.remove(&conversation) {
-                Some(joined) => joined.room.leave_and_say(session, self.hub.clone(), reply),
-                None => self.hub.leave(conversation, session, reply),
-            },
+            Request::Leave { conversation } => {
+                let joined = self.joined.remove(&conversation).map(|joined| joined.room);
+                // In a room that it has left already, that may be under way.
+                match joined.or_else(|| self.shared.directory.find_room(conversation)) {
+                    Some(room) => room.leave_and_say(session, self.hub.clone(), reply),
+                    None => reply.done(None),
+                }
+            }
             Request::Typing { conversation, started } => match self.room(conversation).cloned() {
                 Some(room) => {
                     self.note_typing(&room, started);

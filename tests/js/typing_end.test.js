@@ -139,7 +139,10 @@ describe('leave_conversation', () => {
         await join(sockets.bob, conversation);
         const said = Promise.all(range(1, 5).map((n) => send(sockets.alice, conversation, `${round} ${n}`)));
         // A plain function, because a promise settles only after all that came in the same read. Also of a second one, though
-        // the first is under way.
+        // the first is under way behind a join, in a room that is busy.
+        sockets.bob.emit('leave_conversation', conversation);
+        sockets.alice.emit('join_conversation', conversation, { since_seq: 0 });
+        sockets.bob.emit('join_conversation', conversation);
         const acks = await Promise.all([1, 2].map(() => new Promise((done) => {
           sockets.bob.emit('leave_conversation', conversation, (ack) => done({ ...ack, heard: heard.all.length }));
         })));

@@ -80,8 +80,6 @@ impl RoomCommand {
                 member.not_joined();
                 reply.refuse(refusal);
             }
-            // Nobody is in a room that cannot be loaded.
-            Self::Leave(_, Some((_, reply))) => reply.done(None),
             Self::Post { reply, .. } | Self::Typing { reply, .. } => reply.refuse(refusal),
             Self::MarkRead { answer, .. } => answer.finish(Err(refusal.clone())),
             Self::Introduce { answer, .. } => drop(answer.send(Err(refusal.clone()))),

@@ -10,7 +10,7 @@ use tokio::{
 
 use crate::{limits::READ_TIMEOUT, link::takes_no_writes, turns::Turn};
 
-use super::StoreError;
+use super::{StoreError, stop::Stop};
 
 /// Whoever asked may go away before there is an answer. The connection goes back into the pool when Postgres is done with the
 /// statement, and not before: the next caller would wait behind it. So does the user's turn, which would be no bound else.
@@ -18,11 +18,12 @@ pub(super) struct Busy {
     client: Option<Object>,
     turn: Option<Arc<Turn>>,
     until: Instant,
+    stop: Arc<Stop>,
 }
 
 impl Busy {
-    pub(super) fn new(client: Object, turn: Option<Arc<Turn>>) -> Self {
-        Self { client: Some(client), turn, until: Instant::now() + READ_TIMEOUT }
+    pub(super) fn new(client: Object, turn: Option<Arc<Turn>>, stop: Arc<Stop>) -> Self {
+        Self { client: Some(client), turn, until: Instant::now() + READ_TIMEOUT, stop }
     }
 
     /// What the connection has answered; `None` where it has not in time.
@@ -47,11 +48,20 @@ impl Drop for Busy {
         let Some(client) = self.client.take() else { return };
         // Without one, the pool ends, too.
         let Ok(runtime) = Handle::try_current() else { return };
-        let (turn, until) = (self.turn.take(), self.until);
+        let (turn, until, stop) = (self.turn.take(), self.until, self.stop.clone());
         runtime.spawn(async move {
-            // Is answered behind the statement.
-            let answer = timeout_at(until, client.simple_query("")).await;
-            give_back(client, answer.ok().as_ref());
+            let begins = stop.begins();
+            let answer = if stop.has_begun() {
+                None
+            } else {
+                tokio::select! {
+                    // Is answered behind the statement.
+                    answer = timeout_at(until, client.simple_query("")) => answer.ok(),
+                    // Which needs the connection's place for others.
+                    () = begins => None,
+                }
+            };
+            give_back(client, answer.as_ref());
             drop(turn);
         });
     }

@@ -8,22 +8,14 @@ mod conversations;
 mod history;
 mod kept_sessions;
 mod reading;
+mod stop;
 mod users;
 
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use deadpool_postgres::{Manager, ManagerConfig, Pool, RecyclingMethod, Runtime, Timeouts};
 use thiserror::Error;
-use tokio::{
-    sync::Notify,
-    time::{Instant, sleep, timeout, timeout_at},
-};
+use tokio::time::{Instant, sleep, timeout, timeout_at};
 use tokio_postgres::{Config, NoTls, Row, error::Severity, types::ToSql};
 
 pub use conversations::{Conversation, LastMessage, OpenConversationError};
@@ -34,6 +26,7 @@ pub(crate) use reading::Reading;
 
 use asked::Asked;
 use busy::Busy;
+use stop::Stop;
 
 use crate::{
     connect::{ConnectError, connect_time, set_at_start, writable},
@@ -138,9 +131,7 @@ pub struct Store {
     pool: Pool,
     asked: Arc<Asked>,
     readers: Arc<Turns>,
-    /// For those who wait for their turn or a connection.
-    gives_up: Arc<Notify>,
-    is_stopping: Arc<AtomicBool>,
+    stop: Arc<Stop>,
 }
 
 impl Store {
@@ -165,7 +156,7 @@ impl Store {
             .build()
             .expect("a runtime is given, which is all that can be missing");
         let readers = Arc::new(Turns::new(READS_OF_USER));
-        Self { database, pool, asked: Arc::default(), readers, gives_up: Arc::default(), is_stopping: Arc::default() }
+        Self { database, pool, asked: Arc::default(), readers, stop: Arc::default() }
     }
 
     /// How much of the pool is in use.
@@ -178,9 +169,8 @@ impl Store {
     /// Refuses those who wait for their turn or a connection at this moment: a stop has work of its own for the next ones.
     /// The connections that nobody uses are closed: they may be lost without a word, which nobody has the time to find out.
     pub(crate) fn refuse_waiting(&self) {
-        self.is_stopping.store(true, Ordering::SeqCst);
         self.pool.retain(|_, _| false);
-        self.gives_up.notify_waiters();
+        self.stop.begin();
     }
 
     /// Returns when all that has been asked up to now is answered, or has failed; what is asked from now on is not waited
@@ -228,7 +218,7 @@ impl Store {
     ) -> Result<Vec<Row>, StoreError> {
         let _asking = self.asked.begin();
         // One that begins from here on is heard. What is asked later serves the stop itself, and has its time.
-        let stop = self.gives_up.notified();
+        let stop = self.stop.begins();
         let client = self.client(terms.wait, terms.turn).await?;
         let answer = async {
             let prepared = client.prepare_cached(statement).await?;
@@ -248,11 +238,11 @@ impl Store {
         let timeouts = Timeouts { wait: Some(wait), ..self.pool.timeouts() };
         tokio::select! {
             client = self.pool.timeout_get(&timeouts) => match client {
-                Ok(client) => Ok(Busy::new(client, turn)),
+                Ok(client) => Ok(Busy::new(client, turn, self.stop.clone())),
                 Err(error) => Err(StoreError::Unavailable(error.to_string())),
             },
             // Those who ask later serve the stop.
-            () = self.gives_up.notified() => Err(StoreError::stopping()),
+            () = self.stop.begins() => Err(StoreError::stopping()),
         }
     }
 }

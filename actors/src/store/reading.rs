@@ -1,9 +1,6 @@
 //! Reads on behalf of a user.
 
-use std::{
-    sync::{Arc, atomic::Ordering},
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use tokio::time::{Instant, timeout};
 use tokio_postgres::{Row, types::ToSql};
@@ -36,8 +33,8 @@ impl Store {
     pub(crate) async fn begin_reading(&self, reader: UserId) -> Result<Reading, StoreError> {
         let (asking, began) = (self.asked.begin(), Instant::now());
         // In this order: one that begins meanwhile is heard.
-        let stop = self.gives_up.notified();
-        if self.is_stopping.load(Ordering::SeqCst) {
+        let stop = self.stop.begins();
+        if self.stop.has_begun() {
             return Err(StoreError::stopping());
         }
         let turn = tokio::select! {
