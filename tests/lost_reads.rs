@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use support::cutting_proxy::Proxied;
 use support::http::head;
 use support::postgres::{Frozen, Sql};
-use support::{Connection, Person, Plain, Server, until};
+use support::{Connection, DataDir, Person, Plain, Server, until};
 
 const READS: &str = "horsetrust-chat reads";
 const LIST: &str = "/api/chat/conversations";
@@ -21,21 +21,27 @@ const RECOVERY: Duration = Duration::from_secs(60);
 /// A server with so many connections for reads that nobody uses.
 fn with_reads(count: usize) -> (Server, Sql) {
     let server = Server::start();
-    let sql = Sql::connect(server.directory());
     let people: Vec<_> = (0..count).map(|_| server.person("Ana")).collect();
+    let sql = open_reads(&server, &people, server.directory());
+    (server, sql)
+}
+
+/// As many connections for reads as there are people.
+fn open_reads(server: &Server, people: &[Person], postgres: &DataDir) -> Sql {
+    let sql = Sql::connect(postgres);
     // A transaction sees connections as they were when it looked first.
-    let lock = Sql::connect(server.directory());
+    let lock = Sql::connect(postgres);
     // Less than a statement waits for a lock.
     lock.run("BEGIN; LOCK TABLE conversations IN ACCESS EXCLUSIVE MODE");
     thread::scope(|scope| {
         let reads = people.iter().map(|person| scope.spawn(|| server.rest(&person.token, "GET", LIST, None).0));
         let reads: Vec<_> = reads.collect();
-        until("each read has its connection", SOON, || sql.connections(READS).len() >= count);
+        until("each read has its connection", SOON, || sql.connections(READS).len() >= people.len());
         lock.run("COMMIT");
         // Those that had waited too long have given their connections back, too.
         reads.into_iter().for_each(|read| drop(read.join()));
     });
-    (server, sql)
+    sql
 }
 
 /// Asks, and goes away before there is an answer.
@@ -86,6 +92,8 @@ struct Losing {
     /// Whose room is not loaded.
     another: String,
     reader: Plain,
+    /// As many as there can be connections for reads.
+    others: Vec<Person>,
     _frozen: Frozen,
     // Last: its Postgres outlives the server.
     _postgres: Server,
@@ -102,8 +110,9 @@ impl Losing {
         let mut reader = Plain::stranger(&server);
         reader.send("connect", &json!({ "token": ben.token, "recover": true }));
         reader.next_event("connect");
-        let _frozen = Frozen::connections(&Sql::connect(postgres.directory()), READS);
-        Self { server, ben, conversation, another, reader, _frozen, _postgres: postgres }
+        let others: Vec<_> = (0..8).map(|_| server.person("Other")).collect();
+        let _frozen = Frozen::connections(&open_reads(&server, &others, postgres.directory()), READS);
+        Self { others, server, ben, conversation, another, reader, _frozen, _postgres: postgres }
     }
 
     /// It stops in order, and keeps the session for the next server.
@@ -130,6 +139,15 @@ fn a_stop_keeps_sessions_while_something_is_counted() {
     let mark = json!({ "conversation_id": losing.conversation, "up_to_seq": 1 });
     assert_eq!(losing.reader.call("mark_read", &mark)["success"], true);
     assert_eq!(losing.keeps_the_session().next_event("unread_update")["data"]["total_unread"], 0);
+}
+
+#[test]
+fn a_stop_keeps_sessions_though_callers_who_have_gone_left_no_connection() {
+    let mut losing = Losing::start();
+    losing.others.iter().for_each(|other| hang_up(&losing.server, other));
+    let mark = json!({ "conversation_id": losing.conversation, "up_to_seq": 1 });
+    assert_eq!(losing.reader.call("mark_read", &mark)["success"], true);
+    losing.keeps_the_session();
 }
 
 #[test]

@@ -51,8 +51,8 @@ pub(crate) fn connect_time(database: &Config) -> Duration {
     CONNECT_TIMEOUT + REACH_TIMEOUT * u32::try_from(others).unwrap_or(u32::MAX)
 }
 
-/// Connects within [`CONNECT_TIMEOUT`], and a while for each further host, to where the database takes writes, by the name that Postgres shows. What is returned
-/// second has to be run.
+/// Connects within [`CONNECT_TIMEOUT`], and a while for each further host, to where the database takes writes, by the name that
+/// Postgres shows. What is returned second has to be run.
 ///
 /// # Errors
 /// Refused, unreachable, or no answer in time.
