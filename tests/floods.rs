@@ -7,9 +7,10 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use serde_json::json;
+use support::cutting_proxy::Proxied;
 use support::socket_io::{WEBSOCKET, connect_packet};
 use support::websocket::{WebSocket, text};
-use support::{Connection, DataDir, Launch, Polling, SocketIo};
+use support::{Connection, DataDir, Launch, Polling, SocketIo, new_id, until};
 
 /// CONNECT packets that a connection may send.
 const CONNECTS: usize = 16;
@@ -92,4 +93,26 @@ fn events_without_an_acknowledgement_take_turns_with_those_of_others() {
         println!("a wait of {median:?} in a flood of {flooded:?}");
         assert!(median * SHARE < flooded, "{median:?} of {flooded:?}: {waits:?}");
     });
+}
+
+#[test]
+fn rooms_that_one_user_has_loaded_keep_nobody_else_waiting() {
+    const ROOMS: usize = 250;
+    /// What they would take over all connections for reads is twice as long as anybody waits for one.
+    const SOON: Duration = Duration::from_secs(3);
+    let Proxied { postgres: _postgres, proxy, server } = Proxied::start("horsetrust-chat reads");
+    let (ana, ben) = (server.person("Ana"), server.person("Ben"));
+    proxy.be_late(100);
+    let mut flooders: Vec<_> = (0..3).map(|_| SocketIo::connect(&server, &ana)).collect();
+    for flooder in &mut flooders {
+        for _ in 0..ROOMS {
+            flooder.send_call("join_conversation", &json!(new_id()));
+        }
+    }
+    for _ in 0..3 {
+        let began = Instant::now();
+        assert_eq!(server.rest(&ben.token, "GET", "/api/chat/conversations", None).0, 200);
+        assert!(began.elapsed() < SOON, "{:?}", began.elapsed());
+    }
+    until("each join is refused", Duration::from_secs(60), || server.stat("unanswered") == 0);
 }

@@ -109,8 +109,14 @@ impl Room {
 
     /// Loads the participants and runs the command then; nothing else is handled meanwhile, so that order is kept.
     fn load_and_run(&self, command: RoomCommand, ctx: &mut Context<Self>) {
-        let (shared, conversation) = (self.shared.clone(), self.conversation);
-        let load = async move { shared.load_rooms(&[conversation]).await.map(|mut found| found.pop()) };
+        let (shared, conversation, user) = (self.shared.clone(), self.conversation, command.on_behalf_of());
+        let load = async move {
+            let _turn = match user {
+                Some(user) => Some(shared.store.begin_loading(user).await.map_err(|_| None)?),
+                None => None,
+            };
+            shared.load_rooms(&[conversation]).await.map(|mut found| found.pop()).map_err(Some)
+        };
         ctx.wait(load.into_actor(self).map(move |loaded, room, ctx| match loaded {
             Ok(Some(load)) => {
                 room.loaded(load);
@@ -121,7 +127,9 @@ impl Room {
                 command.refuse(&Refusal::conversation_not_found());
                 room.stop_if_unknown(UNKNOWN_ROOM, ctx);
             }
-            Err(error) => {
+            // Others may have theirs.
+            Err(None) => command.refuse(&Refusal::overloaded()),
+            Err(Some(error)) => {
                 tracing::warn!(conversation = %room.conversation, %error, "cannot load a room");
                 room.unavailable_until = Some(Instant::now() + RETRY_AFTER);
                 room.run(command, ctx);

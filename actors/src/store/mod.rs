@@ -31,8 +31,8 @@ use stop::Stop;
 use crate::{
     connect::{ConnectError, connect_time, set_at_start, writable},
     limits::{
-        CONNECT_TIMEOUT, LOCK_TIMEOUT, PATIENCE_AT_STOP, POOL_CONNECTIONS, POOL_WAIT, READ_TIMEOUT, READS_OF_USER,
-        STATEMENT_TIMEOUT,
+        CONNECT_TIMEOUT, LOADS_OF_USER, LOCK_TIMEOUT, PATIENCE_AT_STOP, POOL_CONNECTIONS, POOL_WAIT, READ_TIMEOUT,
+        READS_OF_USER, STATEMENT_TIMEOUT,
     },
     link::takes_no_writes,
     refusal::Refusal,
@@ -131,6 +131,7 @@ pub struct Store {
     pool: Pool,
     asked: Arc<Asked>,
     readers: Arc<Turns>,
+    loaders: Arc<Turns>,
     stop: Arc<Stop>,
 }
 
@@ -155,8 +156,8 @@ impl Store {
             .recycle_timeout(Some(CONNECT_TIMEOUT))
             .build()
             .expect("a runtime is given, which is all that can be missing");
-        let readers = Arc::new(Turns::new(READS_OF_USER));
-        Self { database, pool, asked: Arc::default(), readers, stop: Arc::default() }
+        let [readers, loaders] = [READS_OF_USER, LOADS_OF_USER].map(|at_once| Arc::new(Turns::new(at_once)));
+        Self { database, pool, asked: Arc::default(), readers, loaders, stop: Arc::default() }
     }
 
     /// How much of the pool is in use.
