@@ -22,12 +22,17 @@ const SILENCE: Duration = Duration::from_secs(40);
 pub struct ConnectError(String);
 
 /// The same database where it takes writes. A standby, to which a name, a balancer or one of several hosts may lead, would be
-/// behind; and a connection to it would stay there when the others have found the primary again. And what it acknowledges is
-/// committed, whatever the default of the database or the role is.
+/// behind; and a connection to it would stay there when the others have found the primary again.
 pub(crate) fn writable(database: &Config) -> Config {
     let mut database = database.clone();
     database.target_session_attrs(TargetSessionAttrs::ReadWrite);
     attentive(&mut database);
+    database
+}
+
+/// The same for what is acknowledged: it is committed then, whatever the default of the database or the role is.
+pub(crate) fn committing(database: &Config) -> Config {
+    let mut database = writable(database);
     set_at_start(&mut database, "-c synchronous_commit=on");
     database
 }

@@ -14,7 +14,7 @@ use tokio_postgres::{Client, Config, Error, NoTls, Row, Statement, types::ToSql}
 
 use crate::{
     batch::{Batch, Columns, Mark, Part, Receipt},
-    connect::{connect_time, writable},
+    connect::{committing, connect_time},
     ids::{ConversationId, MessageId},
     lane::Outcome,
     limits::{LOCK_TIMEOUT, REPEAT_TRIES, STATEMENT_TIMEOUT},
@@ -79,7 +79,7 @@ impl Drop for Connection {
 
 impl Link {
     pub(crate) fn new(number: usize, database: &Config) -> Self {
-        let mut database = writable(database);
+        let mut database = committing(database);
         database.application_name(format!("horsetrust-chat lane {number}"));
         // Half of a fresh ObjectId's bytes: nobody else on this database has the same.
         let [_, _, _, _, unique @ ..] = MessageId::new().bytes();

@@ -78,12 +78,13 @@ fn counted(count: u64, noun: &str) -> String {
     format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
 }
 
-/// A connection with nothing but its own name set.
+/// A connection by this name, on which what is stored is committed, whatever the default of the database is.
 async fn connect(database: &Config, name: &str) -> Result<(Client, JoinHandle<()>), TransferError> {
     let (client, connection) = actors::connect(database, name).await?;
     let driver = tokio::spawn(async move {
         // Whoever uses the client hears of it.
         let _ = connection.await;
     });
+    client.batch_execute("SET synchronous_commit = on").await?;
     Ok((client, driver))
 }

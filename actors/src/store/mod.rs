@@ -29,7 +29,7 @@ use busy::Busy;
 use stop::Stop;
 
 use crate::{
-    connect::{ConnectError, connect_time, set_at_start, writable},
+    connect::{ConnectError, committing, connect_time, set_at_start},
     limits::{
         CONNECT_TIMEOUT, LOADS_OF_USER, LOCK_TIMEOUT, PATIENCE_AT_STOP, POOL_CONNECTIONS, POOL_WAIT, READ_TIMEOUT,
         READS_OF_USER, STATEMENT_TIMEOUT,
@@ -138,7 +138,7 @@ pub struct Store {
 impl Store {
     /// For a database whose schema is up to date. Connections are made when they are needed.
     pub fn new(database: &Config) -> Self {
-        let mut database = writable(database);
+        let mut database = committing(database);
         database.application_name("horsetrust-chat reads");
         // Postgres gives up before this server does: what is refused here is not carried out later. Without the plan, a page of a
         // long conversation is planned anew each time, which takes twice as long as to fetch it.
