@@ -7,7 +7,7 @@ use tokio::time::timeout;
 use tokio_postgres::{Client, Config, Connection, NoTls, Socket, config::TargetSessionAttrs, tls::NoTlsStream};
 
 use crate::{
-    limits::{CONNECT_TIMEOUT, REACH_TIMEOUT},
+    limits::{CONNECT_TIMEOUT, LOCK_TIMEOUT, REACH_TIMEOUT, STATEMENT_TIMEOUT},
     link::explain,
 };
 
@@ -30,10 +30,13 @@ pub(crate) fn writable(database: &Config) -> Config {
     database
 }
 
-/// The same for what is acknowledged: it is committed then, whatever the default of the database or the role is.
+/// The same for what is acknowledged: it is committed then, whatever the default of the database or the role is. And Postgres
+/// gives up before this server does: what is refused here is not carried out later, and leaves nobody at a lock.
 pub(crate) fn committing(database: &Config) -> Config {
     let mut database = writable(database);
-    set_at_start(&mut database, "-c synchronous_commit=on");
+    let (statement, lock) = (STATEMENT_TIMEOUT.as_millis(), LOCK_TIMEOUT.as_millis());
+    let times = format!("-c statement_timeout={statement} -c lock_timeout={lock}");
+    set_at_start(&mut database, &format!("-c synchronous_commit=on {times}"));
     database
 }
 

@@ -17,7 +17,7 @@ use crate::{
     connect::{committing, connect_time},
     ids::{ConversationId, MessageId},
     lane::Outcome,
-    limits::{LOCK_TIMEOUT, REPEAT_TRIES, STATEMENT_TIMEOUT},
+    limits::{LOCK_TIMEOUT, REPEAT_TRIES},
     message::StoredMessage,
     refusal::Refusal,
     sql,
@@ -182,16 +182,9 @@ impl Connection {
         // From here on, dropping it ends the connection.
         let mut connection = UnpreparedConnection { client: Some(client), driver };
         let client = connection.client.as_ref().expect("just put there");
-        let settings = format!(
-            "SET statement_timeout = {}; SET lock_timeout = {}",
-            STATEMENT_TIMEOUT.as_millis(),
-            LOCK_TIMEOUT.as_millis()
-        );
-        // All behind each other in few round trips, since Postgres may be far away. The settings come before the lock: who
-        // gives up waiting leaves nobody at it, whatever became of the backend that has it.
+        // All behind each other in few round trips, since Postgres may be far away.
         let mine: [&(dyn ToSql + Sync); 1] = [&lock];
-        let ((), _, _, append_one, append, append_named, mark, lock, find) = tokio::try_join!(
-            client.batch_execute(&settings),
+        let (_, _, append_one, append, append_named, mark, lock, find) = tokio::try_join!(
             client.execute(sql::END_HOLDER_OF_LOCK, &mine),
             client.execute("SELECT pg_advisory_lock($1)", &mine),
             client.prepare(sql::APPEND_MESSAGE),

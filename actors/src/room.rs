@@ -127,7 +127,7 @@ impl Room {
                 command.refuse(&Refusal::conversation_not_found());
                 room.stop_if_unknown(UNKNOWN_ROOM, ctx);
             }
-            // Others may have theirs.
+            // Too many are loaded for this user, which is no reason to refuse others.
             Err(None) => command.refuse(&Refusal::overloaded()),
             Err(Some(error)) => {
                 tracing::warn!(conversation = %room.conversation, %error, "cannot load a room");
@@ -371,8 +371,8 @@ impl Handler<RoomCommand> for Room {
         self.used |= !matches!(command, RoomCommand::Describe(_));
         let can_load = self.unavailable_until.is_none_or(|until| Instant::now() >= until);
         // Nobody is in a room that is not loaded.
-        let needs_none = matches!(command, RoomCommand::Loaded(_) | RoomCommand::Leave(..));
-        let must_load = self.participants.get().is_none() && can_load && !needs_none;
+        let needs_no_load = matches!(command, RoomCommand::Loaded(_) | RoomCommand::Leave(..));
+        let must_load = self.participants.get().is_none() && can_load && !needs_no_load;
         if must_load { self.load_and_run(command, ctx) } else { self.run(command, ctx) }
     }
 }

@@ -31,8 +31,7 @@ use stop::Stop;
 use crate::{
     connect::{ConnectError, committing, connect_time, set_at_start},
     limits::{
-        CONNECT_TIMEOUT, LOADS_OF_USER, LOCK_TIMEOUT, PATIENCE_AT_STOP, POOL_CONNECTIONS, POOL_WAIT, READ_TIMEOUT,
-        READS_OF_USER, STATEMENT_TIMEOUT,
+        CONNECT_TIMEOUT, LOADS_OF_USER, PATIENCE_AT_STOP, POOL_CONNECTIONS, POOL_WAIT, READ_TIMEOUT, READS_OF_USER,
     },
     link::takes_no_writes,
     refusal::Refusal,
@@ -140,12 +139,8 @@ impl Store {
     pub fn new(database: &Config) -> Self {
         let mut database = committing(database);
         database.application_name("horsetrust-chat reads");
-        // Postgres gives up before this server does: what is refused here is not carried out later. Without the plan, a page of a
-        // long conversation is planned anew each time, which takes twice as long as to fetch it.
-        let (statement, lock) = (STATEMENT_TIMEOUT.as_millis(), LOCK_TIMEOUT.as_millis());
-        let settings =
-            format!("-c plan_cache_mode=force_generic_plan -c statement_timeout={statement} -c lock_timeout={lock}");
-        set_at_start(&mut database, &settings);
+        // Else a page of a long conversation is planned anew each time, which takes twice as long as to fetch it.
+        set_at_start(&mut database, "-c plan_cache_mode=force_generic_plan");
         let manager =
             Manager::from_config(database.clone(), NoTls, ManagerConfig { recycling_method: RecyclingMethod::Fast });
         let pool = Pool::builder(manager)
