@@ -36,9 +36,11 @@ impl Sql {
         self.runtime.block_on(self.client.batch_execute(statements)).expect(statements);
     }
 
-    /// The processes that serve those whose name begins so.
+    /// The processes that serve those whose name begins so, in this database: others of the same Postgres belong to
+    /// tests that run beside this one.
     pub(crate) fn connections(&self, application: &str) -> Vec<Pid> {
-        let query = "SELECT pid FROM pg_stat_activity WHERE starts_with(application_name, $1)";
+        let query =
+            "SELECT pid FROM pg_stat_activity WHERE starts_with(application_name, $1) AND datname = current_database()";
         let rows = self.runtime.block_on(self.client.query(query, &[&application])).expect(query);
         rows.iter().map(|row| Pid::from_raw(row.get(0))).collect()
     }
