@@ -1,5 +1,5 @@
 //! Who may do what: every event and every route, for every kind of caller. A new event or route without a row does not
-//! compile.
+//! compile. `console_authorization.rs` has the console's events.
 
 mod support;
 
@@ -7,79 +7,12 @@ use std::time::Duration;
 
 use horsetrust_chat::{http::Route, socket_io::Event};
 use serde_json::{Value, json};
+use support::callers::{Caller, Row, World};
 use support::people::token_until;
 use support::plain::Plain;
 use support::socket_io::{WEBSOCKET, connect_packet};
 use support::websocket::upgrade_with;
-use support::{Connection, Person, Server, SocketIo, WebSocket, new_id, token, until};
-
-/// Who calls.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Caller {
-    /// In the conversation; wrote the message at hand.
-    Sender,
-    /// The other one in it.
-    Recipient,
-    /// A user of other conversations.
-    Stranger,
-    /// An admin, who is in no conversation.
-    Admin,
-    /// A role that there is not, which counts as none.
-    OtherRole,
-    NoToken,
-    Garbage,
-    Expired,
-    Revoked,
-}
-
-impl Caller {
-    const ALL: [Self; 9] = [
-        Self::Sender,
-        Self::Recipient,
-        Self::Stranger,
-        Self::Admin,
-        Self::OtherRole,
-        Self::NoToken,
-        Self::Garbage,
-        Self::Expired,
-        Self::Revoked,
-    ];
-
-    fn has_a_token_that_holds(self) -> bool {
-        !matches!(self, Self::NoToken | Self::Garbage | Self::Expired | Self::Revoked)
-    }
-}
-
-/// Who is let through.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Row {
-    Anybody,
-    /// Whose token holds.
-    Users,
-    Participants,
-    Sender,
-    Admins,
-    /// Whose token holds, and who has not shown one yet.
-    NotWithABadToken,
-    /// The same of admins.
-    AdminsOrNobodyYet,
-}
-
-impl Row {
-    /// The status that a REST caller gets; `success` is what those get who are let through.
-    fn status(self, caller: Caller, success: u16) -> u16 {
-        match (self, caller) {
-            (Self::Anybody, _) | (Self::NotWithABadToken | Self::AdminsOrNobodyYet, Caller::NoToken) => success,
-            (_, caller) if !caller.has_a_token_that_holds() => 401,
-            (Self::Users | Self::NotWithABadToken, _)
-            | (Self::Participants, Caller::Sender | Caller::Recipient)
-            | (Self::Sender, Caller::Sender)
-            | (Self::Admins | Self::AdminsOrNobodyYet, Caller::Admin) => success,
-            (Self::Sender, Caller::Recipient) | (Self::Admins | Self::AdminsOrNobodyYet, _) => 403,
-            (Self::Participants | Self::Sender, _) => 404,
-        }
-    }
-}
+use support::{Connection, DataDir, Launch, Person, SocketIo, WebSocket, new_id, until};
 
 fn row_of_event(event: Event) -> Row {
     match event {
@@ -102,45 +35,7 @@ fn row_of_route(route: Route) -> Row {
     }
 }
 
-/// Everybody, and a conversation of two of them.
-struct World {
-    server: Server,
-    people: Vec<(Caller, Person)>,
-    conversation: String,
-}
-
 impl World {
-    fn new() -> Self {
-        let server = Server::start();
-        let people = Caller::ALL.map(|caller| {
-            let mut person = server.person(&format!("{caller:?}"));
-            person.token = match caller {
-                Caller::Admin => token(&person.id, "admin"),
-                Caller::OtherRole => token(&person.id, "superuser"),
-                Caller::NoToken => String::new(),
-                Caller::Garbage => "garbage".to_owned(),
-                Caller::Expired => token_until(&person.id, -1),
-                _ => person.token,
-            };
-            (caller, person)
-        });
-        let mut world = Self { server, people: people.into(), conversation: String::new() };
-        world.conversation = world.server.conversation(world.person(Caller::Sender), world.person(Caller::Recipient));
-        world.revoke(Caller::Revoked);
-        world
-    }
-
-    fn person(&self, caller: Caller) -> &Person {
-        &self.people.iter().find(|(one, _)| *one == caller).expect("all are there").1
-    }
-
-    fn revoke(&self, caller: Caller) {
-        let body = json!({ "userId": self.person(caller).id });
-        let (status, reply) =
-            self.server.rest(&token(&new_id(), "admin"), "POST", "/api/chat/admin/revoke", Some(&body));
-        assert_eq!(status, 200, "{reply}");
-    }
-
     /// What a caller would do with an event that it is let through with.
     fn argument(&self, event: Event, caller: Caller) -> Value {
         match event {
@@ -289,4 +184,20 @@ fn a_session_whose_token_expires_or_is_revoked_is_answered_nothing_any_more() {
     }
     let texts = world.server.texts(world.person(Caller::Sender), &world.conversation);
     assert_eq!(texts, ["first"], "nothing was stored");
+}
+
+#[test]
+fn pages_are_the_same_for_everybody() {
+    let world = World::on(Launch::on(&DataDir::new()).with_demo().start());
+    for path in ["/", "/page/main.js", "/admin", "/admin/main.js", "/reference/", "/reference/swagger-ui.css"] {
+        let answers = Caller::ALL.map(|caller| {
+            let authorization = format!("Bearer {}", world.person(caller).token);
+            let headers = [("Authorization", authorization.as_str())];
+            let headers = if caller == Caller::NoToken { &[][..] } else { &headers[..] };
+            let answer = Connection::open(world.server.address()).request("GET", path, headers, b"");
+            (answer.status, answer.text())
+        });
+        assert_eq!(answers[0].0, 200, "{path}");
+        assert!(answers.iter().all(|answer| *answer == answers[0]), "{path}");
+    }
 }

@@ -38,6 +38,7 @@ use crate::{
     ways::{Watch, WayOver},
 };
 
+pub use requests::ConsoleEvent;
 use requests::Request;
 pub(crate) use stats::Latest;
 

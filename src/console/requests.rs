@@ -8,10 +8,32 @@ use nix::{
 use serde_json::{Value, json};
 use tracing::field::display;
 
-use crate::http::App;
+use crate::{http::App, socket_io::named_events};
 
 /// As many as a page shows.
 const FOUND: usize = 100;
+
+named_events! {
+    /// An event that consoles send. A new one has to be in the matrix of who may do what
+    /// (`tests/console_authorization.rs`).
+    ConsoleEvent:
+    /// Hear of a conversation's messages.
+    Watch = "watch",
+    /// Or no more.
+    Unwatch = "unwatch",
+    /// Find sessions.
+    Sessions = "sessions",
+    /// Look at one.
+    Session = "session",
+    /// Find rooms.
+    Rooms = "rooms",
+    /// Close a session's connection.
+    CloseSession = "close_session",
+    /// End a user's tokens.
+    Revoke = "revoke",
+    /// Stop the server.
+    Drain = "drain",
+}
 
 /// A request, valid by its type.
 pub(super) enum Request {
@@ -50,19 +72,18 @@ impl Request {
         };
         // As it is: letters of both cases mean different ones.
         let id = || data["id"].as_str().unwrap_or_default().to_owned();
-        let question = match event {
-            "watch" => return conversation().map(Self::Watch),
-            "unwatch" => return conversation().map(Self::Unwatch),
-            "sessions" => Question::Sessions(text("begins")),
-            "session" => Question::Session(id()),
-            "rooms" => Question::Rooms(text("begins")),
-            "close_session" => Question::Close(id()),
-            "revoke" => {
+        let question = match ConsoleEvent::named(event).ok_or_else(|| Refusal::invalid("Unknown event"))? {
+            ConsoleEvent::Watch => return conversation().map(Self::Watch),
+            ConsoleEvent::Unwatch => return conversation().map(Self::Unwatch),
+            ConsoleEvent::Sessions => Question::Sessions(text("begins")),
+            ConsoleEvent::Session => Question::Session(id()),
+            ConsoleEvent::Rooms => Question::Rooms(text("begins")),
+            ConsoleEvent::CloseSession => Question::Close(id()),
+            ConsoleEvent::Revoke => {
                 let user = UserId::parse(&text("userId"));
                 Question::Revoke(user.ok_or_else(|| Refusal::invalid("Invalid user ID"))?)
             }
-            "drain" => Question::Drain,
-            _ => return Err(Refusal::invalid("Unknown event")),
+            ConsoleEvent::Drain => Question::Drain,
         };
         Ok(Self::Ask(question))
     }

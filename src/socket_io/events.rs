@@ -5,13 +5,14 @@ use serde_json::value::RawValue;
 
 use crate::traces;
 
-macro_rules! events {
-    ($($(#[$doc:meta])* $name:ident = $label:literal,)*) => {
-        /// An event that clients send. A new one has to be in the matrix of who may do what (`tests/authorization.rs`).
+/// A type of events by their names on the wire.
+macro_rules! named_events {
+    ($(#[$about:meta])* $events:ident: $($(#[$doc:meta])* $name:ident = $label:literal,)*) => {
+        $(#[$about])*
         #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-        pub enum Event { $($(#[$doc])* $name,)* }
+        pub enum $events { $($(#[$doc])* $name,)* }
 
-        impl Event {
+        impl $events {
             /// All of them.
             pub const ALL: &[Self] = &[$(Self::$name,)*];
 
@@ -27,8 +28,11 @@ macro_rules! events {
         }
     };
 }
+pub(crate) use named_events;
 
-events! {
+named_events! {
+    /// An event that clients send. A new one has to be in the matrix of who may do what (`tests/authorization.rs`).
+    Event:
     /// Hear what is said in a conversation.
     Join = "join_conversation",
     /// Hear it no more.

@@ -72,6 +72,7 @@ use crate::{
 use connection::Connection;
 use description::ConnectionDescription;
 pub use events::Event;
+pub(crate) use events::named_events;
 pub use packet::{BrokenPacket, Packet};
 pub(crate) use stream::PrefixedStream;
 

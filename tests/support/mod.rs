@@ -1,14 +1,16 @@
 //! What the black-box tests share: a server process, people who talk to it, and clients that control every byte.
 //!
-//! `server` starts and ends the built binary, `process` looks at it from outside, `people` speaks REST for users, `http` is
-//! one raw connection, `crowd` opens many, and `websocket`, `socket_io` and `polling` build the protocol on it layer by
-//! layer, as `plain` does without Socket.IO; `witnessed` has a client who must not notice what another one does; `postgres` and `cutting_proxy` stand behind the
-//! server; `old_files` is what it imports and exports; `relay` with `meddling_proxy` and `holding_proxy` before it, and `lying_server` in its place, for those who judge
-//! it. Everything blocks; every wait ends after [`EVENT_LIMIT`].
+//! `server` starts and ends the built binary, `process` looks at it from outside, `people` speaks REST for users, who are of
+//! every kind in `callers`; `http` is one raw connection, `crowd` opens many, and `websocket`, `socket_io` and `polling`
+//! build the protocol on it layer by layer, as `plain` does without Socket.IO; `witnessed` has a client who must not notice
+//! what another one does; `postgres` and `cutting_proxy` stand behind the server; `old_files` is what it imports and
+//! exports; `relay` with `meddling_proxy` and `holding_proxy` before it, and `lying_server` in its place, for those who
+//! judge it. Everything blocks; every wait ends after [`EVENT_LIMIT`].
 #![allow(dead_code, unused_imports, reason = "each test crate uses its own part of this")]
 
 use std::time::{Duration, Instant};
 
+pub(crate) mod callers;
 pub(crate) mod crowd;
 pub(crate) mod cutting_proxy;
 pub(crate) mod holding_proxy;

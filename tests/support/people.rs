@@ -25,7 +25,7 @@ pub(crate) fn token_until(user_id: &str, seconds: i64) -> String {
 }
 
 /// A token of so many seconds from now, until so many.
-fn signed(user_id: &str, role: &str, from: i64, until: i64) -> String {
+pub(crate) fn signed(user_id: &str, role: &str, from: i64, until: i64) -> String {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("a clock after 1970").as_secs() as i64;
     let claims = json!({ "userId": user_id, "role": role, "iat": now + from, "exp": now + until });
     encode(&Header::default(), &claims, &EncodingKey::from_secret(SECRET.as_bytes())).expect("claims make a token")

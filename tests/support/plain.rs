@@ -62,19 +62,26 @@ impl Plain {
     }
 
     pub(crate) fn ack(&mut self, id: u64) -> Value {
+        self.try_ack(id).expect("the connection goes on")
+    }
+
+    /// The answer; `None` when the server closes the connection instead.
+    pub(crate) fn try_ack(&mut self, id: u64) -> Option<Value> {
         loop {
-            let event = self.next().expect("the connection goes on");
+            let event = self.next()?;
             if event["event"] == "ack" {
                 assert_eq!(event["id"], id, "answers come in the order of the calls: {event}");
-                return event["data"].clone();
+                return Some(event["data"].clone());
             }
             self.events.push_back(event);
         }
     }
 
-    /// The next event of this name, whole; others before it are passed over.
+    /// The next event of this name, whole; others before it are passed over, for a while.
     pub(crate) fn next_event(&mut self, name: &str) -> Value {
+        let started = Instant::now();
         loop {
+            assert!(started.elapsed() < HEARTBEATS_LIMIT, "others than {name} only");
             let event = self.events.pop_front().or_else(|| self.next()).expect("the connection goes on");
             if event["event"] == name {
                 return event;
