@@ -8,9 +8,10 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 use support::cutting_proxy::Proxied;
-use support::socket_io::{WEBSOCKET, connect_packet};
+use support::postgres::Frozen;
+use support::socket_io::{WEBSOCKET, connect_packet, parse_ack};
 use support::websocket::{WebSocket, text};
-use support::{Connection, DataDir, Launch, Polling, SocketIo, new_id, until};
+use support::{Connection, DataDir, EVENT_LIMIT, Launch, Polling, SocketIo, new_id, until};
 
 /// CONNECT packets that a connection may send.
 const CONNECTS: usize = 16;
@@ -95,24 +96,77 @@ fn events_without_an_acknowledgement_take_turns_with_those_of_others() {
     });
 }
 
+/// Of many rooms, where each answer of Postgres is a tenth of a second late.
 #[test]
 fn rooms_that_one_user_has_loaded_keep_nobody_else_waiting() {
     const ROOMS: usize = 250;
-    /// What they would take over all connections for reads is twice as long as anybody waits for one.
+    /// Of eight connections, one for each room, it is twice as long.
     const SOON: Duration = Duration::from_secs(3);
-    let Proxied { postgres: _postgres, proxy, server } = Proxied::start("horsetrust-chat reads");
-    let (ana, ben) = (server.person("Ana"), server.person("Ben"));
+    let Proxied { postgres: _postgres, proxy, server } = Proxied::start("nobody's");
+    let (ana, ben, eve) = (server.person("Ana"), server.person("Ben"), server.person("Eve"));
+    let shared = server.conversation(&ana, &ben);
+    let others: Vec<_> = (0..10).map(|_| server.conversation(&server.person("Other"), &ben)).collect();
+    let mut witness = SocketIo::connect(&server, &ben);
     proxy.be_late(100);
-    let mut flooders: Vec<_> = (0..3).map(|_| SocketIo::connect(&server, &ana)).collect();
+    let mut flooders: Vec<_> = [&ana, &eve, &eve].map(|user| SocketIo::connect(&server, user)).into();
     for flooder in &mut flooders {
-        for _ in 0..ROOMS {
+        for _ in 1..ROOMS {
             flooder.send_call("join_conversation", &json!(new_id()));
         }
+        // One that somebody else needs, which only one of them is let into.
+        flooder.send_call("join_conversation", &json!(shared));
     }
-    for _ in 0..3 {
+    // They have come by then.
+    thread::sleep(Duration::from_millis(300));
+    for conversation in [&shared].into_iter().chain(&others) {
         let began = Instant::now();
+        assert_eq!(witness.call("join_conversation", &json!(conversation))["success"], true);
         assert_eq!(server.rest(&ben.token, "GET", "/api/chat/conversations", None).0, 200);
         assert!(began.elapsed() < SOON, "{:?}", began.elapsed());
     }
-    until("each join is refused", Duration::from_secs(60), || server.stat("unanswered") == 0);
+    until("each join is answered", Duration::from_secs(60), || server.stat("unanswered") == 0);
+    let real = others.len() as u64 + 1;
+    until("no room stays whose conversation is not there", EVENT_LIMIT, || server.stat("rooms") == real);
+}
+
+/// As an app does that joins all its conversations when it connects.
+#[test]
+fn many_rooms_are_joined_at_once_though_postgres_is_far_away() {
+    const ROOMS: usize = 900;
+    const AT_ONCE: usize = 200;
+    let Proxied { postgres: _postgres, proxy, server } = Proxied::start("nobody's");
+    let ana = server.person("Ana");
+    let mut sockets: Vec<_> = (0..=ROOMS / AT_ONCE).map(|_| SocketIo::connect(&server, &ana)).collect();
+    proxy.be_late(50);
+    let began = Instant::now();
+    for room in 0..ROOMS {
+        sockets[room / AT_ONCE].send_call("join_conversation", &json!(new_id()));
+    }
+    // Those that are refused come in any order.
+    for room in 0..ROOMS {
+        let (_, answer) = parse_ack(&sockets[room / AT_ONCE].packet()).expect("nothing else comes");
+        assert_eq!(answer["code"], "NOT_FOUND", "and not OVERLOADED");
+    }
+    println!("{ROOMS} rooms after {:?}", began.elapsed());
+}
+
+#[test]
+fn rooms_that_cannot_be_loaded_are_refused_in_time_and_do_not_stay() {
+    const ROOMS: usize = 200;
+    /// One statement that is not answered, and a connection that is not made.
+    const IN_TIME: Duration = Duration::from_secs(20);
+    let server = Launch::on(&DataDir::new()).start();
+    let mut socket = SocketIo::connect(&server, &server.person("Ana"));
+    let frozen = Frozen::freeze(server.directory());
+    let began = Instant::now();
+    for _ in 0..ROOMS {
+        socket.send_call("join_conversation", &json!(new_id()));
+    }
+    for _ in 0..ROOMS {
+        let (_, answer) = parse_ack(&socket.packet()).expect("nothing else comes");
+        assert_eq!(answer["code"], "OVERLOADED");
+    }
+    assert!(began.elapsed() < IN_TIME, "{:?}", began.elapsed());
+    drop(frozen);
+    until("no room stays", EVENT_LIMIT, || server.stat("rooms") == 0);
 }

@@ -22,6 +22,7 @@ use crate::{
     hub::Presence,
     ids::{ConversationId, MessageId, UserId},
     limits::{LOCK_TIMEOUT, UNDECIDED_DELETIONS, UNDECIDED_FOR},
+    loading::Loader,
     message::{MessageDeleted, MessagePage},
     outbox::Outbox,
     per_user::PerUser,
@@ -64,6 +65,7 @@ impl Chat {
         let shared = Arc::new(Shared {
             directory: Directory::default(),
             profiles: Profiles::default(),
+            loader: Loader::default(),
             store: Store::new(&config.database),
             workers: Workers::new(config.workers, database, presence.clone(), revocations.clone(), counters.clone()),
             revocations,

@@ -30,14 +30,14 @@ pub(crate) fn writable(database: &Config) -> Config {
     database
 }
 
-/// The same for what is acknowledged: it is committed then, whatever the default of the database or the role is. And Postgres
-/// gives up before this server does: what is refused here is not carried out later, and leaves nobody at a lock.
-pub(crate) fn committing(database: &Config) -> Config {
-    let mut database = writable(database);
+/// What a connection runs first over which something is stored that is acknowledged: it is committed then, whatever the default
+/// of the database or the role is. And Postgres gives up before this server does: what is refused here is not carried out
+/// later, and leaves nobody at a lock.
+///
+/// As statements, since a pooler may refuse settings in the handshake, or leave them out without a word.
+pub(crate) fn commits_settings() -> String {
     let (statement, lock) = (STATEMENT_TIMEOUT.as_millis(), LOCK_TIMEOUT.as_millis());
-    let times = format!("-c statement_timeout={statement} -c lock_timeout={lock}");
-    set_at_start(&mut database, &format!("-c synchronous_commit=on {times}"));
-    database
+    format!("SET synchronous_commit = on; SET statement_timeout = {statement}; SET lock_timeout = {lock}")
 }
 
 /// A connection is waited for without end by some, and lies idle in the pool: a machine that is gone is noticed all the same.
@@ -45,12 +45,6 @@ fn attentive(database: &mut Config) {
     database.connect_timeout(REACH_TIMEOUT);
     database.keepalives_idle(KEEPALIVE).keepalives_interval(KEEPALIVE).keepalives_retries(3);
     database.tcp_user_timeout(SILENCE);
-}
-
-/// Settings beside those that the database is named with.
-pub(crate) fn set_at_start(database: &mut Config, settings: &str) {
-    let options = format!("{} {settings}", database.get_options().unwrap_or_default());
-    database.options(options.trim_start());
 }
 
 /// How long connecting may take: each host that is gone takes its time before the next one is tried.

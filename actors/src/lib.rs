@@ -18,7 +18,7 @@
 //! | file | |
 //! | --- | --- |
 //! | `chat.rs` | what the layers around see of all this |
-//! | `directory.rs`, `workers.rs`, `shared.rs` | where a room is, where it runs, what all actors share |
+//! | `directory.rs`, `loading.rs`, `workers.rs`, `shared.rs` | where a room is, what it is made of, where it runs, what all actors share |
 //! | `per_user.rs`, `turns.rs` | what a user's sessions and calls share, and how much of it at the same time |
 //! | `store/` | reads through the pool, profiles and conversations in the database |
 //! | `profile.rs`, `feed.rs` | the profiles in use, and how changes in the database reach the server |
@@ -61,6 +61,7 @@ mod labelled;
 mod lane;
 pub mod limits;
 mod link;
+mod loading;
 mod mailbox;
 mod message;
 mod migrations;

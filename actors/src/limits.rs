@@ -101,9 +101,13 @@ pub const POOL_CONNECTIONS: usize = 8;
 /// Reads of one user that have a connection of the pool, or wait for one, at the same time. Reached: the others wait for
 /// these. Whoever has very many conversations can ask for more than all connections can read.
 pub const READS_OF_USER: usize = 2;
-/// Rooms that are loaded at the same time because one user asks for them. Reached: the others wait for these.
-pub const LOADS_OF_USER: usize = 3;
-/// How long a read waits for its turn and a connection of the pool. Longer: refused as overloaded.
+/// Statements that load rooms at the same time: the second one goes on where the first one's connection is lost. Reached: who
+/// wants a room waits, and all who wait have theirs with the next statement.
+pub const ROOM_LOADS: usize = 2;
+/// Rooms that one statement loads.
+pub const ROOMS_AT_ONCE: usize = 1000;
+/// How long a read waits for its turn and a connection of the pool, and a room for being loaded with the next ones. Longer:
+/// refused as overloaded.
 pub const POOL_WAIT: Duration = Duration::from_secs(5);
 /// How long one read may take, on its connection. Longer: refused as overloaded, and the connection is closed.
 pub const READ_TIMEOUT: Duration = Duration::from_secs(10);
@@ -128,7 +132,7 @@ pub const RETRY_AFTER: Duration = Duration::from_secs(1);
 pub const WORKERS: usize = 64;
 
 // Beside them, a user's unread messages are counted over one connection.
-const _: () = assert!(READS_OF_USER + LOADS_OF_USER < POOL_CONNECTIONS - 1);
+const _: () = assert!(READS_OF_USER + ROOM_LOADS < POOL_CONNECTIONS - 1);
 const _: () = assert!(SESSION_ROOMS < USER_ROOMS && USER_ROOMS < ROOMS / 10);
 const _: () = assert!(BATCH_ROWS <= LANE_QUEUE);
 // An answer and an event for each unanswered packet fit beside what waits already.

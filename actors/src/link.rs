@@ -14,7 +14,7 @@ use tokio_postgres::{Client, Config, Error, NoTls, Row, Statement, types::ToSql}
 
 use crate::{
     batch::{Batch, Columns, Mark, Part, Receipt},
-    connect::{committing, connect_time},
+    connect::{commits_settings, connect_time, writable},
     ids::{ConversationId, MessageId},
     lane::Outcome,
     limits::{LOCK_TIMEOUT, REPEAT_TRIES},
@@ -79,7 +79,7 @@ impl Drop for Connection {
 
 impl Link {
     pub(crate) fn new(number: usize, database: &Config) -> Self {
-        let mut database = committing(database);
+        let mut database = writable(database);
         database.application_name(format!("horsetrust-chat lane {number}"));
         // Half of a fresh ObjectId's bytes: nobody else on this database has the same.
         let [_, _, _, _, unique @ ..] = MessageId::new().bytes();
@@ -183,8 +183,9 @@ impl Connection {
         let mut connection = UnpreparedConnection { client: Some(client), driver };
         let client = connection.client.as_ref().expect("just put there");
         // All behind each other in few round trips, since Postgres may be far away.
-        let mine: [&(dyn ToSql + Sync); 1] = [&lock];
-        let (_, _, append_one, append, append_named, mark, lock, find) = tokio::try_join!(
+        let (settings, mine): (_, [&(dyn ToSql + Sync); 1]) = (commits_settings(), [&lock]);
+        let (_, _, _, append_one, append, append_named, mark, lock, find) = tokio::try_join!(
+            client.batch_execute(&settings),
             client.execute(sql::END_HOLDER_OF_LOCK, &mine),
             client.execute("SELECT pg_advisory_lock($1)", &mine),
             client.prepare(sql::APPEND_MESSAGE),

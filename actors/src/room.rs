@@ -20,6 +20,7 @@ use crate::{
     ids::{ConversationId, MessageId, SessionId, UserId},
     lane::{Outcome, Post},
     limits::{RETRY_AFTER, ROOM_IN_FLIGHT, UNKNOWN_ROOM},
+    loading::{Loaded, RoomLoad},
     mailbox::Waiting,
     message::{Duplicate, Message, Notification, StoredMessage},
     outbox::CloseReason,
@@ -28,7 +29,7 @@ use crate::{
     refusal::Refusal,
     reply::{Committed, Reply},
     session::Member,
-    shared::{RoomLoad, Shared},
+    shared::Shared,
     timestamp::Timestamp,
 };
 
@@ -71,7 +72,7 @@ pub(crate) struct Room {
     announced: i64,
     /// Since the last look whether the room is idle.
     used: bool,
-    /// A look is under way because there is no such conversation.
+    /// A look is under way because it is not loaded.
     stops_soon: bool,
 }
 
@@ -109,30 +110,22 @@ impl Room {
 
     /// Loads the participants and runs the command then; nothing else is handled meanwhile, so that order is kept.
     fn load_and_run(&self, command: RoomCommand, ctx: &mut Context<Self>) {
-        let (shared, conversation, user) = (self.shared.clone(), self.conversation, command.on_behalf_of());
-        let load = async move {
-            let _turn = match user {
-                Some(user) => Some(shared.store.begin_loading(user).await.map_err(|_| None)?),
-                None => None,
-            };
-            shared.load_rooms(&[conversation]).await.map(|mut found| found.pop()).map_err(Some)
-        };
+        let (shared, conversation) = (self.shared.clone(), self.conversation);
+        let load = async move { shared.load_room(conversation).await };
         ctx.wait(load.into_actor(self).map(move |loaded, room, ctx| match loaded {
-            Ok(Some(load)) => {
+            Loaded::Room(load) => {
                 room.loaded(load);
                 room.run(command, ctx);
             }
-            Ok(None) => {
+            Loaded::Nothing => {
                 // Not kept: it may be made at any moment. Nor is the room, which costs more than asking.
                 command.refuse(&Refusal::conversation_not_found());
                 room.stop_if_unknown(UNKNOWN_ROOM, ctx);
             }
-            // Too many are loaded for this user, which is no reason to refuse others.
-            Err(None) => command.refuse(&Refusal::overloaded()),
-            Err(Some(error)) => {
-                tracing::warn!(conversation = %room.conversation, %error, "cannot load a room");
+            Loaded::Unavailable => {
                 room.unavailable_until = Some(Instant::now() + RETRY_AFTER);
                 room.run(command, ctx);
+                room.stop_if_unknown(RETRY_AFTER, ctx);
             }
         }));
     }
@@ -327,7 +320,7 @@ impl Room {
         two.iter().map(|profile| profile.id).find(|id| *id != user)
     }
 
-    /// Stops soon, without waiting to be idle; now and then again while somebody holds the handle.
+    /// Stops soon if it is still not loaded, without waiting to be idle; now and then again while somebody holds the handle.
     fn stop_if_unknown(&mut self, after: Duration, ctx: &mut Context<Self>) {
         if self.stops_soon {
             return;
@@ -335,7 +328,7 @@ impl Room {
         self.stops_soon = true;
         ctx.run_later(after, |room, ctx| {
             room.stops_soon = false;
-            if room.participants.get().is_none() && room.unavailable_until.is_none() {
+            if room.participants.get().is_none() {
                 room.used = false;
                 room.stop_if_idle(ctx);
                 room.stop_if_unknown(RETRY_AFTER, ctx);
@@ -370,8 +363,11 @@ impl Handler<RoomCommand> for Room {
         // Somebody who only looks is no reason to stay.
         self.used |= !matches!(command, RoomCommand::Describe(_));
         let can_load = self.unavailable_until.is_none_or(|until| Instant::now() >= until);
-        // Nobody is in a room that is not loaded.
-        let needs_no_load = matches!(command, RoomCommand::Loaded(_) | RoomCommand::Leave(..));
+        // Nobody is in a room that is not loaded, or types there.
+        let needs_no_load = matches!(
+            command,
+            RoomCommand::Loaded(_) | RoomCommand::Leave(..) | RoomCommand::TypistGone(_) | RoomCommand::Describe(_)
+        );
         let must_load = self.participants.get().is_none() && can_load && !needs_no_load;
         if must_load { self.load_and_run(command, ctx) } else { self.run(command, ctx) }
     }

@@ -18,6 +18,7 @@ use crate::{
     directory::Directory,
     hub::Presence,
     ids::{ConversationId, MessageId, UserId},
+    loading::Loader,
     outbox::CloseReason,
     per_user::PerUser,
     profile::{LiveProfile, Profiles},
@@ -35,6 +36,7 @@ pub(crate) struct Shared {
     pub(crate) directory: Directory,
     pub(crate) presence: Presence,
     pub(crate) profiles: Profiles,
+    pub(crate) loader: Loader,
     pub(crate) store: Store,
     pub(crate) workers: Workers,
     pub(crate) recoveries: Recoveries,
@@ -56,13 +58,6 @@ pub(crate) struct Shared {
     pub(crate) stopping: AtomicBool,
 }
 
-/// What a room is made of.
-pub(crate) struct RoomLoad {
-    pub(crate) conversation: ConversationId,
-    pub(crate) participants: [Arc<LiveProfile>; 2],
-    pub(crate) last_seq: i64,
-}
-
 impl Shared {
     pub(crate) fn room(self: &Arc<Self>, conversation: ConversationId) -> Option<RoomHandle> {
         self.directory.room(conversation, self)
@@ -80,21 +75,6 @@ impl Shared {
         // In this order: a session that registers meanwhile is closed by the one or the other.
         self.revocations.add(user, at);
         self.workers.each(u64::MAX, |hub| hub.close_user(user, CloseReason::Revoked));
-    }
-
-    /// What rooms are made of, but for those of conversations that are not there.
-    pub(crate) async fn load_rooms(&self, conversations: &[ConversationId]) -> Result<Vec<RoomLoad>, StoreError> {
-        let found = self.store.find_rooms(conversations).await?.into_iter();
-        let loads = found.map(|(conversation, profiles, last_seq)| RoomLoad {
-            conversation,
-            participants: profiles.map(|profile| self.profiles.hold(profile)),
-            last_seq,
-        });
-        let loads: Vec<_> = loads.collect();
-        // Once more, now that changes reach them: one that came since the first reading was for nobody.
-        let profiles: Vec<_> = loads.iter().flat_map(|load| load.participants.clone()).collect();
-        self.read_again(&profiles).await?;
-        Ok(loads)
     }
 
     /// Reads profiles that are in use: whoever holds them has what was committed before, or later.

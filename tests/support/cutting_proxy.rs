@@ -1,4 +1,5 @@
-//! A proxy in front of Postgres that loses connections at the worst moments, takes new ones and says nothing, or is slow.
+//! A proxy in front of Postgres that loses connections at the worst moments, takes new ones and says nothing, or is slow. As
+//! some poolers do, it takes nobody who wants settings with the handshake.
 
 use std::{
     collections::VecDeque,
@@ -157,6 +158,10 @@ fn relay(client: &UnixStream, server: &UnixStream, plan: &Arc<Plan>) {
         pump(up, |bytes, (from, to)| {
             if contains(bytes, plan_up.application.as_bytes()) {
                 is_concerned.store(1, Ordering::SeqCst);
+            }
+            // Only a handshake begins with its length.
+            if bytes[0] == 0 && contains(bytes, b"\0options\0") {
+                return hang_up(from, to);
             }
             // Bind and Execute of a prepared statement begin with B; the statement itself was sent before.
             if is_concerned.load(Ordering::SeqCst) == 0 || bytes[0] != b'B' {

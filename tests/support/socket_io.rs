@@ -139,7 +139,7 @@ impl SocketIo {
         }
     }
 
-    fn packet(&mut self) -> String {
+    pub(crate) fn packet(&mut self) -> String {
         self.try_packet().expect("the connection goes on")
     }
 

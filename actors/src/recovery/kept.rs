@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     event::{EncodedEvent, Offset, encode},
     ids::{ConversationId, SessionId, UserId},
+    limits::ROOMS_AT_ONCE,
     message::{Notification, StoredMessage},
     profile::Profile,
     room::RoomHandle,
@@ -22,9 +23,6 @@ use crate::{
 };
 
 use super::{Log, Pid, Place, Recoverable};
-
-/// Rooms that Postgres is asked for in one statement.
-const ROOMS_AT_ONCE: usize = 1000;
 
 /// A session, as its row has it.
 #[derive(Debug, Serialize, Deserialize)]

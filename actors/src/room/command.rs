@@ -10,11 +10,11 @@ use crate::{
     hub::HubHandle,
     ids::{SessionId, UserId},
     lane::Settled,
+    loading::RoomLoad,
     message::MessageDeleted,
     refusal::Refusal,
     reply::Reply,
     session::{Member, Missed},
-    shared::RoomLoad,
 };
 
 use super::{RoomDescription, RoomHandle};

@@ -14,13 +14,14 @@ use crate::{
     ids::{ConversationId, SessionId, UserId},
     lane::Settled,
     limits::ROOM_QUEUE,
+    loading::RoomLoad,
     mailbox::{Mailbox, Waiting},
     message::MessageDeleted,
     profile::Profile,
     refusal::{Code, Refusal},
     reply::{Committed, PostError, Reply},
     session::{Member, Missed},
-    shared::{RoomLoad, Shared},
+    shared::Shared,
 };
 
 use super::{Participants, Room, RoomCommand, RoomDescription};

@@ -13,7 +13,9 @@ mod users;
 
 use std::{sync::Arc, time::Duration};
 
-use deadpool_postgres::{Manager, ManagerConfig, Pool, RecyclingMethod, Runtime, Timeouts};
+use deadpool_postgres::{
+    ClientWrapper, Hook, HookError, Manager, ManagerConfig, Pool, PoolError, RecyclingMethod, Runtime, Timeouts,
+};
 use thiserror::Error;
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 use tokio_postgres::{Config, NoTls, Row, error::Severity, types::ToSql};
@@ -29,11 +31,9 @@ use busy::Busy;
 use stop::Stop;
 
 use crate::{
-    connect::{ConnectError, committing, connect_time, set_at_start},
-    limits::{
-        CONNECT_TIMEOUT, LOADS_OF_USER, PATIENCE_AT_STOP, POOL_CONNECTIONS, POOL_WAIT, READ_TIMEOUT, READS_OF_USER,
-    },
-    link::takes_no_writes,
+    connect::{ConnectError, commits_settings, connect_time, writable},
+    limits::{CONNECT_TIMEOUT, PATIENCE_AT_STOP, POOL_CONNECTIONS, POOL_WAIT, READ_TIMEOUT, READS_OF_USER},
+    link::{explain, takes_no_writes},
     refusal::Refusal,
     turns::{Turn, Turns},
 };
@@ -79,7 +79,7 @@ impl From<ConnectError> for StoreError {
 
 impl From<tokio_postgres::Error> for StoreError {
     fn from(error: tokio_postgres::Error) -> Self {
-        let explained = crate::link::explain(&error);
+        let explained = explain(&error);
         match error.as_db_error() {
             // Anything more severe ends the connection, perhaps after the commit.
             Some(refused) if refused.parsed_severity() == Some(Severity::Error) => {
@@ -122,6 +122,16 @@ impl Terms {
     }
 }
 
+/// What a new connection of the pool begins with.
+async fn set_up(client: &ClientWrapper) -> Result<(), HookError> {
+    // The plan: else a page of a long conversation is planned anew each time, which takes twice as long as to fetch it.
+    let settings = format!("{}; SET plan_cache_mode = force_generic_plan", commits_settings());
+    match timeout(CONNECT_TIMEOUT, client.batch_execute(&settings)).await {
+        Ok(set) => set.map_err(HookError::Backend),
+        Err(_) => Err(HookError::message("no answer in time")),
+    }
+}
+
 /// The pool.
 #[derive(Clone, Debug)]
 pub struct Store {
@@ -130,17 +140,14 @@ pub struct Store {
     pool: Pool,
     asked: Arc<Asked>,
     readers: Arc<Turns>,
-    loaders: Arc<Turns>,
     stop: Arc<Stop>,
 }
 
 impl Store {
     /// For a database whose schema is up to date. Connections are made when they are needed.
     pub fn new(database: &Config) -> Self {
-        let mut database = committing(database);
+        let mut database = writable(database);
         database.application_name("horsetrust-chat reads");
-        // Else a page of a long conversation is planned anew each time, which takes twice as long as to fetch it.
-        set_at_start(&mut database, "-c plan_cache_mode=force_generic_plan");
         let manager =
             Manager::from_config(database.clone(), NoTls, ManagerConfig { recycling_method: RecyclingMethod::Fast });
         let pool = Pool::builder(manager)
@@ -149,10 +156,11 @@ impl Store {
             .wait_timeout(Some(POOL_WAIT))
             .create_timeout(Some(connect_time(&database)))
             .recycle_timeout(Some(CONNECT_TIMEOUT))
+            .post_create(Hook::async_fn(|client, _| Box::pin(set_up(client))))
             .build()
             .expect("a runtime is given, which is all that can be missing");
-        let [readers, loaders] = [READS_OF_USER, LOADS_OF_USER].map(|at_once| Arc::new(Turns::new(at_once)));
-        Self { database, pool, asked: Arc::default(), readers, loaders, stop: Arc::default() }
+        let readers = Arc::new(Turns::new(READS_OF_USER));
+        Self { database, pool, asked: Arc::default(), readers, stop: Arc::default() }
     }
 
     /// How much of the pool is in use.
@@ -235,6 +243,9 @@ impl Store {
         tokio::select! {
             client = self.pool.timeout_get(&timeouts) => match client {
                 Ok(client) => Ok(Busy::new(client, turn, self.stop.clone())),
+                Err(PoolError::Backend(error) | PoolError::PostCreateHook(HookError::Backend(error))) => {
+                    Err(StoreError::Unavailable(explain(&error)))
+                }
                 Err(error) => Err(StoreError::Unavailable(error.to_string())),
             },
             // Those who ask later serve the stop.

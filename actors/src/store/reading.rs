@@ -8,7 +8,7 @@ use tokio_postgres::{Row, types::ToSql};
 use crate::{
     ids::UserId,
     limits::{PATIENCE_AT_STOP, POOL_WAIT},
-    turns::{Turn, Turns},
+    turns::Turn,
 };
 
 use super::{Store, StoreError, Terms, asked::Asking};
@@ -32,27 +32,17 @@ impl Store {
     /// Waits for the user's turn to read.
     pub(crate) async fn begin_reading(&self, reader: UserId) -> Result<Reading, StoreError> {
         let (asking, began) = (self.asked.begin(), Instant::now());
-        let turn = Arc::new(self.turn(&self.readers, reader).await?);
-        Ok(Reading { reader, wait: POOL_WAIT.saturating_sub(began.elapsed()), _asking: asking, turn })
-    }
-
-    /// Waits for the user's turn to have a room loaded, of [`LOADS_OF_USER`](crate::limits::LOADS_OF_USER) at the same time.
-    pub(crate) async fn begin_loading(&self, user: UserId) -> Result<Turn, StoreError> {
-        self.turn(&self.loaders, user).await
-    }
-
-    async fn turn(&self, turns: &Turns, user: UserId) -> Result<Turn, StoreError> {
         // In this order: one that begins meanwhile is heard.
         let stop = self.stop.begins();
         if self.stop.has_begun() {
             return Err(StoreError::stopping());
         }
-        tokio::select! {
-            () = stop => Err(StoreError::stopping()),
-            turn = timeout(POOL_WAIT, turns.of(user)) => {
-                turn.map_err(|_| StoreError::Unavailable("the user's other reads take too long".to_owned()))
-            }
-        }
+        let turn = tokio::select! {
+            () = stop => return Err(StoreError::stopping()),
+            turn = timeout(POOL_WAIT, self.readers.of(reader)) => turn,
+        };
+        let turn = turn.map_err(|_| StoreError::Unavailable("the user's other reads take too long".to_owned()))?;
+        Ok(Reading { reader, wait: POOL_WAIT.saturating_sub(began.elapsed()), _asking: asking, turn: Arc::new(turn) })
     }
 
     /// The rows of a statement.
