@@ -37,7 +37,10 @@ pub(crate) fn writable(database: &Config) -> Config {
 /// As statements, since a pooler may refuse settings in the handshake, or leave them out without a word.
 pub(crate) fn commits_settings() -> String {
     let (statement, lock) = (STATEMENT_TIMEOUT.as_millis(), LOCK_TIMEOUT.as_millis());
-    format!("SET synchronous_commit = on; SET statement_timeout = {statement}; SET lock_timeout = {lock}")
+    // Whoever wants commits to be seen on a standby, too, has it so.
+    let commit = "SELECT set_config('synchronous_commit', 'on', false) \
+        WHERE current_setting('synchronous_commit') <> 'remote_apply'";
+    format!("{commit}; SET statement_timeout = {statement}; SET lock_timeout = {lock}")
 }
 
 /// A connection is waited for without end by some, and lies idle in the pool: a machine that is gone is noticed all the same.
