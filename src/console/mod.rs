@@ -164,10 +164,18 @@ impl Console {
                 let (app, by) = (self.app.clone(), self.admin.map(|(user, _)| user));
                 let answered = async move { question.answer(&app, by).await };
                 // One after the other: an operator who asks more waits.
-                ctx.wait(answered.into_actor(self).map(move |answered, _, ctx| answer(&id, &answered, ctx)));
+                ctx.wait(answered.into_actor(self).map(move |answered, console, ctx| {
+                    answer(&id, &answered, ctx);
+                    console.pause(ctx);
+                }));
+                return;
             }
             Err(refusal) => answer(&id, &Err(refusal), ctx),
         }
+        self.pause(ctx);
+    }
+
+    fn pause(&self, ctx: &mut WebsocketContext<Self>) {
         ctx.wait(sleep(PAUSE).into_actor(self));
     }
 

@@ -226,6 +226,27 @@ describe('the console', () => {
     await next.stop();
   });
 
+  test('a press is a click though the lists become longer meanwhile', async () => {
+    const { alice, bob, conversation } = await newPair(server);
+    const window = await open(server, { viewport: { width: 360, height: 740 } });
+    const { page } = window;
+    await page.getByLabel('Watch a conversation').fill(conversation);
+    const button = page.getByRole('button', { name: 'Watch', exact: true }).first();
+    await number(page, 'Sessions').waitFor();
+    await button.scrollIntoViewIfNeeded();
+    const { x, y, width, height } = await button.boundingBox();
+    await page.mouse.move(x + width / 2, y + height / 2);
+    await page.mouse.down();
+    const before = await button.boundingBox();
+    for (const user of [alice, alice, bob, bob]) await connect(server, user);
+    await page.waitForTimeout(4_000);
+    assert.deepEqual(await button.boundingBox(), before, 'nothing moves');
+    await page.mouse.up();
+    await page.getByRole('button', { name: `Stop watching ${conversation}` }).waitFor();
+    await details(page, alice).nth(1).waitFor();
+    window.withoutFaults();
+  });
+
   for (const colorScheme of ['light', 'dark']) {
     for (const [size, viewport] of [['desktop', { width: 1280, height: 900 }], ['phone', { width: 360, height: 740 }]]) {
       test(`has no violation that axe knows of: ${size}, ${colorScheme}`, async () => {

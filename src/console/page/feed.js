@@ -1,5 +1,7 @@
 // The connection to the server: what it tells each second, and calls that it answers. It comes back by itself.
 
+import { whenStill } from './live.js';
+
 const AGAIN_MS = [500, 1_000, 2_000, 5_000];
 
 /**
@@ -33,8 +35,8 @@ export class Feed extends EventTarget {
     const socket = new WebSocket(url);
     this.#socket = socket;
     socket.addEventListener('open', () => this.#say('connect', { token: this.#token }));
-    socket.addEventListener('message', ({ data }) => this.#heard(JSON.parse(data)));
-    socket.addEventListener('close', ({ reason }) => this.#closed(reason));
+    socket.addEventListener('message', ({ data }) => whenStill(() => this.#heard(JSON.parse(data))));
+    socket.addEventListener('close', ({ reason }) => whenStill(() => this.#closed(reason)));
   }
 
   #heard({ event, data, id }) {

@@ -1,6 +1,24 @@
 // What is on the page while somebody looks: asked for again, and changed only where it is another.
 
 const EVERY_MS = 3_000;
+/** The click of a touch comes a little after its end. */
+const CLICK_MS = 50;
+
+let isPressed = false;
+const waiting = [];
+const letGo = () => setTimeout(() => {
+  isPressed = false;
+  waiting.splice(0).forEach((act) => act());
+}, CLICK_MS);
+document.addEventListener('pointerdown', () => { isPressed = true; }, true);
+for (const name of ['pointerup', 'pointercancel']) document.addEventListener(name, letGo, true);
+window.addEventListener('blur', letGo);
+
+/** Does it when nothing is pressed, one after the other: a click is lost when what it is meant for moves in between. */
+export function whenStill(act) {
+  if (isPressed) waiting.push(act);
+  else act();
+}
 
 /** Refreshes every few seconds, when somebody looks again, and after what the operator did; not in vain. */
 export function keepFresh(feed, refresh) {
