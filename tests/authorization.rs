@@ -189,7 +189,9 @@ fn a_session_whose_token_expires_or_is_revoked_is_answered_nothing_any_more() {
 #[test]
 fn pages_are_the_same_for_everybody() {
     let world = World::on(Launch::on(&DataDir::new()).with_demo().start());
-    for path in ["/", "/page/main.js", "/admin", "/admin/main.js", "/reference/", "/reference/swagger-ui.css"] {
+    for path in
+        ["/", "/page/main.js", "/admin", "/admin/", "/admin/main.js", "/reference/", "/reference/swagger-ui.css"]
+    {
         let answers = Caller::ALL.map(|caller| {
             let authorization = format!("Bearer {}", world.person(caller).token);
             let headers = [("Authorization", authorization.as_str())];

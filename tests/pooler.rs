@@ -8,15 +8,6 @@ use support::cutting_proxy::Proxied;
 use support::postgres::Sql;
 use support::{EVENT_LIMIT, until};
 
-/// Keeps what a connection has set that stores or deletes a message.
-const WITNESS: &str = "
-    CREATE TABLE witness (seen text);
-    CREATE FUNCTION look() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
-        INSERT INTO witness SELECT string_agg(current_setting(name), ' ' ORDER BY place)
-        FROM unnest(ARRAY['synchronous_commit', 'statement_timeout', 'lock_timeout']) WITH ORDINALITY AS of (name, place);
-        RETURN NULL;
-    END $$;
-    CREATE TRIGGER witness AFTER INSERT OR UPDATE ON messages FOR EACH ROW EXECUTE FUNCTION look()";
 const END: &str =
     "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE 'horsetrust-chat%'";
 
@@ -26,7 +17,7 @@ fn commits_are_safe_and_bounded_whatever_the_database_has_for_all() {
     let (ana, ben) = (server.person("Ana"), server.person("Ben"));
     let conversation = server.conversation(&ana, &ben);
     let sql = Sql::connect(postgres.directory());
-    sql.run(WITNESS);
+    sql.watch_settings();
     let path = format!("/api/chat/conversations/{conversation}/messages");
     let post = || server.rest(&ana.token, "POST", &path, Some(&json!({ "text": "text" })));
     for (of_all, wanted) in [("off", "on"), ("local", "on"), ("remote_write", "on"), ("remote_apply", "remote_apply")] {
@@ -39,8 +30,6 @@ fn commits_are_safe_and_bounded_whatever_the_database_has_for_all() {
         });
         let message = format!("/api/chat/messages/{}", posted.1["data"]["_id"].as_str().expect("an id"));
         assert_eq!(server.rest(&ana.token, "DELETE", &message, None).0, 200);
-        let seen = sql.text("SELECT string_agg(DISTINCT seen, ', ') FROM witness");
-        assert_eq!(seen, format!("{wanted} 7s 1s"), "where all have {of_all}");
-        sql.run("TRUNCATE witness");
+        assert_eq!(sql.settings_seen(), format!("{wanted} 7s 1s"), "where all have {of_all}");
     }
 }

@@ -291,6 +291,21 @@ fn an_import_that_was_killed_is_finished_by_the_next_one() {
     assert_eq!(sql.count(sound), 3);
 }
 
+#[test]
+fn what_is_imported_is_on_the_disk_whatever_the_database_has_for_all() {
+    let server = Server::start();
+    let files = Files::beside(server.directory(), "old");
+    let [ana, ben, talk] = ids::<3>();
+    files.write("users.json", &[user(&ana, "Ana"), user(&ben, "Ben")]);
+    files.write("conversations.json", &[conversation(&talk, &ana, &ben)]);
+    files.write("messages.json", &[message(&new_id(), &talk, &ana, "text", 1)]);
+    let sql = Sql::connect(server.directory());
+    sql.watch_settings();
+    sql.run("ALTER DATABASE horsetrust SET synchronous_commit = off");
+    files.import();
+    assert_eq!(sql.settings_seen(), "on 0 0");
+}
+
 /// Of a process that may just have ended.
 fn peak_kilobytes(pid: u32) -> Option<u64> {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;

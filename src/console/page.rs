@@ -13,6 +13,7 @@ macro_rules! files {
 /// Path, content type, content; what the chat page has, too, is the same file.
 const FILES: &[(&str, &str, &str)] = files![
     "/admin" = "page/index.html": HTML,
+    "/admin/" = "page/index.html": HTML,
     "/admin/base.css" = "../page/base.css": CSS,
     "/admin/icon.svg" = "../page/icon.svg": SVG,
     "/admin/dom.js" = "../page/dom.js": JAVASCRIPT,

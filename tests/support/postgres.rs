@@ -45,6 +45,18 @@ impl Sql {
         rows.iter().map(|row| Pid::from_raw(row.get(0))).collect()
     }
 
+    /// From now on it is seen how connections are set that store or delete messages.
+    pub(crate) fn watch_settings(&self) {
+        self.run(WITNESS);
+    }
+
+    /// Their `synchronous_commit`, `statement_timeout` and `lock_timeout`, since the last time.
+    pub(crate) fn settings_seen(&self) -> String {
+        let seen = self.text("SELECT string_agg(DISTINCT seen, ', ') FROM witness");
+        self.run("TRUNCATE witness");
+        seen
+    }
+
     pub(crate) fn count(&self, query: &str) -> i64 {
         self.runtime.block_on(self.client.query_one(query, &[])).expect(query).get(0)
     }
@@ -53,6 +65,16 @@ impl Sql {
         self.runtime.block_on(self.client.query_one(query, &[])).expect(query).get(0)
     }
 }
+
+/// Keeps how a connection is set that stores or deletes a message.
+const WITNESS: &str = "
+    CREATE TABLE witness (seen text);
+    CREATE FUNCTION look() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+        INSERT INTO witness SELECT string_agg(current_setting(name), ' ' ORDER BY place)
+        FROM unnest(ARRAY['synchronous_commit', 'statement_timeout', 'lock_timeout']) WITH ORDINALITY AS of (name, place);
+        RETURN NULL;
+    END $$;
+    CREATE TRIGGER witness AFTER INSERT OR UPDATE ON messages FOR EACH ROW EXECUTE FUNCTION look()";
 
 /// A Postgres that is stopped and not dead: connections stay open and nothing answers. Dropping it lets it go on.
 pub(crate) struct Frozen(Vec<Pid>);
