@@ -303,7 +303,7 @@ fn what_is_imported_is_on_the_disk_whatever_the_database_has_for_all() {
     sql.watch_settings();
     sql.run("ALTER DATABASE horsetrust SET synchronous_commit = off");
     files.import();
-    assert_eq!(sql.settings_seen(), "on 0 0");
+    assert_eq!(sql.settings_seen(), ["conversations: on 0 0", "messages: on 0 0", "users: on 0 0"]);
 }
 
 /// Of a process that may just have ended.

@@ -2,9 +2,8 @@
 
 use std::time::Duration;
 
-use thiserror::Error;
 use tokio::time::timeout;
-use tokio_postgres::{Client, Config, Connection, NoTls, Socket, config::TargetSessionAttrs, tls::NoTlsStream};
+use tokio_postgres::{Client, Config, Connection, Error, NoTls, Socket, config::TargetSessionAttrs, tls::NoTlsStream};
 
 use crate::{
     limits::{CONNECT_TIMEOUT, LOCK_TIMEOUT, REACH_TIMEOUT, STATEMENT_TIMEOUT},
@@ -17,7 +16,7 @@ const KEEPALIVE: Duration = Duration::from_secs(10);
 const SILENCE: Duration = Duration::from_secs(40);
 
 /// Why there is none: what Postgres or the system said, or that nothing did in time.
-#[derive(Debug, Error)]
+#[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub struct ConnectError(String);
 
@@ -30,17 +29,18 @@ pub(crate) fn writable(database: &Config) -> Config {
     database
 }
 
-/// What a connection runs first over which something is stored that is acknowledged: it is committed then, whatever the default
-/// of the database or the role is. And Postgres gives up before this server does: what is refused here is not carried out
-/// later, and leaves nobody at a lock.
+/// To be run first on a connection over which something is stored that is acknowledged: it is committed then, whatever the
+/// default of the database or the role is. And Postgres gives up before this server does: what is refused here is not carried
+/// out later, and leaves nobody at a lock.
 ///
 /// As statements, since a pooler may refuse settings in the handshake, or leave them out without a word.
-pub(crate) fn commits_settings() -> String {
+pub(crate) async fn prepare_commits(client: &Client) -> Result<(), Error> {
     let (statement, lock) = (STATEMENT_TIMEOUT.as_millis(), LOCK_TIMEOUT.as_millis());
     // Whoever wants commits to be seen on a standby, too, has it so.
     let commit = "SELECT set_config('synchronous_commit', 'on', false) \
         WHERE current_setting('synchronous_commit') <> 'remote_apply'";
-    format!("{commit}; SET statement_timeout = {statement}; SET lock_timeout = {lock}")
+    let times = format!("SET statement_timeout = {statement}; SET lock_timeout = {lock}");
+    client.batch_execute(&format!("{commit}; {times}")).await
 }
 
 /// A connection is waited for without end by some, and lies idle in the pool: a machine that is gone is noticed all the same.
@@ -65,7 +65,19 @@ pub async fn connect(database: &Config, name: &str) -> Result<(Client, Connectio
     connect_anywhere(&writable(database), name).await
 }
 
-/// The same to where it takes writes or does not.
+/// The same for commits, where something runs it.
+pub(crate) async fn connect_for_commits(database: &Config, name: &str) -> Result<Client, ConnectError> {
+    let (client, connection) = connect(database, name).await?;
+    // Ends with the client.
+    tokio::spawn(connection);
+    match timeout(REACH_TIMEOUT, prepare_commits(&client)).await {
+        Ok(prepared) => prepared.map_err(|error| ConnectError(explain(&error)))?,
+        Err(_) => return Err(ConnectError("no answer in time".to_owned())),
+    }
+    Ok(client)
+}
+
+/// As [`connect`], to where it takes writes or does not.
 pub(crate) async fn connect_anywhere(
     database: &Config,
     name: &str,

@@ -14,7 +14,7 @@ use tokio_postgres::{Client, Config, Error, NoTls, Row, Statement, types::ToSql}
 
 use crate::{
     batch::{Batch, Columns, Mark, Part, Receipt},
-    connect::{commits_settings, connect_time, writable},
+    connect::{connect_time, prepare_commits, writable},
     ids::{ConversationId, MessageId},
     lane::Outcome,
     limits::{LOCK_TIMEOUT, REPEAT_TRIES},
@@ -183,9 +183,9 @@ impl Connection {
         let mut connection = UnpreparedConnection { client: Some(client), driver };
         let client = connection.client.as_ref().expect("just put there");
         // All behind each other in few round trips, since Postgres may be far away.
-        let (settings, mine): (_, [&(dyn ToSql + Sync); 1]) = (commits_settings(), [&lock]);
+        let mine: [&(dyn ToSql + Sync); 1] = [&lock];
         let (_, _, _, append_one, append, append_named, mark, lock, find) = tokio::try_join!(
-            client.batch_execute(&settings),
+            prepare_commits(client),
             client.execute(sql::END_HOLDER_OF_LOCK, &mine),
             client.execute("SELECT pg_advisory_lock($1)", &mine),
             client.prepare(sql::APPEND_MESSAGE),

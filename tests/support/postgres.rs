@@ -45,16 +45,16 @@ impl Sql {
         rows.iter().map(|row| Pid::from_raw(row.get(0))).collect()
     }
 
-    /// From now on it is seen how connections are set that store or delete messages.
+    /// From now on it is seen how connections are set that change rows.
     pub(crate) fn watch_settings(&self) {
         self.run(WITNESS);
     }
 
-    /// Their `synchronous_commit`, `statement_timeout` and `lock_timeout`, since the last time.
-    pub(crate) fn settings_seen(&self) -> String {
-        let seen = self.text("SELECT string_agg(DISTINCT seen, ', ') FROM witness");
+    /// Their `synchronous_commit`, `statement_timeout` and `lock_timeout`, behind each table's name, since the last time.
+    pub(crate) fn settings_seen(&self) -> Vec<String> {
+        let seen = self.text("SELECT string_agg(DISTINCT seen, ',' ORDER BY seen) FROM witness");
         self.run("TRUNCATE witness");
-        seen
+        seen.split(',').map(str::to_owned).collect()
     }
 
     pub(crate) fn count(&self, query: &str) -> i64 {
@@ -66,15 +66,20 @@ impl Sql {
     }
 }
 
-/// Keeps how a connection is set that stores or deletes a message.
+/// Keeps how a connection is set that changes a row.
 const WITNESS: &str = "
     CREATE TABLE witness (seen text);
     CREATE FUNCTION look() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
-        INSERT INTO witness SELECT string_agg(current_setting(name), ' ' ORDER BY place)
+        INSERT INTO witness SELECT TG_TABLE_NAME || ': ' || string_agg(current_setting(name), ' ' ORDER BY place)
         FROM unnest(ARRAY['synchronous_commit', 'statement_timeout', 'lock_timeout']) WITH ORDINALITY AS of (name, place);
         RETURN NULL;
     END $$;
-    CREATE TRIGGER witness AFTER INSERT OR UPDATE ON messages FOR EACH ROW EXECUTE FUNCTION look()";
+    DO $$ DECLARE one text; BEGIN
+        FOREACH one IN ARRAY ARRAY['conversations', 'kept_sessions', 'messages', 'revocations', 'server_openings', 'users']
+        LOOP
+            EXECUTE format('CREATE TRIGGER witness AFTER INSERT OR UPDATE OR DELETE ON %I FOR EACH ROW EXECUTE FUNCTION look()', one);
+        END LOOP;
+    END $$";
 
 /// A Postgres that is stopped and not dead: connections stay open and nothing answers. Dropping it lets it go on.
 pub(crate) struct Frozen(Vec<Pid>);

@@ -6,7 +6,7 @@ use tokio::time::{Instant, sleep};
 use tokio_postgres::{Client, Row, types::ToSql};
 
 use crate::{
-    connect::connect,
+    connect::connect_for_commits,
     ids::{MessageId, UserId},
     limits::KEEPING_WAIT,
     message::{MessageDeleted, StoredMessage},
@@ -25,19 +25,11 @@ impl Store {
     /// A connection of its own for the end of a stop: those of the pool may have more to read than there is time, or be lost
     /// without a word.
     pub(crate) async fn aside(&self) -> Aside {
-        let client = match connect(&self.database, "horsetrust-chat sessions").await {
-            Ok((client, connection)) => {
-                // Ends with the client.
-                tokio::spawn(connection);
-                Some(client)
-            }
-            // Postgres may have none left.
-            Err(error) => {
-                tracing::warn!(%error, "sessions are kept over the connections for reads");
-                None
-            }
-        };
-        Aside { client, store: self.clone() }
+        // Postgres may have none left.
+        let client = connect_for_commits(&self.database, "horsetrust-chat sessions").await;
+        let client =
+            client.inspect_err(|error| tracing::warn!(%error, "sessions are kept over the connections for reads"));
+        Aside { client: client.ok(), store: self.clone() }
     }
 
     /// The sessions that still wait for a server, with those that one is keeping at this moment.

@@ -16,6 +16,7 @@ use std::{sync::Arc, time::Duration};
 use deadpool_postgres::{
     ClientWrapper, Hook, HookError, Manager, ManagerConfig, Pool, PoolError, RecyclingMethod, Runtime, Timeouts,
 };
+use futures::future::try_join;
 use thiserror::Error;
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 use tokio_postgres::{Config, NoTls, Row, error::Severity, types::ToSql};
@@ -31,7 +32,7 @@ use busy::Busy;
 use stop::Stop;
 
 use crate::{
-    connect::{ConnectError, commits_settings, connect_time, writable},
+    connect::{ConnectError, connect_time, prepare_commits, writable},
     limits::{CONNECT_TIMEOUT, PATIENCE_AT_STOP, POOL_CONNECTIONS, POOL_WAIT, READ_TIMEOUT, READS_OF_USER},
     link::{explain, takes_no_writes},
     refusal::Refusal,
@@ -124,10 +125,10 @@ impl Terms {
 
 /// What a new connection of the pool begins with.
 async fn set_up(client: &ClientWrapper) -> Result<(), HookError> {
-    // The plan: else a page of a long conversation is planned anew each time, which takes twice as long as to fetch it.
-    let settings = format!("{}; SET plan_cache_mode = force_generic_plan", commits_settings());
-    match timeout(CONNECT_TIMEOUT, client.batch_execute(&settings)).await {
-        Ok(set) => set.map_err(HookError::Backend),
+    // Else a page of a long conversation is planned anew each time, which takes twice as long as to fetch it.
+    let plans = client.batch_execute("SET plan_cache_mode = force_generic_plan");
+    match timeout(CONNECT_TIMEOUT, try_join(prepare_commits(client), plans)).await {
+        Ok(set) => set.map(drop).map_err(HookError::Backend),
         Err(_) => Err(HookError::message("no answer in time")),
     }
 }
