@@ -10,7 +10,8 @@ use serde_json::{Value, json};
 use support::cutting_proxy::Proxied;
 use support::http::head;
 use support::postgres::{Frozen, Sql};
-use support::{Connection, DataDir, Person, Plain, Server, until};
+use support::socket_io::parse_ack;
+use support::{Connection, DataDir, Person, Plain, Server, SocketIo, new_id, until};
 
 const READS: &str = "horsetrust-chat reads";
 const LIST: &str = "/api/chat/conversations";
@@ -81,6 +82,24 @@ fn one_read_that_is_not_answered_is_enough_to_find_the_connections_lost() {
         assert_eq!(server.rest(&ana.token, "GET", LIST, None).0, 200);
     }
     assert!(began.elapsed() < SOON, "over new ones");
+}
+
+#[test]
+fn rooms_are_loaded_though_two_connections_are_lost() {
+    const ROOMS: usize = 40;
+    /// Those that wait for what is lost.
+    const REFUSED: usize = 6;
+    let (server, sql) = with_reads(8);
+    let mut socket = SocketIo::connect(&server, &server.person("Ana"));
+    let frozen = Frozen::some_connections(&sql, READS, 2);
+    for _ in 0..ROOMS {
+        socket.send_call("join_conversation", &json!(new_id()));
+        thread::sleep(Duration::from_millis(50));
+    }
+    let answers = (0..ROOMS).map(|_| parse_ack(&socket.packet()).expect("nothing else comes").1);
+    let refused = answers.filter(|answer| answer["code"] == "OVERLOADED").count();
+    assert!((1..=REFUSED).contains(&refused), "{refused} refused");
+    drop(frozen);
 }
 
 /// A server with a session of Ben's that can be recovered, whose connections for reads are lost.

@@ -101,9 +101,11 @@ pub const POOL_CONNECTIONS: usize = 8;
 /// Reads of one user that have a connection of the pool, or wait for one, at the same time. Reached: the others wait for
 /// these. Whoever has very many conversations can ask for more than all connections can read.
 pub const READS_OF_USER: usize = 2;
-/// Statements that load rooms at the same time: the second one goes on where the first one's connection is lost. Reached: who
-/// wants a room waits, and all who wait have theirs with the next statement.
+/// Statements that load rooms at the same time. Reached: who wants a room waits, and all who wait have theirs with the next
+/// statement.
 pub const ROOM_LOADS: usize = 2;
+/// How long a statement that loads rooms is one of them. Longer: its connection may be lost, and the next ones go on without it.
+pub const ROOM_LOAD_TURN: Duration = Duration::from_secs(1);
 /// Rooms that one statement loads.
 pub const ROOMS_AT_ONCE: usize = 1000;
 /// How long a read waits for its turn and a connection of the pool, and a room for being loaded with the next ones. Longer:

@@ -7,15 +7,19 @@
 use std::{
     collections::HashMap,
     fmt,
+    pin::pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::Ordering},
     time::Instant,
 };
 
-use tokio::sync::{Semaphore, oneshot};
+use tokio::{
+    sync::{Semaphore, SemaphorePermit, oneshot},
+    time::timeout,
+};
 
 use crate::{
     ids::ConversationId,
-    limits::{POOL_WAIT, ROOM_LOADS, ROOMS_AT_ONCE},
+    limits::{POOL_WAIT, ROOM_LOAD_TURN, ROOM_LOADS, ROOMS_AT_ONCE},
     profile::LiveProfile,
     shared::Shared,
     store::StoreError,
@@ -87,17 +91,27 @@ impl Shared {
                 biased;
                 // Where the room that read for others has failed, they have no answer.
                 loaded = &mut answered => return loaded.unwrap_or(Loaded::Unavailable),
-                _statement = self.loader.statements.acquire() => self.load_waiting().await,
+                turn = self.loader.statements.acquire() => self.load_waiting(turn.expect("nobody closes it")).await,
             }
         }
     }
 
-    async fn load_waiting(&self) {
+    async fn load_waiting(&self, turn: SemaphorePermit<'_>) {
         let is_late = |asked: &Asked| self.stopping.load(Ordering::SeqCst) || asked.since.elapsed() > POOL_WAIT;
         let (late, asked): (Vec<_>, Vec<_>) = self.loader.take().into_iter().partition(is_late);
         late.into_iter().for_each(|Asked { answer, .. }| drop(answer.send(Loaded::Unavailable)));
         let ids: Vec<_> = asked.iter().map(|one| one.conversation).collect();
-        let found = if ids.is_empty() { None } else { self.try_load(&ids).await };
+        if ids.is_empty() {
+            return;
+        }
+        let mut load = pin!(self.try_load(&ids));
+        let found = match timeout(ROOM_LOAD_TURN, &mut load).await {
+            Ok(found) => found,
+            Err(_) => {
+                drop(turn);
+                load.await
+            }
+        };
         for Asked { conversation, answer, .. } in asked {
             let loaded = match &found {
                 Some(found) => found.get(&conversation).cloned().map_or(Loaded::Nothing, Loaded::Room),

@@ -39,8 +39,8 @@ impl Sql {
     /// The processes that serve those whose name begins so, in this database: others of the same Postgres belong to
     /// tests that run beside this one.
     pub(crate) fn connections(&self, application: &str) -> Vec<Pid> {
-        let query =
-            "SELECT pid FROM pg_stat_activity WHERE starts_with(application_name, $1) AND datname = current_database()";
+        let query = "SELECT pid FROM pg_stat_activity
+            WHERE starts_with(application_name, $1) AND datname = current_database() ORDER BY backend_start";
         let rows = self.runtime.block_on(self.client.query(query, &[&application])).expect(query);
         rows.iter().map(|row| Pid::from_raw(row.get(0))).collect()
     }
@@ -100,7 +100,13 @@ impl Frozen {
 
     /// The connections only whose name begins so.
     pub(crate) fn connections(sql: &Sql, application: &str) -> Self {
-        let processes = sql.connections(application);
+        Self::some_connections(sql, application, usize::MAX)
+    }
+
+    /// So many of them, those that were made first.
+    pub(crate) fn some_connections(sql: &Sql, application: &str, count: usize) -> Self {
+        let mut processes = sql.connections(application);
+        processes.truncate(count);
         assert!(!processes.is_empty(), "{application} is connected");
         for process in &processes {
             kill(*process, Signal::SIGSTOP).expect("it is there");
