@@ -117,6 +117,8 @@ pub(crate) fn command(arguments: &[&str]) -> Command {
     }
     // Two, so that what crosses from worker to worker is tested on every machine.
     command.env("JWT_SECRET", SECRET).env("WORKERS", "2").args(arguments).stdin(Stdio::null());
+    // In pages of 2 MB, of which it is left to chance which are made, nothing smaller could be measured.
+    command.env("MIMALLOC_ALLOW_THP", "0");
     // As much as the load tool asks for.
     command.envs(["RATE_SENDS", "RATE_TYPING", "RATE_JOINS", "RATE_REST"].map(|rate| (rate, "0")));
     command
