@@ -194,3 +194,23 @@ fn a_stop_keeps_sessions_while_a_room_is_loaded() {
     let join = json!(losing.another);
     losing.keeps_the_session_during("join_conversation", &join);
 }
+
+#[test]
+fn what_is_deleted_as_a_stop_begins_is_told_though_its_room_is_not_loaded() {
+    let settings = [("ROOM_IDLE_SECONDS", "1")];
+    let Proxied { postgres: _postgres, proxy, server } = Proxied::start_with("nobody's", &settings);
+    let (ana, ben) = (server.person("Ana"), server.person("Ben"));
+    let conversation = server.conversation(&ana, &ben);
+    let message = server.post(&ana, &conversation, "unread");
+    let mut reader = Plain::connect(&server, &ben);
+    until("nobody needs the room", RECOVERY, || server.stat("rooms") == 0);
+    proxy.be_late(300);
+    let mut caller = Connection::open(server.address());
+    let path = format!("/api/chat/messages/{}", message["_id"].as_str().expect("an id"));
+    let authorization = format!("Bearer {}", ana.token);
+    caller.send(&head("DELETE", &path, &[("Authorization", &authorization)], None));
+    assert!(caller.is_silent_for(Duration::from_millis(150)), "Postgres is far away");
+    assert_eq!(server.stop().code(), Some(0));
+    assert_eq!(caller.response().status, 200);
+    assert_eq!(reader.next_event("unread_update")["data"]["total_unread"], 0);
+}

@@ -229,7 +229,7 @@ impl Chat {
         if (found.is_first || is_in_doubt)
             && let Some(room) = self.0.room(found.conversation)
         {
-            room.deleted(deleted(), caller, told);
+            room.deleted(deleted(), found.other, told);
         }
         Ok(deleted())
     }
@@ -279,7 +279,7 @@ impl Chat {
     pub async fn put_user(&self, profile: &Profile) -> Result<(), StoreError> {
         self.0.store.put_user(profile).await?;
         // Read, since another change may be the last one. It is committed: if this fails, the announcement makes up for it.
-        if let Err(error) = self.0.read_again(self.0.profiles.get(profile.id).as_slice()).await {
+        if let Err(error) = self.0.read_again(self.0.profiles.changed(profile.id).as_slice()).await {
             tracing::warn!(%error, "cannot read a profile that was changed");
         }
         Ok(())
@@ -353,11 +353,11 @@ impl Chat {
             return Ok(());
         }
         let messages: Vec<_> = undecided.iter().map(|(message, _)| *message).collect();
-        for (caller, deleted) in postgres.find_deleted(&messages).await? {
+        for (caller, other, deleted) in postgres.find_deleted(&messages).await? {
             if undecided.contains(&(deleted.id, caller))
                 && let Some(room) = self.0.room(deleted.conversation_id)
             {
-                room.deleted(deleted, caller, self.0.counters.hold(Gauge::Announcements));
+                room.deleted(deleted, other, self.0.counters.hold(Gauge::Announcements));
             }
         }
         Ok(())

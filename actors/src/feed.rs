@@ -97,7 +97,7 @@ async fn listen(database: &Config, name: &str, shared: &Shared, outage: &mut Out
     });
     in_time(client.batch_execute("LISTEN user_changed; LISTEN user_revoked")).await?;
     // A failure ends the listening, so that all are read when it begins anew.
-    shared.read_again(&shared.profiles.all()).await?;
+    shared.read_again(&shared.profiles.all_changed()).await?;
     revoke(shared).await?;
     outage.is_over();
     look_for_others(&client, name).await;
@@ -108,7 +108,7 @@ async fn listen(database: &Config, name: &str, shared: &Shared, outage: &mut Out
                 let Some(announcement) = announcement else { return Ok(()) };
                 match (announcement.channel(), UserId::parse(announcement.payload())) {
                     ("user_revoked", _) => revoke(shared).await?,
-                    (_, user) => shared.read_again(user.and_then(|user| shared.profiles.get(user)).as_slice()).await?,
+                    (_, user) => shared.read_again(user.and_then(|user| shared.profiles.changed(user)).as_slice()).await?,
                 }
             }
             _ = look.tick() => look_at_settings(&client, shared).await?,

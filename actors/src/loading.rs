@@ -134,6 +134,7 @@ impl Shared {
 
     /// What rooms are made of, but for those of conversations that are not there.
     pub(crate) async fn load_rooms(&self, conversations: &[ConversationId]) -> Result<Vec<RoomLoad>, StoreError> {
+        let changes = self.profiles.changes();
         let found = self.store.find_rooms(conversations).await?.into_iter();
         let loads = found.map(|(conversation, profiles, last_seq)| RoomLoad {
             conversation,
@@ -141,9 +142,10 @@ impl Shared {
             last_seq,
         });
         let loads: Vec<_> = loads.collect();
-        // Once more, now that changes reach them: one that came since the first reading was for nobody.
-        let profiles: Vec<_> = loads.iter().flat_map(|load| load.participants.clone()).collect();
-        self.read_again(&profiles).await?;
+        if self.profiles.changes() != changes {
+            let profiles: Vec<_> = loads.iter().flat_map(|load| load.participants.clone()).collect();
+            self.read_again(&profiles).await?;
+        }
         Ok(loads)
     }
 }

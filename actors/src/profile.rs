@@ -87,23 +87,31 @@ impl Drop for LiveProfile {
     fn drop(&mut self) {
         if let Some(registry) = self.registry.upgrade() {
             // Somebody may have put a new one in its place since.
-            registry.0.remove_if(&self.id, |_, held| held.strong_count() == 0);
+            registry.held.remove_if(&self.id, |_, held| held.strong_count() == 0);
         }
     }
 }
 
 #[derive(Debug, Default)]
-struct Registry(DashMap<UserId, Weak<LiveProfile>>);
+struct Registry {
+    held: DashMap<UserId, Weak<LiveProfile>>,
+    changes: AtomicU64,
+}
 
 /// The profiles in use.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Profiles(Arc<Registry>);
 
 impl Profiles {
-    /// Holds a user's profile: the one that others hold, else this one. Changes reach it from now on; whoever has read
-    /// it before reads again.
+    /// How many changes were heard of. Whoever finds another number than before it read profiles, when it holds them, reads them
+    /// again: the changes that came in between were for nobody.
+    pub(crate) fn changes(&self) -> u64 {
+        self.0.changes.load(Ordering::SeqCst)
+    }
+
+    /// Holds a user's profile: the one that others hold, else this one. Changes reach it from now on.
     pub(crate) fn hold(&self, profile: Profile) -> Arc<LiveProfile> {
-        let mut entry = self.0.0.entry(profile.id);
+        let mut entry = self.0.held.entry(profile.id);
         if let Entry::Occupied(held) = &mut entry
             && let Some(live) = held.get().upgrade()
         {
@@ -119,15 +127,18 @@ impl Profiles {
         live
     }
 
-    /// A user's, if it is in use.
-    pub(crate) fn get(&self, user: UserId) -> Option<Arc<LiveProfile>> {
-        self.0.0.get(&user).and_then(|held| held.upgrade())
+    /// A user's has changed: it, if it is in use, to be read again.
+    pub(crate) fn changed(&self, user: UserId) -> Option<Arc<LiveProfile>> {
+        // In this order: whoever begins to hold it meanwhile is found, or finds the change.
+        self.0.changes.fetch_add(1, Ordering::SeqCst);
+        self.0.held.get(&user).and_then(|held| held.upgrade())
     }
 
-    /// Those in use.
-    pub(crate) fn all(&self) -> Vec<Arc<LiveProfile>> {
+    /// Any may have changed: those in use.
+    pub(crate) fn all_changed(&self) -> Vec<Arc<LiveProfile>> {
+        self.0.changes.fetch_add(1, Ordering::SeqCst);
         // Not under the registry's lock: the last to let go of one takes it.
-        let held: Vec<_> = self.0.0.iter().map(|held| held.clone()).collect();
+        let held: Vec<_> = self.0.held.iter().map(|held| held.clone()).collect();
         held.iter().filter_map(Weak::upgrade).collect()
     }
 }
@@ -145,7 +156,7 @@ mod tests {
         let (profiles, id) = (Profiles::default(), UserId::new());
         let held = profiles.hold(profile(id, "old"));
         let (before, after) = (held.begin_reading(), held.begin_reading());
-        profiles.get(id).expect("it is held").end_reading(after, profile(id, "new"));
+        profiles.changed(id).expect("it is held").end_reading(after, profile(id, "new"));
         assert_eq!(held.get().full_name, "new");
         held.end_reading(before, profile(id, "old"));
         assert_eq!(held.get().full_name, "new");
@@ -157,8 +168,8 @@ mod tests {
     fn a_profile_nobody_holds_is_forgotten() {
         let (profiles, id) = (Profiles::default(), UserId::new());
         let held = profiles.hold(profile(id, "name"));
-        assert_eq!(profiles.all().len(), 1);
+        assert_eq!(profiles.all_changed().len(), 1);
         drop(held);
-        assert!(profiles.get(id).is_none() && profiles.all().is_empty());
+        assert!(profiles.changed(id).is_none() && profiles.all_changed().is_empty());
     }
 }

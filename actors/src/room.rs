@@ -165,7 +165,7 @@ impl Room {
                 reply.done(None);
             }
             RoomCommand::TypistGone(session) => self.end_typing_of(session),
-            RoomCommand::Deleted(deleted, sender, told) => self.announce_deleted(&deleted, sender, told, ctx),
+            RoomCommand::Deleted(deleted, reader, told) => self.announce_deleted(&deleted, reader, told, ctx),
             RoomCommand::MarkRead { reader, seq, answer, room } => {
                 self.persistence.mark_read(self.conversation, reader, seq, answer, room);
             }
@@ -363,12 +363,7 @@ impl Handler<RoomCommand> for Room {
         // Somebody who only looks is no reason to stay.
         self.used |= !matches!(command, RoomCommand::Describe(_));
         let can_load = self.unavailable_until.is_none_or(|until| Instant::now() >= until);
-        // Nobody is in a room that is not loaded, or types there.
-        let needs_no_load = matches!(
-            command,
-            RoomCommand::Loaded(_) | RoomCommand::Leave(..) | RoomCommand::TypistGone(_) | RoomCommand::Describe(_)
-        );
-        let must_load = self.participants.get().is_none() && can_load && !needs_no_load;
+        let must_load = self.participants.get().is_none() && can_load && command.on_behalf_of().is_some();
         if must_load { self.load_and_run(command, ctx) } else { self.run(command, ctx) }
     }
 }

@@ -47,7 +47,7 @@ pub(super) enum RoomCommand {
     },
     Committed(Vec<Settled>),
     Marked(Receipt, Held),
-    /// By this sender.
+    /// It was for this user.
     Deleted(MessageDeleted, UserId, Held),
     TypistGone(SessionId),
     /// Load the participants.
@@ -62,7 +62,8 @@ pub(super) enum RoomCommand {
 }
 
 impl RoomCommand {
-    /// Who asks for something that only participants may have.
+    /// Who asks for something that only participants may have. What nobody asks for needs no participants: it is about those
+    /// who are in the room, or says whom it is for.
     pub(super) fn on_behalf_of(&self) -> Option<UserId> {
         match self {
             Self::Join(member, ..) => Some(member.user),

@@ -84,9 +84,9 @@ impl RoomHandle {
         self.0.mailbox.push(RoomCommand::Leave(session, Some((hub, reply))));
     }
 
-    /// A message was deleted by its sender.
-    pub(crate) fn deleted(&self, deleted: MessageDeleted, sender: UserId, told: Held) {
-        self.0.mailbox.push(RoomCommand::Deleted(deleted, sender, told));
+    /// A message for this user was deleted by its sender.
+    pub(crate) fn deleted(&self, deleted: MessageDeleted, reader: UserId, told: Held) {
+        self.0.mailbox.push(RoomCommand::Deleted(deleted, reader, told));
     }
 
     pub(crate) fn post(&self, sender: UserId, draft: Draft, reply: Reply) {

@@ -34,7 +34,7 @@ impl Room {
     pub(super) fn announce_deleted(
         &mut self,
         deleted: &MessageDeleted,
-        sender: UserId,
+        reader: UserId,
         told: Held,
         ctx: &mut Context<Self>,
     ) {
@@ -46,9 +46,7 @@ impl Room {
             let event = EncodedEvent::message_deleted(deleted);
             self.publish(members, &Delivery::to_members(self.conversation, event, None));
         }
-        if let Some(reader) = self.other(sender) {
-            self.announce_unread(reader, told, ctx);
-        }
+        self.announce_unread(reader, told, ctx);
     }
 
     /// Counts what a user has not read, once more for all that changes meanwhile, and tells all of the user's sessions.

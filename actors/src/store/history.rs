@@ -81,6 +81,8 @@ pub struct History {
 pub(crate) struct Deletion {
     pub(crate) conversation: ConversationId,
     pub(crate) seq: i64,
+    /// Beside the caller.
+    pub(crate) other: UserId,
     /// Otherwise it is not deleted.
     pub(crate) by_sender: bool,
     /// It was not deleted before.
@@ -99,8 +101,9 @@ impl Store {
         let deletion = |row: &Row| Deletion {
             conversation: row.get(0),
             seq: row.get(1),
-            by_sender: row.get(2),
-            is_first: row.get(3),
+            other: row.get(2),
+            by_sender: row.get(3),
+            is_first: row.get(4),
         };
         Ok(rows.first().map(deletion))
     }

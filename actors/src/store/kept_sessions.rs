@@ -105,16 +105,18 @@ impl Aside {
         Ok(kept)
     }
 
-    /// Those of these messages that are deleted, with their senders; waits for deletions that are under way.
+    /// Those of these messages that are deleted, with their senders and whom they were for; waits for deletions that are under
+    /// way.
     pub(crate) async fn find_deleted(
         &self,
         messages: &[MessageId],
-    ) -> Result<Vec<(UserId, MessageDeleted)>, StoreError> {
+    ) -> Result<Vec<(UserId, UserId, MessageDeleted)>, StoreError> {
         let rows = self.query(sql::FIND_DELETED, &[&messages]).await?;
-        let deleted = rows.iter().filter(|row| row.get(4));
-        let found =
-            |row: &Row| (row.get(0), MessageDeleted { conversation_id: row.get(1), id: row.get(2), seq: row.get(3) });
-        Ok(deleted.map(found).collect())
+        let found = |row: &Row| {
+            let deleted = MessageDeleted { conversation_id: row.get(2), id: row.get(3), seq: row.get(4) };
+            (row.get(0), row.get(1), deleted)
+        };
+        Ok(rows.iter().filter(|row| row.get(5)).map(found).collect())
     }
 
     async fn query(&self, statement: &str, parameters: &[&(dyn ToSql + Sync)]) -> Result<Vec<Row>, StoreError> {
