@@ -142,6 +142,22 @@ fn whether_postgres_answers_is_told() {
 }
 
 #[test]
+fn a_room_that_waits_for_postgres_keeps_no_operator_waiting() {
+    let server = Server::start();
+    let (ana, ben) = (server.person("Ana"), server.person("Ben"));
+    let conversation = server.conversation(&ana, &ben);
+    let (mut socket, mut console) = (SocketIo::connect(&server, &ana), console(&server));
+    let frozen = Frozen::freeze(server.directory());
+    socket.send_call("join_conversation", &json!(conversation));
+    until("the room is there", EVENT_LIMIT, || server.stat("rooms") == 1);
+    let began = Instant::now();
+    assert_eq!(data(&mut console, "rooms", &json!({})), json!({ "count": 1, "rooms": [] }));
+    assert!(began.elapsed() < Duration::from_secs(4), "{:?}", began.elapsed());
+    drop(frozen);
+    until("it is described", EVENT_LIMIT, || data(&mut console, "rooms", &json!({}))["rooms"][0]["head_seq"] == 0);
+}
+
+#[test]
 fn the_way_of_a_watched_conversation_s_messages_is_told_and_no_other_s() {
     let server = Server::start();
     let (ana, ben, eve) = (server.person("Ana"), server.person("Ben"), server.person("Eve"));

@@ -10,7 +10,7 @@ use std::{
 
 use dashmap::DashMap;
 use futures::future::join_all;
-use tokio::sync::SetOnce;
+use tokio::{sync::SetOnce, time::timeout};
 use tokio_postgres::Config;
 
 use crate::{
@@ -30,7 +30,7 @@ use crate::{
     recovery::{self, Recover, Recoveries},
     refusal::{Code, Refusal},
     reply::{Committed, PostError},
-    room::{RoomDescription, RoomHandle},
+    room::RoomDescription,
     session::SessionHandle,
     shared::Shared,
     store::{Aside, Deletion, Page, Store, StoreError},
@@ -265,11 +265,13 @@ impl Chat {
         if self.is_stopping() { Err(Refusal::unavailable()) } else { Ok(told) }
     }
 
-    /// Rooms in memory whose conversation's id begins so, so many at most; and how many there are.
+    /// Rooms in memory whose conversation's id begins so, so many at most, but for those that wait for Postgres; and how many
+    /// there are.
     pub async fn describe_rooms(&self, begins: &str, limit: usize) -> (usize, Vec<RoomDescription>) {
+        const PATIENCE: Duration = Duration::from_secs(1);
         let (count, rooms) = self.0.directory.find(begins, limit);
-        let described = join_all(rooms.iter().map(RoomHandle::describe)).await;
-        (count, described.into_iter().flatten().collect())
+        let described = join_all(rooms.iter().map(|room| timeout(PATIENCE, room.describe()))).await;
+        (count, described.into_iter().flatten().flatten().collect())
     }
 
     /// Stores a profile; rooms show it from now on.

@@ -86,14 +86,22 @@ impl Shared {
     pub(crate) async fn load_room(&self, conversation: ConversationId) -> Loaded {
         let (answer, mut answered) = oneshot::channel();
         self.loader.waiting().push(Asked { conversation, since: Instant::now(), answer });
-        loop {
+        let loaded = loop {
             tokio::select! {
                 biased;
-                // Where the room that read for others has failed, they have no answer.
-                loaded = &mut answered => return loaded.unwrap_or(Loaded::Unavailable),
-                turn = self.loader.statements.acquire() => self.load_waiting(turn.expect("nobody closes it")).await,
+                loaded = &mut answered => break loaded,
+                turn = self.loader.statements.acquire() => {
+                    if !self.loader.waiting().iter().any(|asked| asked.conversation == conversation) {
+                        // Somebody reads for it already, and may be done before others are read.
+                        drop(turn);
+                        break answered.await;
+                    }
+                    self.load_waiting(turn.expect("nobody closes it")).await;
+                }
             }
-        }
+        };
+        // Where the room that read for others has failed, they have no answer.
+        loaded.unwrap_or(Loaded::Unavailable)
     }
 
     async fn load_waiting(&self, turn: SemaphorePermit<'_>) {
