@@ -244,6 +244,9 @@ describe('the console', () => {
     await page.mouse.up();
     await page.getByRole('button', { name: `Stop watching ${conversation}` }).waitFor();
     await details(page, alice).nth(1).waitFor();
+    await page.mouse.down({ button: 'right' });
+    await connect(server, alice);
+    await details(page, alice).nth(2).waitFor();
     window.withoutFaults();
   });
 

@@ -10,8 +10,10 @@ const letGo = () => setTimeout(() => {
   isPressed = false;
   waiting.splice(0).forEach((act) => act());
 }, CLICK_MS);
-document.addEventListener('pointerdown', () => { isPressed = true; }, true);
+// The other buttons open menus, which keep to themselves that they are let go.
+document.addEventListener('pointerdown', ({ button }) => { isPressed ||= button === 0; }, true);
 for (const name of ['pointerup', 'pointercancel']) document.addEventListener(name, letGo, true);
+document.addEventListener('pointermove', ({ buttons }) => isPressed && buttons === 0 && letGo(), true);
 window.addEventListener('blur', letGo);
 
 /** Does it when nothing is pressed, one after the other: a click is lost when what it is meant for moves in between. */
