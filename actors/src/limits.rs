@@ -104,8 +104,9 @@ pub const READS_OF_USER: usize = 2;
 /// Statements that load rooms at the same time. Reached: who wants a room waits, and all who wait have theirs with the next
 /// statement.
 pub const ROOM_LOADS: usize = 2;
-/// How long a statement that loads rooms is one of them. Longer: its connection may be lost, and the next ones go on without it.
-pub const ROOM_LOAD_TURN: Duration = Duration::from_secs(1);
+/// How long a statement that loads rooms may take. Longer: its connection may be lost, and rooms are asked for over another one,
+/// too.
+pub const ROOM_LOAD_PATIENCE: Duration = Duration::from_secs(1);
 /// Rooms that one statement loads.
 pub const ROOMS_AT_ONCE: usize = 1000;
 /// How long a read waits for its turn and a connection of the pool, and a room for being loaded with the next ones. Longer:
@@ -134,7 +135,7 @@ pub const RETRY_AFTER: Duration = Duration::from_secs(1);
 pub const WORKERS: usize = 64;
 
 // Beside them, a user's unread messages are counted over one connection.
-const _: () = assert!(READS_OF_USER + ROOM_LOADS < POOL_CONNECTIONS - 1);
+const _: () = assert!(READS_OF_USER + 2 * ROOM_LOADS < POOL_CONNECTIONS - 1);
 const _: () = assert!(SESSION_ROOMS < USER_ROOMS && USER_ROOMS < ROOMS / 10);
 const _: () = assert!(BATCH_ROWS <= LANE_QUEUE);
 // An answer and an event for each unanswered packet fit beside what waits already.

@@ -7,20 +7,20 @@
 use std::{
     collections::HashMap,
     fmt,
-    pin::pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::Ordering},
     time::Instant,
 };
 
+use futures::{FutureExt, future::select_ok};
 use tokio::{
-    sync::{Semaphore, SemaphorePermit, oneshot},
+    sync::{Semaphore, oneshot},
     time::timeout,
 };
 
 use crate::{
     ids::ConversationId,
-    limits::{POOL_WAIT, ROOM_LOAD_TURN, ROOM_LOADS, ROOMS_AT_ONCE},
-    profile::LiveProfile,
+    limits::{POOL_WAIT, ROOM_LOAD_PATIENCE, ROOM_LOADS, ROOMS_AT_ONCE},
+    profile::{LiveProfile, Profile},
     shared::Shared,
     store::StoreError,
 };
@@ -90,13 +90,13 @@ impl Shared {
             tokio::select! {
                 biased;
                 loaded = &mut answered => break loaded,
-                turn = self.loader.statements.acquire() => {
+                statement = self.loader.statements.acquire() => {
                     if !self.loader.waiting().iter().any(|asked| asked.conversation == conversation) {
                         // Somebody reads for it already, and may be done before others are read.
-                        drop(turn);
+                        drop(statement);
                         break answered.await;
                     }
-                    self.load_waiting(turn.expect("nobody closes it")).await;
+                    self.load_waiting().await;
                 }
             }
         };
@@ -104,7 +104,7 @@ impl Shared {
         loaded.unwrap_or(Loaded::Unavailable)
     }
 
-    async fn load_waiting(&self, turn: SemaphorePermit<'_>) {
+    async fn load_waiting(&self) {
         let is_late = |asked: &Asked| self.stopping.load(Ordering::SeqCst) || asked.since.elapsed() > POOL_WAIT;
         let (late, asked): (Vec<_>, Vec<_>) = self.loader.take().into_iter().partition(is_late);
         late.into_iter().for_each(|Asked { answer, .. }| drop(answer.send(Loaded::Unavailable)));
@@ -112,45 +112,53 @@ impl Shared {
         if ids.is_empty() {
             return;
         }
-        let mut load = pin!(self.try_load(&ids));
-        let found = match timeout(ROOM_LOAD_TURN, &mut load).await {
-            Ok(found) => found,
-            Err(_) => {
-                drop(turn);
-                load.await
-            }
-        };
+        let found = self.load_by_id(&ids).await;
+        if let Err(error) = &found {
+            tracing::warn!(rooms = ids.len(), %error, "cannot load rooms");
+        }
         for Asked { conversation, answer, .. } in asked {
             let loaded = match &found {
-                Some(found) => found.get(&conversation).cloned().map_or(Loaded::Nothing, Loaded::Room),
-                None => Loaded::Unavailable,
+                Ok(found) => found.get(&conversation).cloned().map_or(Loaded::Nothing, Loaded::Room),
+                Err(_) => Loaded::Unavailable,
             };
             // Whoever asked may have gone meanwhile.
             drop(answer.send(loaded));
         }
     }
 
-    async fn try_load(&self, conversations: &[ConversationId]) -> Option<HashMap<ConversationId, RoomLoad>> {
-        match self.load_rooms(conversations).await {
-            Ok(found) => Some(found.into_iter().map(|load| (load.conversation, load)).collect()),
-            Err(error) => {
-                tracing::warn!(rooms = conversations.len(), %error, "cannot load rooms");
-                None
-            }
-        }
+    /// Once more over another connection where the first one says nothing for a while: it may be lost.
+    async fn load_by_id(
+        &self,
+        conversations: &[ConversationId],
+    ) -> Result<HashMap<ConversationId, RoomLoad>, StoreError> {
+        let mut first = self.load_rooms(conversations).boxed();
+        let loads = match timeout(ROOM_LOAD_PATIENCE, &mut first).await {
+            Ok(loaded) => loaded?,
+            // A stop has no time for another one.
+            Err(_) if self.stopping.load(Ordering::SeqCst) => first.await?,
+            Err(_) => select_ok([first, self.load_rooms(conversations).boxed()]).await?.0,
+        };
+        Ok(loads.into_iter().map(|load| (load.conversation, load)).collect())
     }
 
     /// What rooms are made of, but for those of conversations that are not there.
     pub(crate) async fn load_rooms(&self, conversations: &[ConversationId]) -> Result<Vec<RoomLoad>, StoreError> {
         let changes = self.profiles.changes();
-        let found = self.store.find_rooms(conversations).await?.into_iter();
-        let loads = found.map(|(conversation, profiles, last_seq)| RoomLoad {
+        let found = self.store.find_rooms(conversations).await?;
+        let mut differ = false;
+        let mut hold = |read: Profile| {
+            let live = self.profiles.hold(read.clone());
+            // Others hold it, and either reading may be the older one.
+            differ |= *live.get() != read;
+            live
+        };
+        let load = |(conversation, profiles, last_seq): (_, [Profile; 2], _)| RoomLoad {
             conversation,
-            participants: profiles.map(|profile| self.profiles.hold(profile)),
+            participants: profiles.map(&mut hold),
             last_seq,
-        });
-        let loads: Vec<_> = loads.collect();
-        if self.profiles.changes() != changes {
+        };
+        let loads: Vec<_> = found.into_iter().map(load).collect();
+        if differ || self.profiles.changes() != changes {
             let profiles: Vec<_> = loads.iter().flat_map(|load| load.participants.clone()).collect();
             self.read_again(&profiles).await?;
         }

@@ -3,23 +3,39 @@
 const EVERY_MS = 3_000;
 /** The click of a touch comes a little after its end. */
 const CLICK_MS = 50;
+/** A longer press is no click, or its end was not told. */
+const PRESS_MS = 10_000;
 
-let isPressed = false;
+/** Fingers and buttons that are down. */
+const pressed = new Set();
 const waiting = [];
-const letGo = () => setTimeout(() => {
-  isPressed = false;
-  waiting.splice(0).forEach((act) => act());
-}, CLICK_MS);
-// The other buttons open menus, which keep to themselves that they are let go.
-document.addEventListener('pointerdown', ({ button }) => { isPressed ||= button === 0; }, true);
-for (const name of ['pointerup', 'pointercancel']) document.addEventListener(name, letGo, true);
-document.addEventListener('pointermove', ({ buttons }) => isPressed && buttons === 0 && letGo(), true);
-window.addEventListener('blur', letGo);
+let isStill = true;
+let timer;
+const goOn = (after) => {
+  clearTimeout(timer);
+  timer = setTimeout(() => {
+    pressed.clear();
+    isStill = true;
+    waiting.splice(0).forEach((act) => act());
+  }, after);
+};
+document.addEventListener('pointerdown', ({ button, pointerId }) => {
+  // The other buttons open menus, which keep to themselves that they are let go.
+  if (button !== 0) return;
+  pressed.add(pointerId);
+  isStill = false;
+  goOn(PRESS_MS);
+}, true);
+for (const name of ['pointerup', 'pointercancel']) {
+  document.addEventListener(name, ({ pointerId }) => {
+    if (pressed.delete(pointerId) && pressed.size === 0) goOn(CLICK_MS);
+  }, true);
+}
 
 /** Does it when nothing is pressed, one after the other: a click is lost when what it is meant for moves in between. */
 export function whenStill(act) {
-  if (isPressed) waiting.push(act);
-  else act();
+  if (isStill) act();
+  else waiting.push(act);
 }
 
 /** Refreshes every few seconds, when somebody looks again, and after what the operator did; not in vain. */
