@@ -304,7 +304,11 @@ fn a_room_that_is_only_looked_at_stops_all_the_same() {
     let server = Launch::on(&DataDir::new()).env("ROOM_IDLE_SECONDS", "1").start();
     let (ana, ben) = (server.person("Ana"), server.person("Ben"));
     let conversation = server.conversation(&ana, &ben);
-    server.post(&ana, &conversation, "something");
+    let message = server.post(&ana, &conversation, "something");
     let mut console = console(&server);
     until("the room has stopped", EVENT_LIMIT, || data(&mut console, "rooms", &json!({}))["count"] == 0);
+    let path = format!("/api/chat/messages/{}", message["_id"].as_str().expect("an id"));
+    assert_eq!(server.rest(&ana.token, "DELETE", &path, None).0, 200);
+    let unloaded = &data(&mut console, "rooms", &json!({}))["rooms"][0];
+    assert_eq!((&unloaded["head_seq"], &unloaded["participants"]), (&json!(null), &json!(null)), "{unloaded}");
 }

@@ -102,14 +102,22 @@ async fn listen(database: &Config, name: &str, shared: &Shared, outage: &mut Out
     outage.is_over();
     look_for_others(&client, name).await;
     let mut look = interval(SETTINGS_LOOK);
+    let mut announced = Vec::new();
     loop {
         tokio::select! {
-            announcement = announcements.recv() => {
-                let Some(announcement) = announcement else { return Ok(()) };
-                match (announcement.channel(), UserId::parse(announcement.payload())) {
-                    ("user_revoked", _) => revoke(shared).await?,
-                    (_, user) => shared.read_again(user.and_then(|user| shared.profiles.changed(user)).as_slice()).await?,
+            // All that have come meanwhile, however many users were renamed at once.
+            count = announcements.recv_many(&mut announced, ANNOUNCED) => {
+                if count == 0 {
+                    return Ok(());
                 }
+                let (revoked, changed): (Vec<_>, Vec<_>) =
+                    announced.drain(..).partition(|announcement| announcement.channel() == "user_revoked");
+                if !revoked.is_empty() {
+                    revoke(shared).await?;
+                }
+                let users = changed.iter().filter_map(|announcement| UserId::parse(announcement.payload()));
+                let profiles: Vec<_> = users.filter_map(|user| shared.profiles.changed(user)).collect();
+                shared.read_again(&profiles).await?;
             }
             _ = look.tick() => look_at_settings(&client, shared).await?,
         }

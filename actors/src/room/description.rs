@@ -19,8 +19,8 @@ pub struct RoomDescription {
     pub in_flight: usize,
     /// Who types.
     pub typing: Vec<UserId>,
-    /// The newest seq that everybody has heard of.
-    pub head_seq: i64,
+    /// The newest seq that everybody has heard of, once that is loaded, too.
+    pub head_seq: Option<i64>,
 }
 
 impl Room {
@@ -28,11 +28,11 @@ impl Room {
         let participants = self.participants.get().map(|two| two.each_ref().map(|profile| profile.id));
         RoomDescription {
             conversation_id: self.conversation,
+            head_seq: participants.map(|_| self.announced),
             participants,
             sessions: self.members.keys().copied().collect(),
             in_flight: self.in_flight.len(),
             typing: self.typists.values().map(|(user, _)| *user).collect(),
-            head_seq: self.announced,
         }
     }
 }

@@ -39,7 +39,7 @@ export function showRooms(feed) {
     id(room.conversation_id),
     `${room.sessions.length}`,
     `${room.in_flight}`,
-    `${room.head_seq}`,
+    `${room.head_seq ?? '–'}`,
     rowButton('Watch', `Watch ${room.conversation_id}`, () => watch(room.conversation_id)),
   ));
   byId('watch-form').addEventListener('submit', async (event) => {
