@@ -70,10 +70,7 @@ pub(crate) async fn connect_for_commits(database: &Config, name: &str) -> Result
     let (client, connection) = connect(database, name).await?;
     // Ends with the client.
     tokio::spawn(connection);
-    match timeout(REACH_TIMEOUT, prepare_commits(&client)).await {
-        Ok(prepared) => prepared.map_err(|error| ConnectError(explain(&error)))?,
-        Err(_) => return Err(ConnectError("no answer in time".to_owned())),
-    }
+    in_time(REACH_TIMEOUT, prepare_commits(&client)).await?;
     Ok(client)
 }
 
@@ -86,8 +83,12 @@ pub(crate) async fn connect_anywhere(
     database.application_name(name);
     attentive(&mut database);
     // The driver's own limit ends with TCP's handshake.
-    match timeout(connect_time(&database), database.connect(NoTls)).await {
-        Ok(connected) => connected.map_err(|error| ConnectError(explain(&error))),
+    in_time(connect_time(&database), database.connect(NoTls)).await
+}
+
+async fn in_time<T>(limit: Duration, answer: impl Future<Output = Result<T, Error>>) -> Result<T, ConnectError> {
+    match timeout(limit, answer).await {
+        Ok(answer) => answer.map_err(|error| ConnectError(explain(&error))),
         Err(_) => Err(ConnectError("no answer in time".to_owned())),
     }
 }

@@ -182,7 +182,8 @@ impl Connection {
         // From here on, dropping it ends the connection.
         let mut connection = UnpreparedConnection { client: Some(client), driver };
         let client = connection.client.as_ref().expect("just put there");
-        // All behind each other in few round trips, since Postgres may be far away.
+        // All behind each other in few round trips, since Postgres may be far away. The settings come before the lock: who
+        // gives up waiting leaves nobody at it, whatever became of the backend that has it.
         let mine: [&(dyn ToSql + Sync); 1] = [&lock];
         let (_, _, _, append_one, append, append_named, mark, lock, find) = tokio::try_join!(
             prepare_commits(client),

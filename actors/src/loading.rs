@@ -20,7 +20,7 @@ use tokio::{
 use crate::{
     ids::ConversationId,
     limits::{POOL_WAIT, ROOM_LOAD_PATIENCE, ROOM_LOADS, ROOMS_AT_ONCE},
-    profile::{LiveProfile, Profile},
+    profile::LiveProfile,
     shared::Shared,
     store::StoreError,
 };
@@ -43,7 +43,7 @@ pub(crate) enum Loaded {
 }
 
 /// A room that waits for the next statement.
-struct Asked {
+struct Wanted {
     conversation: ConversationId,
     since: Instant,
     answer: oneshot::Sender<Loaded>,
@@ -51,7 +51,7 @@ struct Asked {
 
 /// The rooms that wait.
 pub(crate) struct Loader {
-    waiting: Mutex<Vec<Asked>>,
+    waiting: Mutex<Vec<Wanted>>,
     /// The statements that there may be at the same time. Whoever gets one reads for all who wait.
     statements: Semaphore,
 }
@@ -69,12 +69,12 @@ impl fmt::Debug for Loader {
 }
 
 impl Loader {
-    fn waiting(&self) -> MutexGuard<'_, Vec<Asked>> {
+    fn waiting(&self) -> MutexGuard<'_, Vec<Wanted>> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Those who have waited longest.
-    fn take(&self) -> Vec<Asked> {
+    fn take(&self) -> Vec<Wanted> {
         let mut waiting = self.waiting();
         let some = waiting.len().min(ROOMS_AT_ONCE);
         waiting.drain(..some).collect()
@@ -85,13 +85,13 @@ impl Shared {
     /// What the conversation's room is made of.
     pub(crate) async fn load_room(&self, conversation: ConversationId) -> Loaded {
         let (answer, mut answered) = oneshot::channel();
-        self.loader.waiting().push(Asked { conversation, since: Instant::now(), answer });
+        self.loader.waiting().push(Wanted { conversation, since: Instant::now(), answer });
         let loaded = loop {
             tokio::select! {
                 biased;
                 loaded = &mut answered => break loaded,
                 statement = self.loader.statements.acquire() => {
-                    if !self.loader.waiting().iter().any(|asked| asked.conversation == conversation) {
+                    if !self.loader.waiting().iter().any(|wanted| wanted.conversation == conversation) {
                         // Somebody reads for it already, and may be done before others are read.
                         drop(statement);
                         break answered.await;
@@ -105,10 +105,11 @@ impl Shared {
     }
 
     async fn load_waiting(&self) {
-        let is_late = |asked: &Asked| self.stopping.load(Ordering::SeqCst) || asked.since.elapsed() > POOL_WAIT;
-        let (late, asked): (Vec<_>, Vec<_>) = self.loader.take().into_iter().partition(is_late);
-        late.into_iter().for_each(|Asked { answer, .. }| drop(answer.send(Loaded::Unavailable)));
-        let ids: Vec<_> = asked.iter().map(|one| one.conversation).collect();
+        // Whoever waits for a room when a stop begins is told no more than who has waited too long.
+        let in_vain = |wanted: &Wanted| self.stopping.load(Ordering::SeqCst) || wanted.since.elapsed() > POOL_WAIT;
+        let (refused, wanted): (Vec<_>, Vec<_>) = self.loader.take().into_iter().partition(in_vain);
+        refused.into_iter().for_each(|Wanted { answer, .. }| drop(answer.send(Loaded::Unavailable)));
+        let ids: Vec<_> = wanted.iter().map(|one| one.conversation).collect();
         if ids.is_empty() {
             return;
         }
@@ -116,7 +117,7 @@ impl Shared {
         if let Err(error) = &found {
             tracing::warn!(rooms = ids.len(), %error, "cannot load rooms");
         }
-        for Asked { conversation, answer, .. } in asked {
+        for Wanted { conversation, answer, .. } in wanted {
             let loaded = match &found {
                 Ok(found) => found.get(&conversation).cloned().map_or(Loaded::Nothing, Loaded::Room),
                 Err(_) => Loaded::Unavailable,
@@ -143,22 +144,15 @@ impl Shared {
 
     /// What rooms are made of, but for those of conversations that are not there.
     pub(crate) async fn load_rooms(&self, conversations: &[ConversationId]) -> Result<Vec<RoomLoad>, StoreError> {
-        let changes = self.profiles.changes();
-        let found = self.store.find_rooms(conversations).await?;
-        let mut differ = false;
-        let mut hold = |read: Profile| {
-            let live = self.profiles.hold(read.clone());
-            // Others hold it, and either reading may be the older one.
-            differ |= *live.get() != read;
-            live
-        };
-        let load = |(conversation, profiles, last_seq): (_, [Profile; 2], _)| RoomLoad {
+        let mut reading = self.profiles.begin_reading();
+        let found = self.store.find_rooms(conversations).await?.into_iter();
+        let loads = found.map(|(conversation, profiles, last_seq)| RoomLoad {
             conversation,
-            participants: profiles.map(&mut hold),
+            participants: profiles.each_ref().map(|profile| reading.hold(profile)),
             last_seq,
-        };
-        let loads: Vec<_> = found.into_iter().map(load).collect();
-        if differ || self.profiles.changes() != changes {
+        });
+        let loads: Vec<_> = loads.collect();
+        if reading.must_be_repeated() {
             let profiles: Vec<_> = loads.iter().flat_map(|load| load.participants.clone()).collect();
             self.read_again(&profiles).await?;
         }

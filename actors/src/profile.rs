@@ -103,9 +103,12 @@ struct Registry {
 pub(crate) struct Profiles(Arc<Registry>);
 
 impl Profiles {
-    /// How many changes were heard of. Whoever finds another number than before it read profiles, when it holds them, reads them
-    /// again: the changes that came in between were for nobody.
-    pub(crate) fn changes(&self) -> u64 {
+    /// To be called before profiles are read that are not in use yet.
+    pub(crate) fn begin_reading(&self) -> FirstReading<'_> {
+        FirstReading { profiles: self, changes: self.changes(), disagrees: false }
+    }
+
+    fn changes(&self) -> u64 {
         self.0.changes.load(Ordering::SeqCst)
     }
 
@@ -143,6 +146,28 @@ impl Profiles {
     }
 }
 
+/// A reading of profiles that nobody may hold yet: it may have missed a change that was heard of before they were held.
+pub(crate) struct FirstReading<'a> {
+    profiles: &'a Profiles,
+    changes: u64,
+    disagrees: bool,
+}
+
+impl FirstReading<'_> {
+    /// Holds what was read.
+    pub(crate) fn hold(&mut self, read: &Profile) -> Arc<LiveProfile> {
+        let live = self.profiles.hold(read.clone());
+        // Others hold it, and either of the two readings may be the older one.
+        self.disagrees |= *live.get() != *read;
+        live
+    }
+
+    /// Whether what it holds has to be read again before it is shown.
+    pub(crate) fn must_be_repeated(&self) -> bool {
+        self.disagrees || self.profiles.changes() != self.changes
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -162,6 +187,21 @@ mod tests {
         assert_eq!(held.get().full_name, "new");
         held.end_reading(held.begin_reading(), profile(id, "newer"));
         assert_eq!(held.get().full_name, "newer");
+    }
+
+    #[test]
+    fn what_was_read_is_read_again_where_a_change_may_have_been_missed() {
+        let (profiles, id) = (Profiles::default(), UserId::new());
+        let mut quiet = profiles.begin_reading();
+        let _held = quiet.hold(&profile(id, "old"));
+        assert!(!quiet.must_be_repeated());
+        let mut missed = profiles.begin_reading();
+        profiles.changed(UserId::new());
+        let _other = missed.hold(&profile(UserId::new(), "old"));
+        assert!(missed.must_be_repeated(), "a change was heard of before it was held");
+        let mut newer = profiles.begin_reading();
+        assert_eq!(newer.hold(&profile(id, "new")).get().full_name, "old");
+        assert!(newer.must_be_repeated(), "who holds it may never hear of what was missed");
     }
 
     #[test]
