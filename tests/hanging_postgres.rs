@@ -3,18 +3,16 @@
 
 mod support;
 
-use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
-use nix::sys::socket::{Backlog, listen};
 use serde_json::json;
 use support::cutting_proxy::Proxied;
 use support::http::head;
 use support::postgres::{Frozen, Sql};
 use support::socket_io::send_argument;
-use support::{Connection, DataDir, Launch, Person, Server, SocketIo, new_id, token, until};
+use support::{Connection, Person, Server, SocketIo, new_id, token, until};
 
 const LOCK: &str = "BEGIN; LOCK TABLE messages IN ACCESS EXCLUSIVE MODE";
 const UNLOCK: &str = "COMMIT";
@@ -312,6 +310,29 @@ fn a_deletion_that_a_synchronous_standby_may_not_have_is_not_acknowledged_either
 }
 
 #[test]
+fn read_marks_that_a_synchronous_standby_may_not_have_are_not_acknowledged_either() {
+    let scene = Scene::set();
+    (2..=20).for_each(|n| drop(scene.server.post(&scene.ana, &scene.conversation, &n.to_string())));
+    let mut sender = SocketIo::connect(&scene.server, &scene.ana);
+    sender.join(&scene.conversation);
+    scene.wait_for_standby("away");
+    let mut reader = SocketIo::connect(&scene.server, &scene.ben);
+    reader.socket.connection.wait_up_to(PATIENCE);
+    let mut mark = |seq: usize| {
+        let id = reader.send_call("mark_read", &json!({ "conversation_id": scene.conversation, "up_to_seq": seq }));
+        reader.try_ack(id).map_or(Told::Nothing, |ack| told(&ack))
+    };
+    // Before Postgres has read that, those are acknowledged at once.
+    let late = (1..=20).find(|seq| mark(*seq) != Told::Stored).expect("one that is not acknowledged");
+    sender.call("typing", &json!(scene.conversation));
+    let told_of = sender.names_of_events().into_iter().filter(|name| *name == "message_read").count();
+    assert_eq!(told_of, late - 1, "it was tried again meanwhile, and the sender not told either");
+    scene.wait_for_standby("");
+    until("it is", RECOVERY, || mark(late) == Told::Stored);
+    assert_eq!(sender.next_event("message_read")["up_to_seq"], 1);
+}
+
+#[test]
 fn a_server_that_was_led_to_a_standby_finds_the_primary_again() {
     let scene = Scene::set();
     let list = || scene.server.rest(&scene.ana.token, "GET", "/api/chat/conversations", None).0;
@@ -351,30 +372,4 @@ fn a_postgres_that_takes_no_writes_for_a_while_is_told_of_and_stores_nothing() {
     takes_writes(true);
     until("sends work again", RECOVERY, || scene.post("after") == Told::Stored);
     assert_eq!(scene.sql.count("SELECT count(*) FROM messages"), stored + 1);
-}
-
-#[test]
-fn of_several_hosts_those_that_are_gone_are_passed_over() {
-    let postgres = Server::start();
-    // Whoever knocks is not answered: nobody takes those who have, and there is place for no more.
-    let gone = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
-    listen(&gone, Backlog::new(0).expect("none")).expect("it listens already");
-    let address = gone.local_addr().expect("its address");
-    let port = address.port();
-    let knocking: Vec<_> = (0..4)
-        .map(|_| thread::spawn(move || TcpStream::connect_timeout(&address, Duration::from_secs(1)).ok()))
-        .collect();
-    let held: Vec<_> = knocking.into_iter().map(|one| one.join().expect("no panic")).collect();
-    assert!(held.iter().any(Option::is_none), "no place is left");
-    let url = format!(
-        "host=127.0.0.1,127.0.0.1,{} port={port},{port},5432 user=horsetrust dbname=horsetrust",
-        postgres.directory().socket().display()
-    );
-    let server = Launch::on(&DataDir::new()).env("DATABASE_URL", &url).start();
-    let (ana, ben) = (server.person("Ana"), server.person("Ben"));
-    let conversation = server.conversation(&ana, &ben);
-    let path = format!("/api/chat/conversations/{conversation}/messages");
-    let body = json!({ "text": "found" });
-    until("it is stored", RECOVERY, || server.rest(&ana.token, "POST", &path, Some(&body)).0 == 201);
-    drop(held);
 }

@@ -123,9 +123,9 @@ impl Link {
             let ids: Vec<_> = batch.appends.iter().map(|append| append.post.id).collect();
             let rows = bounded(connection.client.query(&connection.find, &[&ids])).await;
             known = outcomes(&rows.map_err(Failure::into_message)?);
-            if !known.is_empty() || !batch.marks.is_empty() {
+            if !known.is_empty() {
                 // Who committed them may have been ended while it waited for a synchronous standby. This commit waits for
-                // it, too. Marks that are there already commit nothing.
+                // it, too; a repeated mark's own does, since it locks its conversation.
                 connection
                     .run("SELECT pg_logical_emit_message(true, 'horsetrust-chat', '')")
                     .await
