@@ -170,44 +170,6 @@ fn read_marks_whose_outcome_stays_unknown_are_refused_in_time_and_told_of_later(
 }
 
 #[test]
-fn changes_are_told_again_though_the_connection_that_announces_them_has_died_without_a_word() {
-    let server = Server::start();
-    let sql = Sql::connect(server.directory());
-    a_new_name_is_shown(&server, &sql, || {
-        let feed = Frozen::connections(&sql, FEED);
-        || drop(feed)
-    });
-}
-
-#[test]
-fn changes_are_told_again_though_the_next_connection_that_announces_them_was_never_answered() {
-    let Proxied { postgres, proxy, server } = Proxied::start(LANE);
-    let sql = Sql::connect(postgres.directory());
-    a_new_name_is_shown(&server, &sql, || {
-        proxy.silence(true);
-        Frozen::connections(&sql, FEED).end();
-        until("it is sought anew", RECOVERY, || proxy.hear_nothing() > 0);
-        proxy.silence(false);
-        || ()
-    });
-}
-
-/// Whatever happens before to the connection that announces it; what is returned is done in the end.
-fn a_new_name_is_shown<End: FnOnce()>(server: &Server, sql: &Sql, before: impl FnOnce() -> End) {
-    let (ana, ben) = (server.person("Ana"), server.person("Ben"));
-    let conversation = server.conversation(&ana, &ben);
-    let (mut sender, mut reader) = (SocketIo::connect(server, &ana), SocketIo::connect(server, &ben));
-    reader.join(&conversation);
-    let end = before();
-    sql.run(&format!("UPDATE users SET full_name = 'Anna' WHERE id = decode('{}', 'hex')", ana.id));
-    until("the new name is shown", RECOVERY, || {
-        sender.send(&conversation, "who am I?");
-        reader.next_event("new_message")["sender_id"]["full_name"] == "Anna"
-    });
-    end();
-}
-
-#[test]
 fn what_is_unread_is_told_though_the_connection_that_counts_it_is_lost() {
     let scene = Scene::set();
     let mut reader = SocketIo::connect(&scene.server, &scene.ben);
