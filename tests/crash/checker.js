@@ -5,20 +5,24 @@
  *
  *   attempts  every send: { text, conversation, sender, channel, lane, sentAt, settledAt,
  *             outcome: 'acked' | 'refused' | 'unknown', id, seq }; where `channel` is 'socket', `lane` names one
- *             connection of one sender, whose sends are handled in order; `sentAt` and `settledAt` are ticks of one clock that never repeats a value;
- *             `id` and `seq` are those of the ack
+ *             connection of one sender, whose sends are handled in order; `sentAt` and `settledAt` are ticks of one clock
+ *             that never repeats a value; `id` and `seq` are those of the ack
  *   seen      every new_message, in the order of arrival: { client, connection, conversation, id, seq, text, sender }
  *   stored    the messages of the database: { conversation, id, seq, text, sender }
  *   heads     conversation -> the last number it has given out
  *   reads     every message_read, in the order of arrival: { client, connection, conversation, reader, seq }
  *   marks     every acked mark_read: { conversation, reader, seq }
+ *   deletions every deletion: { conversation, by, id, askedAt, settledAt }, ticks; the latter null where none was acked
+ *   seenDeleted every message_deleted: { client, connection, conversation, id, seq }
+ *   joins     when connections came into their conversation, which they did not leave: { client, connection, conversation, at }
  *   unread    what the database counts as unread: { conversation, reader, counted }
  *   overheard every event that a client got who is in no conversation: { client, event }
  *   refusals  code -> how often a participant was refused so
  *   unanswered what got no answer, though its connection went on: { client, event }
  *
- * A stored message also has `read`, whether the other one has read it, and `key`, its client_msg_id if it has one. A client
- * whose session is recovered goes on with the same `connection`; one that follows by seq has one connection for all its life.
+ * A stored message also has `read`, whether the other one has read it, `deleted`, and `key`, its client_msg_id if it has one.
+ * A client whose session is recovered goes on with the same `connection`; one that follows by seq has one connection for all
+ * its life.
  *
  * Texts are unique, so a text is the name of an attempt. The answer is a list of { rule, detail }; empty is good.
  */
@@ -84,13 +88,17 @@ export const RULES = {
   'a client sees messages in the order of seq, each once': ({ seen }) =>
     seen.flatMap(risingWithin((event) => `${event.conversation} ${event.client}`)),
 
-  'a connection that stays sees every message': ({ seen }) => {
+  'a connection that stays sees every message that is not deleted': ({ seen, stored }) => {
     const last = new Map();
-    return seen.flatMap((event) => {
-      const key = `${event.client} #${event.connection} ${event.conversation}`;
-      const before = last.get(key);
-      last.set(key, event.seq);
-      return before === undefined || event.seq <= before + 1 ? [] : [`${key}: ${event.seq} after ${before}`];
+    const isDeleted = new Set(stored.filter((m) => m.deleted).map((m) => `${m.conversation} ${m.seq}`));
+    return seen.flatMap(({ client, connection, conversation, seq }) => {
+      const key = `${client} #${connection} ${conversation}`;
+      const before = last.get(key) ?? seq;
+      last.set(key, seq);
+      const between = Array.from({ length: Math.max(seq - before - 1, 0) }, (_, index) => before + 1 + index);
+      return between
+        .filter((missing) => !isDeleted.has(`${conversation} ${missing}`))
+        .map((missing) => `${key}: ${seq} after ${before}, without ${missing}`);
     });
   },
 
@@ -127,13 +135,49 @@ export const RULES = {
     }
     return [...upTo.values()].flatMap(({ conversation, reader, seq }) =>
       stored
-        .filter((m) => m.conversation === conversation && m.sender !== reader && m.seq <= seq && !m.read)
+        .filter((m) => m.conversation === conversation && m.sender !== reader && m.seq <= seq && !m.read && !m.deleted)
         .map((m) => `${m.text}: seq ${m.seq}, not read, though ${reader} read up to ${seq}`));
+  },
+
+  'what was acked as deleted is deleted': ({ deletions, stored }) => {
+    const byId = indexBy(stored, 'id');
+    return deletions
+      .filter(({ settledAt, id }) => settledAt !== null && !byId.get(id)?.deleted)
+      .map(({ id, by }) => `${id}: not deleted, though ${by} was told so`);
+  },
+
+  'what is deleted its sender has deleted': ({ deletions, stored }) => {
+    const asked = new Set(deletions.map(({ id, by }) => `${id} ${by}`));
+    return stored.filter((m) => m.deleted && !asked.has(`${m.id} ${m.sender}`)).map((m) => `${m.text}: nobody asked for it`);
+  },
+
+  'a deletion that was seen is one': ({ seenDeleted, stored }) => {
+    const byId = indexBy(stored.filter((m) => m.deleted), 'id');
+    return seenDeleted
+      .filter(({ id, conversation, seq }) => byId.get(id)?.conversation !== conversation || byId.get(id).seq !== seq)
+      .map(({ client, id, seq }) => `${client}: told that ${id}, seq ${seq}, is deleted`);
+  },
+
+  'a connection that stays is told of every deletion before what is sent after it': ({ joins, seen, attempts, ...history }) => {
+    const place = ({ client, connection, conversation }) => `${client} #${connection} ${conversation}`;
+    const told = new Set(history.seenDeleted.map((event) => `${place(event)} ${event.id}`));
+    const byText = indexBy(attempts, 'text');
+    const until = new Map();
+    for (const event of seen) {
+      const key = place(event);
+      until.set(key, Math.max(byText.get(event.text)?.sentAt ?? 0, until.get(key) ?? 0));
+    }
+    return joins.flatMap((join) =>
+      history.deletions
+        .filter(({ conversation, askedAt }) => conversation === join.conversation && askedAt > join.at)
+        .filter(({ settledAt }) => settledAt !== null && settledAt < (until.get(place(join)) ?? 0))
+        .filter(({ id }) => !told.has(`${place(join)} ${id}`))
+        .map(({ id, by }) => `${place(join)}: not told that ${by} has deleted ${id}`));
   },
 
   'what is counted as unread is unread': ({ unread, stored }) =>
     unread.flatMap(({ conversation, reader, counted }) => {
-      const others = stored.filter((m) => m.conversation === conversation && m.sender !== reader && !m.read);
+      const others = stored.filter((m) => m.conversation === conversation && m.sender !== reader && !m.read && !m.deleted);
       return others.length === counted ? [] : [`${conversation} ${reader}: ${counted} counted, ${others.length} unread`];
     }),
 

@@ -6,7 +6,8 @@ import { RULES, violations } from './checker.js';
 const CONVERSATION = 'c1';
 
 function stored(seq, sender = 'ana') {
-  return { conversation: CONVERSATION, id: `id-${seq}`, seq, text: `text ${seq}`, sender, key: null, read: true };
+  const message = { conversation: CONVERSATION, id: `id-${seq}`, seq, text: `text ${seq}`, sender };
+  return { ...message, key: null, read: true, deleted: false };
 }
 
 function attempt(seq, changes = {}) {
@@ -29,6 +30,9 @@ function goodHistory() {
     seen: [seen(1), seen(2), seen(3)],
     stored: [stored(1), stored(2), stored(3)],
     heads: { [CONVERSATION]: 3 },
+    deletions: [],
+    seenDeleted: [],
+    joins: [{ client: 'ben', connection: 1, conversation: CONVERSATION, at: 5 }],
     reads: [read(1), read(2)],
     marks: [{ conversation: CONVERSATION, reader: 'ben', seq: 3 }],
     unread: [{ conversation: CONVERSATION, reader: 'ben', counted: 0 }],
@@ -36,6 +40,17 @@ function goodHistory() {
     refusals: new Map([['OVERLOADED', 2]]),
     unanswered: [],
   };
+}
+
+function deletion(seq) {
+  return { conversation: CONVERSATION, by: 'ana', id: `id-${seq}`, askedAt: 16, settledAt: 18 };
+}
+
+/** As it should be. */
+function deleteFirst(history) {
+  history.stored[0].deleted = true;
+  history.deletions = [deletion(1)];
+  history.seenDeleted = [seen(1)];
 }
 
 /** The rules that a history breaks after `spoil` has had its way with a good one. */
@@ -168,7 +183,7 @@ const CASES = [
   {
     name: 'a connection that misses a message',
     spoil: (history) => history.seen.splice(1, 1),
-    rules: ['a connection that stays sees every message'],
+    rules: ['a connection that stays sees every message that is not deleted'],
   },
   {
     name: 'an unanswered send stored before an earlier one of its connection',
@@ -201,6 +216,53 @@ const CASES = [
     rules: ['what is counted as unread is unread'],
   },
   {
+    name: 'a deletion that was acked and is not there',
+    spoil: (history) => {
+      deleteFirst(history);
+      history.stored[0].deleted = false;
+      history.seenDeleted = [];
+      history.joins = [];
+    },
+    rules: ['what was acked as deleted is deleted'],
+  },
+  {
+    name: 'a message that is deleted, and nobody asked for it',
+    spoil: (history) => {
+      deleteFirst(history);
+      history.deletions = [];
+    },
+    rules: ['what is deleted its sender has deleted'],
+  },
+  {
+    name: 'a message that somebody else has deleted',
+    spoil: (history) => {
+      deleteFirst(history);
+      history.deletions[0].by = 'eve';
+    },
+    rules: ['what is deleted its sender has deleted'],
+  },
+  {
+    name: 'a client that is told of a deletion which is none',
+    spoil: (history) => history.seenDeleted.push(seen(2)),
+    rules: ['a deletion that was seen is one'],
+  },
+  {
+    name: 'a client that is told of a deletion in another place',
+    spoil: (history) => {
+      deleteFirst(history);
+      history.seenDeleted.push(seen(1, { seq: 2 }));
+    },
+    rules: ['a deletion that was seen is one'],
+  },
+  {
+    name: 'a connection that is not told of a deletion',
+    spoil: (history) => {
+      deleteFirst(history);
+      history.seenDeleted[0].connection = 2;
+    },
+    rules: ['a connection that stays is told of every deletion before what is sent after it'],
+  },
+  {
     name: 'a participant who is told a lie',
     spoil: (history) => history.refusals.set('NOT_FOUND', 1),
     rules: ['a participant is refused for a time only'],
@@ -227,6 +289,23 @@ const CASES = [
 describe('the checker', () => {
   it('finds nothing in a good history', () => {
     assert.deepEqual(violations(goodHistory()), []);
+  });
+
+  it('finds nothing wrong with what is deleted', () => {
+    const history = goodHistory();
+    deleteFirst(history);
+    // Seen by nobody, nor read, and deleted before a client came; not acked, and seen or not; the last that somebody saw.
+    Object.assign(history.stored[1], { deleted: true, read: false });
+    history.seen.splice(1, 1);
+    history.deletions.push({ ...deletion(2), askedAt: 4 });
+    history.deletions.push({ ...deletion(3), settledAt: null });
+    assert.deepEqual(violations(history), []);
+    history.stored[2].deleted = true;
+    history.seenDeleted.push(seen(3));
+    assert.deepEqual(violations(history), []);
+    Object.assign(history.deletions.at(-1), { askedAt: 40, settledAt: 42 });
+    history.seenDeleted.pop();
+    assert.deepEqual(violations(history), []);
   });
 
   it('finds nothing wrong with what nobody was promised', () => {

@@ -21,7 +21,7 @@ export class Cluster {
     cluster.logFile = path.join(directory, 'postgres.log');
     cluster.identity = unprivileged();
     cluster.port = await stablePort();
-    cluster.url = `postgres://horsetrust@127.0.0.1:${cluster.port}/horsetrust`;
+    cluster.url = cluster.urlAt(cluster.port);
     mkdirSync(cluster.home);
     if (cluster.identity.uid !== undefined) chownSync(cluster.home, cluster.identity.uid, cluster.identity.gid);
     const options = ['--auth=trust', '--username=horsetrust', '--encoding=UTF8', '--locale=C', '--no-sync'];
@@ -31,6 +31,11 @@ export class Cluster {
       stdio: ['ignore', 'ignore', 'inherit'],
     });
     return cluster;
+  }
+
+  /** Where its database is for whoever goes through this port. */
+  urlAt(port) {
+    return `postgres://horsetrust@127.0.0.1:${port}/horsetrust`;
   }
 
   /** Starts a postmaster, as often as it takes: right after a kill the old one's backends still hold its memory. */

@@ -6,6 +6,9 @@ export class History {
   seen = [];
   reads = [];
   marks = [];
+  deletions = [];
+  seenDeleted = [];
+  joins = [];
   overheard = [];
   refusals = new Map();
   unanswered = [];
@@ -47,6 +50,21 @@ export class History {
     this.reads.push({ client, connection, conversation, reader, seq });
   }
 
+  /** Notes a deletion that is about to happen. */
+  deletion(conversation, by, id) {
+    const deletion = { conversation, by, id, askedAt: this.tick(), settledAt: null };
+    this.deletions.push(deletion);
+    return deletion;
+  }
+
+  sawDeleted(client, connection, { conversation_id: conversation, _id: id, seq }) {
+    this.seenDeleted.push({ client, connection, conversation, id, seq });
+  }
+
+  joined(client, connection, conversation) {
+    this.joins.push({ client, connection, conversation, at: this.tick() });
+  }
+
   /** How many sends over a socket began while another one over the same connection was not answered. */
   get inFlightTogether() {
     const sends = this.attempts.filter(({ channel, outcome }) => channel === 'socket' && outcome === 'acked');
@@ -72,6 +90,8 @@ export class History {
       seen: this.seen.length,
       reads: this.reads.length,
       marks: this.marks.length,
+      deletions: this.deletions.length,
+      'deletions seen': this.seenDeleted.length,
       'in flight together': this.inFlightTogether,
       unanswered: this.unanswered.length,
     };
@@ -83,7 +103,8 @@ export function readStored(where) {
   return withDatabase(where, async (client) => {
     const messages = await client.query(
       `SELECT encode(conversation_id, 'hex') AS conversation, encode(id, 'hex') AS id, seq::int AS seq, text,
-              encode(sender_id, 'hex') AS sender, client_msg_id AS key, read_at IS NOT NULL AS read
+              encode(sender_id, 'hex') AS sender, client_msg_id AS key, read_at IS NOT NULL AS read,
+              deleted_at IS NOT NULL AS deleted
          FROM messages ORDER BY conversation_id, seq`,
     );
     const heads = await client.query(

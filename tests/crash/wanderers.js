@@ -14,6 +14,8 @@ const SOON_MS = 5_000;
 const IN_FLIGHT = 3;
 const RETRY_MS = 100;
 const PAUSE_MS = 120;
+/** How often something is deleted, of the times that it could be. */
+const DELETED = 0.3;
 
 const QUICK = { forceNew: true, reconnectionDelay: 50, reconnectionDelayMax: 400, timeout: 5_000 };
 
@@ -26,6 +28,12 @@ class Wanderer {
     const auth = { token: person.token, ...(recover && { recover: true }) };
     this.socket = io(url, { ...QUICK, transports, auth });
     this.socket.on('message_read', (read) => history.sawRead(name, this.socket.id, read));
+    this.socket.on('message_deleted', (deleted) => history.sawDeleted(name, this.session, deleted));
+  }
+
+  /** Which of its connections this is. */
+  get session() {
+    return this.socket.id;
   }
 
   /** Does something again and again, after a pause, as long as it goes on. */
@@ -148,6 +156,8 @@ export class Recoverer extends Wanderer {
   recoveries = 0;
   #session = 0;
   #joined = 0;
+  /** Messages of its own. */
+  #acked = [];
 
   constructor(options) {
     super({ ...options, recover: true });
@@ -156,10 +166,15 @@ export class Recoverer extends Wanderer {
     this.repeat(() => this.#sendSome());
     this.repeat(() => this.fidget());
     this.repeat(() => this.markRead());
+    this.repeat(() => this.#deleteOne());
   }
 
   get joined() {
     return this.socket.connected && this.#joined === this.#session;
+  }
+
+  get session() {
+    return this.#session;
   }
 
   async #begin() {
@@ -169,8 +184,12 @@ export class Recoverer extends Wanderer {
     while (this.socket.connected && this.#session === session && this.#joined !== session) {
       const ack = await this.ask('join_conversation', this.conversation);
       if (ack && !ack.success) this.history.wasRefused(ack.code);
-      if (ack?.success && this.#session === session) this.#joined = session;
-      else await sleep(RETRY_MS);
+      if (ack?.success && this.#session === session) {
+        this.#joined = session;
+        this.history.joined(this.name, session, this.conversation);
+      } else {
+        await sleep(RETRY_MS);
+      }
     }
   }
 
@@ -188,8 +207,25 @@ export class Recoverer extends Wanderer {
     if (ack?.success) {
       this.history.acked(attempt, ack.data);
       this.acks += 1;
+      this.#acked.push(ack.data._id);
     } else if (ack) {
       this.history.refused(attempt, ack.code);
+    }
+  }
+
+  /** To the end, whether it goes on or not: only then everybody is told of it. */
+  async #deleteOne() {
+    if (this.#acked.length === 0 || this.random() > DELETED) return;
+    const [id] = this.#acked.splice(Math.floor(this.#acked.length * this.random()), 1);
+    const deletion = this.history.deletion(this.conversation, this.person.id, id);
+    for (;;) {
+      const answer = await this.rest('DELETE', `/api/chat/messages/${id}`);
+      if (answer?.success) {
+        deletion.settledAt = this.history.tick();
+        return;
+      }
+      if (answer) this.history.wasRefused(answer.code);
+      await sleep(RETRY_MS);
     }
   }
 }

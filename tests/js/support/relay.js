@@ -1,4 +1,4 @@
-// A network that fails when told to: a TCP relay between clients and the server.
+// A network that fails when told to: a TCP relay between clients and a server.
 import { once } from 'node:events';
 import { connect, createServer } from 'node:net';
 
@@ -21,7 +21,8 @@ export class Relay {
     relay.target = server.port;
     relay.#listener.listen(0, '127.0.0.1');
     await once(relay.#listener, 'listening');
-    relay.url = `http://127.0.0.1:${relay.#listener.address().port}`;
+    relay.port = relay.#listener.address().port;
+    relay.url = `http://127.0.0.1:${relay.port}`;
     open.add(relay);
     return relay;
   }
