@@ -365,7 +365,7 @@ impl Chat {
         Ok(())
     }
 
-    /// Returns when everything that was accepted is committed and answered.
+    /// Returns when everything that was accepted is committed and answered, and everybody told of it.
     pub async fn settled(&self) {
         // Only a stop waits for it, so that looking now and then is simpler than being told.
         const LOOK: Duration = Duration::from_millis(5);
@@ -375,6 +375,8 @@ impl Chat {
         while self.0.workers.rows_waiting() > 0 || open() > 0 {
             tokio::time::sleep(LOOK).await;
         }
+        // What rooms have told the hubs may still be on its way to the sessions.
+        self.0.workers.caught_up().await;
     }
 }
 

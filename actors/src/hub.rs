@@ -11,6 +11,7 @@ use std::{
 
 use actix::{Actor, AsyncContext, Context, Handler, Message};
 use dashmap::DashMap;
+use tokio::sync::oneshot;
 
 use crate::{
     counters::{Counters, Gauge},
@@ -101,6 +102,14 @@ impl HubHandle {
         self.mailbox.push(HubCommand::Deliver(delivery));
     }
 
+    /// Returns when all that was handed over before this call is delivered.
+    pub(crate) async fn caught_up(&self) {
+        let (answer, answered) = oneshot::channel();
+        self.mailbox.push(HubCommand::CatchUp(answer));
+        // A hub that has ended delivers nothing any more.
+        let _ = answered.await;
+    }
+
     pub(crate) fn close_room(&self, conversation: ConversationId, reason: CloseReason) {
         self.mailbox.push(HubCommand::CloseRoom(conversation, reason));
     }
@@ -153,6 +162,7 @@ enum HubCommand {
     Join { conversation: ConversationId, session: SessionId, reply: Reply, data: String },
     Leave { conversation: ConversationId, session: SessionId, reply: Reply },
     Deliver(Delivery),
+    CatchUp(oneshot::Sender<()>),
     CloseRoom(ConversationId, CloseReason),
 }
 
@@ -346,6 +356,8 @@ impl Handler<HubCommand> for Hub {
                 reply.done(None);
             }
             HubCommand::Deliver(delivery) => self.deliver(&delivery),
+            // Whoever has asked may not wait any more.
+            HubCommand::CatchUp(answer) => drop(answer.send(())),
             HubCommand::CloseRoom(conversation, reason) => {
                 for (_, outbox) in self.rooms.get(&conversation).into_iter().flatten() {
                     outbox.close(reason);

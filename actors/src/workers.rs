@@ -11,6 +11,7 @@ use std::{
 };
 
 use actix::{Arbiter, ArbiterHandle};
+use futures::future::join_all;
 use tokio::sync::Semaphore;
 use tokio_postgres::Config;
 
@@ -119,6 +120,11 @@ impl Workers {
     /// How many lanes there are.
     pub(crate) fn lanes(&self) -> usize {
         self.present().map(|worker| worker.persistence.lanes()).sum()
+    }
+
+    /// Returns when the hubs have delivered all that rooms had handed to them before this call.
+    pub(crate) async fn caught_up(&self) {
+        join_all(self.present().map(|worker| worker.hub.caught_up())).await;
     }
 
     fn present(&self) -> impl Iterator<Item = &Worker> {

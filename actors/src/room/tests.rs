@@ -127,6 +127,21 @@ async fn a_room_that_fails_closes_its_members_and_another_takes_its_place() {
     assert!(chat.shared().room(conversation).is_some_and(|room| room.is_alive()));
 }
 
+/// What comes later would be missing in the sessions that are kept.
+#[actix::test]
+async fn a_stop_goes_on_when_the_hubs_have_delivered_what_rooms_have_told_them() {
+    let (chat, user) = (chat(), UserId::new());
+    let (conversation, _room) = room_of(&chat, [user, UserId::new()]);
+    let (member, outbox) = connect(&chat, user);
+    request(&member, Request::Join { conversation, since: None });
+    until(|| outbox.has("ack 1")).await;
+    let deleted =
+        EncodedEvent::message_deleted(&MessageDeleted { conversation_id: conversation, id: MessageId::new(), seq: 1 });
+    chat.shared().workers.each(1, |hub| hub.deliver(Delivery::to_members(conversation, deleted.clone(), None)));
+    chat.settled().await;
+    assert!(outbox.has("message_deleted"));
+}
+
 #[actix::test]
 async fn a_room_that_fails_lets_nobody_believe_that_a_message_is_or_is_not_stored() {
     let (chat, user) = (chat(), UserId::new());
