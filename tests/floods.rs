@@ -3,6 +3,7 @@
 
 mod support;
 
+use std::fs;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -94,6 +95,35 @@ fn events_without_an_acknowledgement_take_turns_with_those_of_others() {
         println!("a wait of {median:?} in a flood of {flooded:?}");
         assert!(median * SHARE < flooded, "{median:?} of {flooded:?}: {waits:?}");
     });
+}
+
+#[test]
+fn a_stop_keeps_everybody_s_sessions_though_one_user_sends_without_end() {
+    const SESSIONS: usize = 300;
+    const FLOODERS: usize = 60;
+    let directory = DataDir::new();
+    let server = Launch::on(&directory).env("LOG", "info").env("WORKERS", "1").start();
+    let (ana, eve) = (server.person("Ana"), server.person("Eve"));
+    let recoverable = text(&format!("40{}", json!({ "token": ana.token, "recover": true })));
+    let sessions: Vec<_> = (0..SESSIONS)
+        .map(|_| {
+            let mut socket = WebSocket::upgrade(Connection::open(server.address()), WEBSOCKET);
+            socket.connection.send(&recoverable);
+            SocketIo::opened(socket)
+        })
+        .collect();
+    let mut flooders: Vec<_> = (0..FLOODERS).map(|_| SocketIo::connect(&server, &eve)).collect();
+    let flood = text(r#"42["typing","x"]"#).repeat(200_000);
+    thread::scope(|scope| {
+        for flooder in &mut flooders {
+            scope.spawn(|| flooder.socket.connection.try_send(&flood));
+        }
+        thread::sleep(Duration::from_secs(1));
+        assert_eq!(server.stop().code(), Some(0));
+    });
+    drop(sessions);
+    let log = fs::read_to_string(directory.log_file()).expect("the log");
+    assert!(log.contains(&format!(r#""kept the sessions for the next server","sessions":{SESSIONS}"#)), "{log}");
 }
 
 /// Of many rooms, where each answer of Postgres is a tenth of a second late.

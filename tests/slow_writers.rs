@@ -11,8 +11,9 @@ use std::{
 use serde_json::json;
 use support::crowd::{Watched, narrow_connection, raise_open_files};
 use support::http::head;
+use support::people::token_until;
 use support::websocket::upgrade;
-use support::{Connection, Person, Polling, Server, SocketIo, WebSocket};
+use support::{Connection, Person, Polling, Server, SocketIo, WebSocket, new_id, token};
 
 /// Connections of each kind.
 const EACH: usize = 50;
@@ -233,4 +234,33 @@ fn a_plain_websocket_outlives_the_times_of_requests() {
         assert_eq!(socket.next_text(), "still here");
         thread::sleep(PACE);
     }
+}
+
+#[test]
+fn a_token_has_to_hold_when_the_body_has_come_that_it_came_with() {
+    let server = Server::start();
+    let (ana, ben) = (server.person("Ana"), server.person("Ben"));
+    let conversation = server.conversation(&ana, &ben);
+    let path = format!("/api/chat/conversations/{conversation}/messages");
+    let body = json!({ "text": "late" }).to_string();
+    let begin = |token: &str| {
+        let authorization = format!("Bearer {token}");
+        let headers = [("Authorization", authorization.as_str()), ("Content-Type", "application/json")];
+        let mut connection = Connection::open(server.address());
+        connection.send(&head("POST", &path, &headers, Some(body.len())));
+        connection.send(&body.as_bytes()[..5]);
+        // It is let in by then.
+        thread::sleep(Duration::from_millis(200));
+        connection
+    };
+    let mut ends = begin(&token_until(&ben.id, 5));
+    let (mut revoked, mut holds) = (begin(&ana.token), begin(&ben.token));
+    let revoke = json!({ "userId": ana.id });
+    assert_eq!(server.rest(&token(&new_id(), "admin"), "POST", "/api/chat/admin/revoke", Some(&revoke)).0, 200);
+    thread::sleep(Duration::from_secs(6));
+    for (connection, status) in [(&mut ends, 401), (&mut revoked, 401), (&mut holds, 201)] {
+        connection.send(&body.as_bytes()[5..]);
+        assert_eq!(connection.response().status, status);
+    }
+    assert_eq!(server.texts(&ben, &conversation), ["late"]);
 }

@@ -161,6 +161,11 @@ impl Chat {
         self.0.revocations.concern(user, credentials)
     }
 
+    /// Whether a token of a user's, which held once, holds now.
+    pub fn still_holds(&self, user: UserId, credentials: Credentials) -> bool {
+        credentials.expires_at > Timestamp::now().seconds() && !self.is_revoked(user, credentials)
+    }
+
     /// Learns what was revoked before. To be called before [`Chat::open`].
     ///
     /// # Errors
@@ -376,7 +381,7 @@ impl Chat {
             tokio::time::sleep(LOOK).await;
         }
         // What rooms have told the hubs may still be on its way to the sessions.
-        self.0.workers.caught_up().await;
+        self.0.workers.joined().await;
     }
 }
 

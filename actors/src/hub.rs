@@ -73,8 +73,8 @@ impl HubHandle {
     }
 
     /// A session's client has shown another token.
-    /// `anew`: over another connection, which was told nothing yet.
-    pub(crate) fn renew(&self, session: SessionId, credentials: Credentials, anew: bool) {
+    /// `anew`: over another connection, which was told nothing yet; the how many-th.
+    pub(crate) fn renew(&self, session: SessionId, credentials: Credentials, anew: Option<u32>) {
         self.mailbox.push(HubCommand::Renew { session, credentials, anew });
     }
 
@@ -102,12 +102,12 @@ impl HubHandle {
         self.mailbox.push(HubCommand::Deliver(delivery));
     }
 
-    /// Returns when all that was handed over before this call is delivered.
-    pub(crate) async fn caught_up(&self) {
+    /// Returns when all that was handed over before this call is delivered: which rooms each session is in then.
+    pub(crate) async fn joined(&self) -> Vec<(SessionId, Vec<ConversationId>)> {
         let (answer, answered) = oneshot::channel();
-        self.mailbox.push(HubCommand::CatchUp(answer));
-        // A hub that has ended delivers nothing any more.
-        let _ = answered.await;
+        self.mailbox.push(HubCommand::Joined(answer));
+        // A hub that has ended has no sessions.
+        answered.await.unwrap_or_default()
     }
 
     pub(crate) fn close_room(&self, conversation: ConversationId, reason: CloseReason) {
@@ -146,6 +146,8 @@ struct Local {
     outbox: Arc<dyn Outbox>,
     rooms: Vec<ConversationId>,
     expires_at: i64,
+    /// Over which of the session's connections that came.
+    connection: u32,
     /// Its place in the order of what is due.
     due: i64,
     /// That the token will soon expire.
@@ -156,13 +158,13 @@ struct Local {
 #[rtype(result = "()")]
 enum HubCommand {
     Register { session: SessionId, user: UserId, credentials: Credentials, outbox: Arc<dyn Outbox> },
-    Renew { session: SessionId, credentials: Credentials, anew: bool },
+    Renew { session: SessionId, credentials: Credentials, anew: Option<u32> },
     CloseUser(UserId, CloseReason),
     Unregister(SessionId),
     Join { conversation: ConversationId, session: SessionId, reply: Reply, data: String },
     Leave { conversation: ConversationId, session: SessionId, reply: Reply },
     Deliver(Delivery),
-    CatchUp(oneshot::Sender<()>),
+    Joined(oneshot::Sender<Vec<(SessionId, Vec<ConversationId>)>>),
     CloseRoom(ConversationId, CloseReason),
 }
 
@@ -196,7 +198,7 @@ impl Hub {
         let Credentials { expires_at, .. } = credentials;
         let due = expires_at.saturating_sub(TOKEN_WARNING);
         self.due.insert((due, session));
-        let local = Local { user, outbox, rooms: Vec::new(), expires_at, due, is_warned: false };
+        let local = Local { user, outbox, rooms: Vec::new(), expires_at, connection: 0, due, is_warned: false };
         let Local { outbox, .. } = self.sessions.entry(session).or_insert(local);
         if self.revocations.concern(user, credentials) {
             // Just now: whoever revokes closes those who are here already.
@@ -206,11 +208,12 @@ impl Hub {
         outbox.opened(session, None);
     }
 
-    fn renew(&mut self, session: SessionId, credentials: Credentials, anew: bool) {
+    fn renew(&mut self, session: SessionId, credentials: Credentials, anew: Option<u32>) {
         let Some(local) = self.sessions.get_mut(&session) else { return };
         self.due.remove(&(local.due, session));
         // Whoever was warned of this moment is not warned again.
-        local.is_warned &= !anew && local.expires_at == credentials.expires_at;
+        local.is_warned &= anew.is_none() && local.expires_at == credentials.expires_at;
+        local.connection = anew.unwrap_or(local.connection);
         local.expires_at = credentials.expires_at;
         local.due = credentials.expires_at.saturating_sub(if local.is_warned { 0 } else { TOKEN_WARNING });
         self.due.insert((local.due, session));
@@ -225,6 +228,10 @@ impl Hub {
         while let Some((due, session)) = self.due.first().copied().filter(|(due, _)| *due <= now) {
             self.due.remove(&(due, session));
             let Some(local) = self.sessions.get_mut(&session) else { continue };
+            if local.outbox.connection() != local.connection {
+                // Somebody has taken it over with another token, of which the hub will hear.
+                continue;
+            }
             let expires_at = Timestamp::from_seconds(local.expires_at);
             if local.expires_at > now {
                 local.due = local.expires_at;
@@ -357,7 +364,10 @@ impl Handler<HubCommand> for Hub {
             }
             HubCommand::Deliver(delivery) => self.deliver(&delivery),
             // Whoever has asked may not wait any more.
-            HubCommand::CatchUp(answer) => drop(answer.send(())),
+            HubCommand::Joined(answer) => {
+                let joined = self.sessions.iter().map(|(session, local)| (*session, local.rooms.clone()));
+                drop(answer.send(joined.collect()));
+            }
             HubCommand::CloseRoom(conversation, reason) => {
                 for (_, outbox) in self.rooms.get(&conversation).into_iter().flatten() {
                     outbox.close(reason);

@@ -35,6 +35,10 @@ pub trait Outbox: Send + Sync {
             self.ack(id, &refusal.to_json());
         }
     }
+    /// The how many-th of the session's connections this is, of those that come one after the other.
+    fn connection(&self) -> u32 {
+        0
+    }
     /// Ends the connection. What was queued before is still sent, for a bounded time.
     fn close(&self, reason: CloseReason);
 }

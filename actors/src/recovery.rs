@@ -10,6 +10,7 @@
 
 mod kept;
 mod log;
+mod outbox;
 mod waiting;
 
 use std::{
@@ -25,14 +26,13 @@ use dashmap::DashMap;
 
 use crate::{
     counters::{Counters, Gauge},
-    event::{EncodedEvent, Offset},
+    event::Offset,
     ids::{SessionId, UserId},
     limits::{
         RECOVERY_BYTES, RECOVERY_EVENTS, RECOVERY_SESSIONS, RECOVERY_SWEEP, RECOVERY_TOTAL_BYTES, RECOVERY_USER_BYTES,
         SESSION_IN_FLIGHT,
     },
-    outbox::{AckId, CloseReason, Outbox, Queued},
-    refusal::Refusal,
+    outbox::{CloseReason, Outbox, Queued},
     session::SessionAddress,
     shared::Shared,
 };
@@ -162,7 +162,7 @@ pub(crate) async fn sweep(shared: Arc<Shared>) {
 #[derive(Clone)]
 pub(crate) struct Seat {
     pub(crate) recoverable: Arc<Recoverable>,
-    connection: u32,
+    pub(crate) connection: u32,
 }
 
 impl Seat {
@@ -328,65 +328,6 @@ impl Place {
     fn close(self) {
         if let Self::Connected(outbox) = self {
             outbox.close(CloseReason::TakenOver);
-        }
-    }
-}
-
-/// What the hub and the session see.
-impl Outbox for Recoverable {
-    fn opened(&self, session: SessionId, _: Option<Pid>) {
-        if let Place::Connected(outbox) = &self.state().place {
-            outbox.opened(session, Some(self.pid));
-        }
-    }
-
-    fn event(&self, event: &Arc<EncodedEvent>) -> Queued {
-        let state = &mut *self.state();
-        if matches!(state.place, Place::Ended) {
-            return Queued::Closed;
-        }
-        if let Some(offset) = event.offset {
-            state.log.push(offset, event.clone(), Instant::now());
-            let kept = state.log.len();
-            if let Place::Lost { missed, .. } = &mut state.place {
-                *missed += 1;
-                if *missed > kept {
-                    // Whoever comes back can no longer be sent everything.
-                    self.put(state, Place::Ended);
-                }
-            }
-        }
-        match &state.place {
-            Place::Connected(outbox) => outbox.event(event),
-            Place::Lost { .. } if event.offset.is_some() => Queued::Kept,
-            _ => Queued::Closed,
-        }
-    }
-
-    fn ack(&self, id: AckId, body: &str) {
-        if let Place::Connected(outbox) = &self.state().place {
-            outbox.ack(id, body);
-        }
-    }
-
-    fn refuse(&self, id: Option<AckId>, refusal: &Refusal) {
-        if let Place::Connected(outbox) = &self.state().place {
-            outbox.refuse(id, refusal);
-        }
-    }
-
-    fn close(&self, reason: CloseReason) {
-        let mut state = self.state();
-        let outbox = match &state.place {
-            Place::Connected(outbox) => Some(outbox.clone()),
-            _ => None,
-        };
-        if !reason.is_recoverable() {
-            self.put(&mut state, Place::Ended);
-        }
-        drop(state);
-        if let Some(outbox) = outbox {
-            outbox.close(reason);
         }
     }
 }

@@ -138,7 +138,8 @@ enum SessionCommand {
     NotJoined(ConversationId, u64),
     SendsDone,
     Rooms(oneshot::Sender<Vec<ConversationId>>),
-    Renew(Credentials),
+    /// And over which connection.
+    Renew(Credentials, u32),
     /// Nobody is connected.
     Lost,
     /// It cannot be what its client believes it is.
@@ -235,7 +236,7 @@ impl Session {
                 None => reply.refuse(&Refusal::overloaded()),
             },
             Request::Renew(credentials) => {
-                self.hub.renew(self.id, credentials, false);
+                self.hub.renew(self.id, credentials, None);
                 let expires_at = Timestamp::from_seconds(credentials.expires_at);
                 reply.done(Some(&encode(&TokenTimes { expires_at })));
             }
@@ -307,7 +308,7 @@ impl Handler<SessionCommand> for Session {
             SessionCommand::SendsDone => self.release(ctx),
             // Whoever asked may have gone meanwhile.
             SessionCommand::Rooms(answer) => drop(answer.send(self.joined.keys().copied().collect())),
-            SessionCommand::Renew(credentials) => self.hub.renew(self.id, credentials, true),
+            SessionCommand::Renew(credentials, connection) => self.hub.renew(self.id, credentials, Some(connection)),
             SessionCommand::Lost => self.stop_typing(),
             SessionCommand::Fail => {
                 self.outbox.close(CloseReason::RoomFailed);

@@ -2,6 +2,7 @@
 
 use std::{
     cell::OnceCell,
+    collections::HashMap,
     hash::{BuildHasher, BuildHasherDefault, DefaultHasher, Hash},
     sync::{
         Arc, OnceLock,
@@ -122,9 +123,10 @@ impl Workers {
         self.present().map(|worker| worker.persistence.lanes()).sum()
     }
 
-    /// Returns when the hubs have delivered all that rooms had handed to them before this call.
-    pub(crate) async fn caught_up(&self) {
-        join_all(self.present().map(|worker| worker.hub.caught_up())).await;
+    /// Returns when the hubs have delivered all that rooms had handed to them before this call: which rooms each session is
+    /// in then.
+    pub(crate) async fn joined(&self) -> HashMap<SessionId, Vec<ConversationId>> {
+        join_all(self.present().map(|worker| worker.hub.joined())).await.into_iter().flatten().collect()
     }
 
     fn present(&self) -> impl Iterator<Item = &Worker> {

@@ -114,9 +114,7 @@ impl Console {
 
     /// Whether the admin's token does; if not, the connection is closed.
     fn still_holds(&self, ctx: &mut WebsocketContext<Self>) -> bool {
-        let holds = self.admin.is_some_and(|(user, credentials)| {
-            credentials.expires_at > actors::Timestamp::now().seconds() && !self.app.chat.is_revoked(user, credentials)
-        });
+        let holds = self.admin.is_some_and(|(user, credentials)| self.app.chat.still_holds(user, credentials));
         if !holds {
             Self::close(CloseCode::Policy, "the token does not hold any more", ctx);
         }

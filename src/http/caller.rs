@@ -2,7 +2,7 @@
 
 use std::future::{Ready, ready};
 
-use actix_web::{FromRequest, HttpRequest, dev::Payload, http::header::AUTHORIZATION, web::Data};
+use actix_web::{FromRequest, HttpMessage, HttpRequest, dev::Payload, http::header::AUTHORIZATION, web::Data};
 use actors::{Code, Refusal, UserId};
 
 use crate::auth::{AuthError, Caller, Role};
@@ -45,7 +45,20 @@ pub(super) fn caller(request: &HttpRequest) -> Result<Caller, AuthError> {
     let named =
         header.and_then(|value| value.split_once(' ')).filter(|(scheme, _)| scheme.eq_ignore_ascii_case("Bearer"));
     let (_, token) = named.ok_or(AuthError::NoToken)?;
-    app.auth.admit(token.trim(), &app.chat)
+    let caller = app.auth.admit(token.trim(), &app.chat)?;
+    request.extensions_mut().insert(caller);
+    Ok(caller)
+}
+
+/// Whether the token holds by which the request was let in: to be asked when its body has come, which may take long.
+pub(super) fn still_holds(request: &HttpRequest) -> Result<(), AuthError> {
+    let app = request.app_data::<Data<App>>().expect("every App of ours has it");
+    match request.extensions().get::<Caller>() {
+        Some(caller) if !app.chat.still_holds(caller.user, caller.credentials) => {
+            Err(AuthError::Invalid("ended before the body had come".to_owned()))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Counts a call against its caller's rate, unless the server stops.

@@ -8,7 +8,7 @@ use futures::StreamExt;
 use serde_json::{Map, Value};
 use tokio::time::timeout;
 
-use super::{ApiError, BODY_TIMEOUT};
+use super::{ApiError, BODY_TIMEOUT, caller::still_holds};
 
 /// Largest body. Larger: refused.
 const MAX_BYTES: usize = 64 * 1024;
@@ -33,11 +33,12 @@ impl FromRequest for JsonObject {
     type Error = ApiError;
     type Future = Pin<Box<dyn Future<Output = Result<Self, ApiError>>>>;
 
-    fn from_request(_: &HttpRequest, payload: &mut Payload) -> Self::Future {
-        let payload = payload.take();
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let (request, payload) = (request.clone(), payload.take());
         Box::pin(async move {
             let collected = timeout(BODY_TIMEOUT, collect(payload)).await;
             let body = collected.unwrap_or_else(|_| Err(Refusal::invalid("the body took too long")))?;
+            still_holds(&request)?;
             Ok(Self(parse(&body)?))
         })
     }

@@ -103,9 +103,10 @@ impl Recoverable {
 /// Stores all sessions, which can be taken over on the next server only. Nothing is committed meanwhile. Returns how many.
 pub(crate) async fn keep(shared: &Shared, postgres: &Aside) -> Result<usize, StoreError> {
     let mut rows = Vec::new();
+    // Of the hubs: each session, if asked itself, would answer behind all that those do who send without end.
+    let mut joined = shared.workers.joined().await;
     for recoverable in shared.recoveries.all() {
-        let Some(address) = recoverable.address() else { continue };
-        let Some(rooms) = address.rooms().await else { continue };
+        let Some(rooms) = joined.remove(&recoverable.session) else { continue };
         if let Some((kept, left)) = recoverable.freeze() {
             rows.push(KeptRow { pid: recoverable.pid.0, left, state: encode(&KeptSession { rooms, ..kept }) });
         }

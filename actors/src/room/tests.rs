@@ -3,7 +3,7 @@
 use std::{
     sync::{
         Mutex,
-        atomic::{AtomicBool, AtomicUsize},
+        atomic::{AtomicBool, AtomicU32, AtomicUsize},
     },
     time::Duration,
 };
@@ -24,6 +24,7 @@ struct Recorder {
     frames: Mutex<Vec<String>>,
     closed: Mutex<Option<CloseReason>>,
     is_deaf: AtomicBool,
+    connection: AtomicU32,
 }
 
 impl Recorder {
@@ -56,6 +57,10 @@ impl Outbox for Recorder {
 
     fn ack(&self, id: AckId, body: &str) {
         self.write(format!("ack {id} {body}"));
+    }
+
+    fn connection(&self) -> u32 {
+        self.connection.load(Ordering::SeqCst)
     }
 
     fn close(&self, reason: CloseReason) {
@@ -338,6 +343,20 @@ async fn a_session_ends_with_its_token_however_often_it_comes_with_it() {
 }
 
 #[actix::test]
+async fn a_session_does_not_end_with_the_token_before_the_one_that_has_taken_it_over() {
+    let (chat, recorder) = (chat(), Arc::new(Recorder::default()));
+    let token = Credentials { issued_at: 0, expires_at: Timestamp::now().seconds() + 1 };
+    let session = chat.connect(UserId::new(), token, recorder.clone(), None);
+    // Another connection has come, and its token is on its way to the hub.
+    recorder.connection.store(1, Ordering::SeqCst);
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    assert!(!recorder.has("token_expiring") && !recorder.is_closed_for(CloseReason::AuthExpired));
+    // It is as old.
+    chat.shared().workers.hub_here().renew(session.id(), token, Some(1));
+    until(|| recorder.is_closed_for(CloseReason::AuthExpired)).await;
+}
+
+#[actix::test]
 async fn a_warning_that_nobody_heard_comes_again_and_one_that_was_heard_does_not() {
     let (chat, recorder) = (chat(), Arc::new(Recorder::default()));
     let expiring = |seconds| Credentials { issued_at: 0, expires_at: Timestamp::now().seconds() + seconds };
@@ -354,6 +373,6 @@ async fn a_warning_that_nobody_heard_comes_again_and_one_that_was_heard_does_not
         assert_eq!(recorder.count("token_expiring"), count);
     }
     // As by another connection that takes the session over.
-    chat.shared().workers.hub_here().renew(session.id(), next, true);
+    chat.shared().workers.hub_here().renew(session.id(), next, Some(0));
     until(|| recorder.count("token_expiring") == 4).await;
 }

@@ -114,7 +114,7 @@ impl SessionHandle {
     ) -> Option<Self> {
         let seat = shared.recoveries.take_over(recover, user, &outbox)?;
         let address = seat.recoverable.address()?.clone();
-        address.0.push(SessionCommand::Renew(credentials));
+        address.0.push(SessionCommand::Renew(credentials, seat.connection));
         Some(Self {
             id: seat.recoverable.session(),
             address,
