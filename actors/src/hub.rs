@@ -210,6 +210,10 @@ impl Hub {
 
     fn renew(&mut self, session: SessionId, credentials: Credentials, anew: Option<u32>) {
         let Some(local) = self.sessions.get_mut(&session) else { return };
+        if anew.is_some_and(|connection| connection < local.connection) {
+            // One that came later was faster.
+            return;
+        }
         self.due.remove(&(local.due, session));
         // Whoever was warned of this moment is not warned again.
         local.is_warned &= anew.is_none() && local.expires_at == credentials.expires_at;
