@@ -2,10 +2,14 @@
 
 mod support;
 
+use std::{thread, time::Duration};
+
 use serde_json::json;
 use support::{
-    SocketIo,
+    EVENT_LIMIT, SocketIo,
     cutting_proxy::{Cut, Proxied},
+    postgres::Sql,
+    until,
 };
 
 #[test]
@@ -76,4 +80,36 @@ fn a_deletion_is_told_whenever_the_connection_to_postgres_is_lost() {
     assert_eq!(left, ["perhaps not for long"]);
     assert_eq!(reader.next_event("message_deleted")["seq"], 8, "the second of the two");
     assert_eq!(reader.names_of_events().iter().filter(|name| **name == "message_deleted").count(), 0, "told once");
+}
+
+#[test]
+fn a_deletion_is_told_though_it_is_repeated_while_nobody_knows_yet_that_its_answer_is_lost() {
+    let Proxied { postgres, proxy, server } = Proxied::start("nobody's");
+    let (ana, ben) = (server.person("Ana"), server.person("Ben"));
+    let conversation = server.conversation(&ana, &ben);
+    let mut reader = SocketIo::connect(&server, &ben);
+    reader.join(&conversation);
+    let path = |text: &str| {
+        let message = server.post(&ana, &conversation, text);
+        format!("/api/chat/messages/{}", message["_id"].as_str().expect("an id"))
+    };
+    let delete = |path: &str| server.rest(&ana.token, "DELETE", path, None).0;
+    // The statement is prepared then.
+    assert_eq!(delete(&path("before")), 200);
+    assert_eq!(reader.next_event("message_deleted")["seq"], 1);
+    let path = path("not for long");
+    let sql = Sql::connect(postgres.directory());
+    // Longer than a statement is waited for.
+    proxy.be_late(15_000);
+    thread::scope(|scope| {
+        scope.spawn(|| assert_eq!(delete(&path), 503));
+        let deleted = "SELECT count(*) FROM messages WHERE deleted_at IS NOT NULL";
+        until("it is deleted", EVENT_LIMIT, || sql.count(deleted) == 2);
+        proxy.be_late(0);
+        until("a repeat is answered", Duration::from_secs(60), || delete(&path) == 200);
+    });
+    server.post(&ana, &conversation, "after it");
+    assert_eq!(reader.next_event("message_deleted")["seq"], 2);
+    assert!(!reader.names_of_events().contains(&"message_deleted"), "told once");
+    assert_eq!(reader.next_event("new_message")["seq"], 3);
 }

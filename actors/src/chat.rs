@@ -243,6 +243,7 @@ impl Chat {
     /// of it now, perhaps once more.
     async fn delete(&self, message: MessageId, caller: UserId) -> Result<(Option<Deletion>, bool), Refusal> {
         let undecided = &self.0.undecided_deletions;
+        let _turn = self.0.store.begin_deleting(caller).await.map_err(log)?;
         let (this, begun) = ((message, caller), Instant::now());
         let mut found = self.0.store.delete_message(message, caller).await;
         let mut is_in_doubt = matches!(found, Err(StoreError::Unanswered(_)));

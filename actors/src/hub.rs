@@ -233,7 +233,9 @@ impl Hub {
             self.due.remove(&(due, session));
             let Some(local) = self.sessions.get_mut(&session) else { continue };
             if local.outbox.connection() != local.connection {
-                // Somebody has taken it over with another token, of which the hub will hear.
+                // Somebody has taken it over with another token, of which the hub will hear; its turn comes again until then.
+                local.due = now + 1;
+                self.due.insert((local.due, session));
                 continue;
             }
             let expires_at = Timestamp::from_seconds(local.expires_at);

@@ -7,13 +7,13 @@
  *             outcome: 'acked' | 'refused' | 'unknown', id, seq }; where `channel` is 'socket', `lane` names one
  *             connection of one sender, whose sends are handled in order; `sentAt` and `settledAt` are ticks of one clock
  *             that never repeats a value; `id` and `seq` are those of the ack
- *   seen      every new_message, in the order of arrival: { client, connection, conversation, id, seq, text, sender }
+ *   seen      every new_message, in the order of arrival: { client, connection, conversation, id, seq, text, sender, at }
  *   stored    the messages of the database: { conversation, id, seq, text, sender }
  *   heads     conversation -> the last number it has given out
  *   reads     every message_read, in the order of arrival: { client, connection, conversation, reader, seq }
  *   marks     every acked mark_read: { conversation, reader, seq }
  *   deletions every deletion: { conversation, by, id, askedAt, settledAt }, ticks; the latter null where none was acked
- *   seenDeleted every message_deleted: { client, connection, conversation, id, seq }
+ *   seenDeleted every message_deleted, in the order of arrival: { client, connection, conversation, id, seq, at }
  *   joins     when connections came into their conversation, which they did not leave: { client, connection, conversation, at }
  *   unread    what the database counts as unread: { conversation, reader, counted }
  *   overheard every event that a client got who is in no conversation: { client, event }
@@ -160,19 +160,20 @@ export const RULES = {
 
   'a connection that stays is told of every deletion before what is sent after it': ({ joins, seen, attempts, ...history }) => {
     const place = ({ client, connection, conversation }) => `${client} #${connection} ${conversation}`;
-    const told = new Set(history.seenDeleted.map((event) => `${place(event)} ${event.id}`));
     const byText = indexBy(attempts, 'text');
-    const until = new Map();
-    for (const event of seen) {
-      const key = place(event);
-      until.set(key, Math.max(byText.get(event.text)?.sentAt ?? 0, until.get(key) ?? 0));
-    }
+    const sentAt = ({ text }) => byText.get(text)?.sentAt ?? 0;
+    const arrived = groupBy(seen, place);
+    const newest = new Map([...arrived].map(([key, events]) => [key, Math.max(...events.map(sentAt))]));
+    const told = new Map(history.seenDeleted.toReversed().map((event) => [`${place(event)} ${event.id}`, event.at]));
     return joins.flatMap((join) =>
       history.deletions
         .filter(({ conversation, askedAt }) => conversation === join.conversation && askedAt > join.at)
-        .filter(({ settledAt }) => settledAt !== null && settledAt < (until.get(place(join)) ?? 0))
-        .filter(({ id }) => !told.has(`${place(join)} ${id}`))
-        .map(({ id, by }) => `${place(join)}: not told that ${by} has deleted ${id}`));
+        .filter(({ settledAt }) => settledAt !== null && settledAt < (newest.get(place(join)) ?? 0))
+        .filter(({ id, settledAt }) => {
+          const later = arrived.get(place(join)).find((event) => sentAt(event) > settledAt);
+          return !(told.get(`${place(join)} ${id}`) < later.at);
+        })
+        .map(({ id, by }) => `${place(join)}: not told in time that ${by} has deleted ${id}`));
   },
 
   'what is counted as unread is unread': ({ unread, stored }) =>

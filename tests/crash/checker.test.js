@@ -16,7 +16,7 @@ function attempt(seq, changes = {}) {
 }
 
 function seen(seq, changes = {}) {
-  return { ...stored(seq), client: 'ben', connection: 1, ...changes };
+  return { ...stored(seq), client: 'ben', connection: 1, at: seq * 10 + 6, ...changes };
 }
 
 function read(seq) {
@@ -50,7 +50,7 @@ function deletion(seq) {
 function deleteFirst(history) {
   history.stored[0].deleted = true;
   history.deletions = [deletion(1)];
-  history.seenDeleted = [seen(1)];
+  history.seenDeleted = [seen(1, { at: 19 })];
 }
 
 /** The rules that a history breaks after `spoil` has had its way with a good one. */
@@ -259,6 +259,14 @@ const CASES = [
     spoil: (history) => {
       deleteFirst(history);
       history.seenDeleted[0].connection = 2;
+    },
+    rules: ['a connection that stays is told of every deletion before what is sent after it'],
+  },
+  {
+    name: 'a connection that is told of a deletion after what was sent after it',
+    spoil: (history) => {
+      deleteFirst(history);
+      history.seenDeleted[0].at = 27;
     },
     rules: ['a connection that stays is told of every deletion before what is sent after it'],
   },

@@ -43,7 +43,7 @@ export class History {
 
   saw(client, connection, message) {
     const { conversation_id: conversation, _id: id, seq, text } = message;
-    this.seen.push({ client, connection, conversation, id, seq, text, sender: message.sender_id._id });
+    this.seen.push({ client, connection, conversation, id, seq, text, sender: message.sender_id._id, at: this.tick() });
   }
 
   sawRead(client, connection, { conversation_id: conversation, reader_id: reader, up_to_seq: seq }) {
@@ -58,7 +58,7 @@ export class History {
   }
 
   sawDeleted(client, connection, { conversation_id: conversation, _id: id, seq }) {
-    this.seenDeleted.push({ client, connection, conversation, id, seq });
+    this.seenDeleted.push({ client, connection, conversation, id, seq, at: this.tick() });
   }
 
   joined(client, connection, conversation) {

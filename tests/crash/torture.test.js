@@ -97,7 +97,7 @@ async function openClients(server, url, history, random, pages) {
     clients.push(
       new Follower({ ...shared, snippets: pages, person: ana, name: `follower ${mode}`, recover: false }),
       new Follower({ ...shared, snippets: pages, person: ben, name: `recovering follower ${mode}`, recover: true }),
-      new Recoverer({ ...shared, person: ben, name: `recoverer ${mode}` }),
+      ...[ana, ben].map((person) => new Recoverer({ ...shared, person, name: `recoverer ${mode} of ${person.id}` })),
     );
   }
   const eve = await server.person('Eve');

@@ -141,6 +141,7 @@ pub struct Store {
     pool: Pool,
     asked: Arc<Asked>,
     readers: Arc<Turns>,
+    deleters: Arc<Turns>,
     stop: Arc<Stop>,
 }
 
@@ -160,8 +161,8 @@ impl Store {
             .post_create(Hook::async_fn(|client, _| Box::pin(set_up(client))))
             .build()
             .expect("a runtime is given, which is all that can be missing");
-        let readers = Arc::new(Turns::new(READS_OF_USER));
-        Self { database, pool, asked: Arc::default(), readers, stop: Arc::default() }
+        let [readers, deleters] = [READS_OF_USER, 1].map(|at_once| Arc::new(Turns::new(at_once)));
+        Self { database, pool, asked: Arc::default(), readers, deleters, stop: Arc::default() }
     }
 
     /// How much of the pool is in use.

@@ -8,7 +8,7 @@ use tokio_postgres::{Row, types::ToSql};
 use crate::{
     ids::UserId,
     limits::{PATIENCE_AT_STOP, POOL_WAIT},
-    turns::Turn,
+    turns::{Turn, Turns},
 };
 
 use super::{Store, StoreError, Terms, asked::Asking};
@@ -32,6 +32,17 @@ impl Store {
     /// Waits for the user's turn to read.
     pub(crate) async fn begin_reading(&self, reader: UserId) -> Result<Reading, StoreError> {
         let (asking, began) = (self.asked.begin(), Instant::now());
+        let turn = self.turn_of(reader, &self.readers).await?;
+        Ok(Reading { reader, wait: POOL_WAIT.saturating_sub(began.elapsed()), _asking: asking, turn: Arc::new(turn) })
+    }
+
+    /// Waits for the user's turn to delete: one after the other, so that whoever repeats a deletion knows what became of it.
+    pub(crate) async fn begin_deleting(&self, user: UserId) -> Result<Turn, StoreError> {
+        self.turn_of(user, &self.deleters).await
+    }
+
+    /// Not once a stop has begun.
+    async fn turn_of(&self, user: UserId, turns: &Turns) -> Result<Turn, StoreError> {
         // In this order: one that begins meanwhile is heard.
         let stop = self.stop.begins();
         if self.stop.has_begun() {
@@ -39,10 +50,9 @@ impl Store {
         }
         let turn = tokio::select! {
             () = stop => return Err(StoreError::stopping()),
-            turn = timeout(POOL_WAIT, self.readers.of(reader)) => turn,
+            turn = timeout(POOL_WAIT, turns.of(user)) => turn,
         };
-        let turn = turn.map_err(|_| StoreError::Unavailable("the user's other reads take too long".to_owned()))?;
-        Ok(Reading { reader, wait: POOL_WAIT.saturating_sub(began.elapsed()), _asking: asking, turn: Arc::new(turn) })
+        turn.map_err(|_| StoreError::Unavailable("what else the user asks for takes too long".to_owned()))
     }
 
     /// The rows of a statement.
