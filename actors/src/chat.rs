@@ -382,7 +382,7 @@ impl Chat {
             tokio::time::sleep(LOOK).await;
         }
         // What rooms have told the hubs may still be on its way to the sessions.
-        self.0.workers.joined().await;
+        self.0.workers.rooms_once_delivered().await;
     }
 }
 

@@ -72,10 +72,10 @@ impl HubHandle {
         self.mailbox.push(HubCommand::Register { session, user, credentials, outbox });
     }
 
-    /// A session's client has shown another token.
-    /// `anew`: over another connection, which was told nothing yet; the how many-th.
-    pub(crate) fn renew(&self, session: SessionId, credentials: Credentials, anew: Option<u32>) {
-        self.mailbox.push(HubCommand::Renew { session, credentials, anew });
+    /// A session's client has shown another token; `over` which of its connections, if that has taken the session over with
+    /// it, and was told nothing yet.
+    pub(crate) fn renew(&self, session: SessionId, credentials: Credentials, over: Option<u32>) {
+        self.mailbox.push(HubCommand::Renew { session, credentials, over });
     }
 
     pub(crate) fn close_user(&self, user: UserId, reason: CloseReason) {
@@ -103,9 +103,9 @@ impl HubHandle {
     }
 
     /// Returns when all that was handed over before this call is delivered: which rooms each session is in then.
-    pub(crate) async fn joined(&self) -> Vec<(SessionId, Vec<ConversationId>)> {
+    pub(crate) async fn rooms_once_delivered(&self) -> Vec<(SessionId, Vec<ConversationId>)> {
         let (answer, answered) = oneshot::channel();
-        self.mailbox.push(HubCommand::Joined(answer));
+        self.mailbox.push(HubCommand::Rooms(answer));
         // A hub that has ended has no sessions.
         answered.await.unwrap_or_default()
     }
@@ -158,13 +158,13 @@ struct Local {
 #[rtype(result = "()")]
 enum HubCommand {
     Register { session: SessionId, user: UserId, credentials: Credentials, outbox: Arc<dyn Outbox> },
-    Renew { session: SessionId, credentials: Credentials, anew: Option<u32> },
+    Renew { session: SessionId, credentials: Credentials, over: Option<u32> },
     CloseUser(UserId, CloseReason),
     Unregister(SessionId),
     Join { conversation: ConversationId, session: SessionId, reply: Reply, data: String },
     Leave { conversation: ConversationId, session: SessionId, reply: Reply },
     Deliver(Delivery),
-    Joined(oneshot::Sender<Vec<(SessionId, Vec<ConversationId>)>>),
+    Rooms(oneshot::Sender<Vec<(SessionId, Vec<ConversationId>)>>),
     CloseRoom(ConversationId, CloseReason),
 }
 
@@ -208,16 +208,16 @@ impl Hub {
         outbox.opened(session, None);
     }
 
-    fn renew(&mut self, session: SessionId, credentials: Credentials, anew: Option<u32>) {
+    fn renew(&mut self, session: SessionId, credentials: Credentials, over: Option<u32>) {
         let Some(local) = self.sessions.get_mut(&session) else { return };
-        if anew.is_some_and(|connection| connection < local.connection) {
+        if over.is_some_and(|connection| connection < local.connection) {
             // One that came later was faster.
             return;
         }
         self.due.remove(&(local.due, session));
         // Whoever was warned of this moment is not warned again.
-        local.is_warned &= anew.is_none() && local.expires_at == credentials.expires_at;
-        local.connection = anew.unwrap_or(local.connection);
+        local.is_warned &= over.is_none() && local.expires_at == credentials.expires_at;
+        local.connection = over.unwrap_or(local.connection);
         local.expires_at = credentials.expires_at;
         local.due = credentials.expires_at.saturating_sub(if local.is_warned { 0 } else { TOKEN_WARNING });
         self.due.insert((local.due, session));
@@ -233,9 +233,7 @@ impl Hub {
             self.due.remove(&(due, session));
             let Some(local) = self.sessions.get_mut(&session) else { continue };
             if local.outbox.connection() != local.connection {
-                // Somebody has taken it over with another token, of which the hub will hear; its turn comes again until then.
-                local.due = now + 1;
-                self.due.insert((local.due, session));
+                // Somebody has taken it over with another token, which is on its way and brings a time of its own.
                 continue;
             }
             let expires_at = Timestamp::from_seconds(local.expires_at);
@@ -357,7 +355,7 @@ impl Handler<HubCommand> for Hub {
             HubCommand::Register { session, user, credentials, outbox } => {
                 self.register(session, user, credentials, outbox);
             }
-            HubCommand::Renew { session, credentials, anew } => self.renew(session, credentials, anew),
+            HubCommand::Renew { session, credentials, over } => self.renew(session, credentials, over),
             HubCommand::CloseUser(user, reason) => self.close_user(user, reason),
             HubCommand::Unregister(session) => self.unregister(session),
             HubCommand::Join { conversation, session, reply, data } => {
@@ -370,9 +368,9 @@ impl Handler<HubCommand> for Hub {
             }
             HubCommand::Deliver(delivery) => self.deliver(&delivery),
             // Whoever has asked may not wait any more.
-            HubCommand::Joined(answer) => {
-                let joined = self.sessions.iter().map(|(session, local)| (*session, local.rooms.clone()));
-                drop(answer.send(joined.collect()));
+            HubCommand::Rooms(answer) => {
+                let rooms = self.sessions.iter().map(|(session, local)| (*session, local.rooms.clone()));
+                drop(answer.send(rooms.collect()));
             }
             HubCommand::CloseRoom(conversation, reason) => {
                 for (_, outbox) in self.rooms.get(&conversation).into_iter().flatten() {

@@ -125,8 +125,8 @@ impl Workers {
 
     /// Returns when the hubs have delivered all that rooms had handed to them before this call: which rooms each session is
     /// in then.
-    pub(crate) async fn joined(&self) -> HashMap<SessionId, Vec<ConversationId>> {
-        join_all(self.present().map(|worker| worker.hub.joined())).await.into_iter().flatten().collect()
+    pub(crate) async fn rooms_once_delivered(&self) -> HashMap<SessionId, Vec<ConversationId>> {
+        join_all(self.present().map(|worker| worker.hub.rooms_once_delivered())).await.into_iter().flatten().collect()
     }
 
     fn present(&self) -> impl Iterator<Item = &Worker> {

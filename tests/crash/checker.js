@@ -91,8 +91,9 @@ export const RULES = {
   'a connection that stays sees every message that is not deleted': ({ seen, stored }) => {
     const last = new Map();
     const isDeleted = new Set(stored.filter((m) => m.deleted).map((m) => `${m.conversation} ${m.seq}`));
-    return seen.flatMap(({ client, connection, conversation, seq }) => {
-      const key = `${client} #${connection} ${conversation}`;
+    return seen.flatMap((event) => {
+      const { conversation, seq } = event;
+      const key = place(event);
       const before = last.get(key) ?? seq;
       last.set(key, seq);
       const between = Array.from({ length: Math.max(seq - before - 1, 0) }, (_, index) => before + 1 + index);
@@ -159,7 +160,6 @@ export const RULES = {
   },
 
   'a connection that stays is told of every deletion before what is sent after it': ({ joins, seen, attempts, ...history }) => {
-    const place = ({ client, connection, conversation }) => `${client} #${connection} ${conversation}`;
     const byText = indexBy(attempts, 'text');
     const sentAt = ({ text }) => byText.get(text)?.sentAt ?? 0;
     const arrived = groupBy(seen, place);
@@ -202,6 +202,11 @@ export const RULES = {
         });
     }),
 };
+
+/** One connection's stay in one conversation, as a name. */
+function place({ client, connection, conversation }) {
+  return `${client} #${connection} ${conversation}`;
+}
 
 function acked(attempts) {
   return attempts.filter((attempt) => attempt.outcome === 'acked');

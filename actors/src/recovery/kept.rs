@@ -104,9 +104,9 @@ impl Recoverable {
 pub(crate) async fn keep(shared: &Shared, postgres: &Aside) -> Result<usize, StoreError> {
     let mut rows = Vec::new();
     // Of the hubs: each session, if asked itself, would answer behind all that those do who send without end.
-    let mut joined = shared.workers.joined().await;
+    let mut rooms_of = shared.workers.rooms_once_delivered().await;
     for recoverable in shared.recoveries.all() {
-        let Some(rooms) = joined.remove(&recoverable.session) else { continue };
+        let Some(rooms) = rooms_of.remove(&recoverable.session) else { continue };
         if let Some((kept, left)) = recoverable.freeze() {
             rows.push(KeptRow { pid: recoverable.pid.0, left, state: encode(&KeptSession { rooms, ..kept }) });
         }

@@ -119,13 +119,19 @@ async fn until(holds: impl Fn() -> bool) {
     tokio::time::timeout(Duration::from_secs(10), waiting).await.expect("it happens");
 }
 
+/// A session in a room of its user's and somebody else's.
+async fn joined(chat: &Chat, user: UserId) -> (ConversationId, RoomHandle, SessionHandle, Arc<Recorder>) {
+    let (conversation, room) = room_of(chat, [user, UserId::new()]);
+    let (member, outbox) = connect(chat, user);
+    request(&member, Request::Join { conversation, since: None });
+    until(|| outbox.has("ack 1")).await;
+    (conversation, room, member, outbox)
+}
+
 #[actix::test]
 async fn a_room_that_fails_closes_its_members_and_another_takes_its_place() {
     let (chat, user) = (chat(), UserId::new());
-    let (conversation, room) = room_of(&chat, [user, UserId::new()]);
-    let (member, outbox) = connect(&chat, user);
-    request(&member, Request::Join { conversation, since: None });
-    until(|| outbox.has("ack 1")).await;
+    let (conversation, room, _member, outbox) = joined(&chat, user).await;
     run_in(&room, |_| panic!("asked to"));
     until(|| outbox.is_closed_for(CloseReason::RoomFailed)).await;
     assert_eq!(chat.counters().get(Gauge::ActorsFailed), 1);
@@ -136,10 +142,7 @@ async fn a_room_that_fails_closes_its_members_and_another_takes_its_place() {
 #[actix::test]
 async fn a_stop_goes_on_when_the_hubs_have_delivered_what_rooms_have_told_them() {
     let (chat, user) = (chat(), UserId::new());
-    let (conversation, _room) = room_of(&chat, [user, UserId::new()]);
-    let (member, outbox) = connect(&chat, user);
-    request(&member, Request::Join { conversation, since: None });
-    until(|| outbox.has("ack 1")).await;
+    let (conversation, _room, _member, outbox) = joined(&chat, user).await;
     let deleted =
         EncodedEvent::message_deleted(&MessageDeleted { conversation_id: conversation, id: MessageId::new(), seq: 1 });
     chat.shared().workers.each(1, |hub| hub.deliver(Delivery::to_members(conversation, deleted.clone(), None)));
@@ -228,10 +231,7 @@ async fn rooms_of_a_session_that_was_kept_count_and_none_of_them_is_refused() {
 #[actix::test]
 async fn a_room_stops_when_it_is_idle_and_not_while_somebody_is_in_it() {
     let (chat, user) = (chat(), UserId::new());
-    let (conversation, room) = room_of(&chat, [user, UserId::new()]);
-    let (member, outbox) = connect(&chat, user);
-    request(&member, Request::Join { conversation, since: None });
-    until(|| outbox.has("ack 1")).await;
+    let (_, room, member, _) = joined(&chat, user).await;
     drop(room);
     tokio::time::sleep(Duration::from_millis(100)).await;
     assert_eq!(chat.counters().get(Gauge::Rooms), 1, "several times its idle time has passed");
